@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A message is what a log hands over; a record is a message under way through the plan.
+ *
+ * All streams of one source share one array of slots per record (the source's shape); a step that
+ * assigns writes to a slot of its own and never to another's, so that a record can be read by
+ * several branches without being copied. Which slot a field has at a place of the plan is known
+ * when the plan is made (schemas/layout.h): keep, drop and rename cost nothing per record.
+ * Owner: the batch arena. Thread: the shard's. */
+#ifndef LEAT_CORE_RECORD_H
+#define LEAT_CORE_RECORD_H
+
+#include "core/arena.h"
+#include "core/err.h"
+#include "core/str.h"
+#include "core/value.h"
+
+#define LEAT_TIME_NONE INT64_MIN /* no timestamp; the watermark before the first record */
+#define LEAT_TIME_MAX INT64_MAX  /* the watermark after the end of a bounded input */
+
+typedef struct leat_header {
+    leat_str name, value;
+} leat_header;
+
+/* Borrowed from the log until the batch ends. */
+typedef struct leat_message {
+    leat_str topic;      /* of a file: its path */
+    int32_t partition;
+    int64_t offset;      /* of a file: the line, from 1 */
+    int64_t timestamp_ms; /* LEAT_TIME_NONE: none */
+    leat_str key;        /* data NULL: null key */
+    leat_str value;      /* data NULL: null value (a tombstone) */
+    const leat_header *headers;
+    size_t headers_count;
+} leat_message;
+
+typedef struct leat_record {
+    leat_value *slots;           /* as many as the shape has */
+    leat_str raw;                /* the value's JSON text as it came; data NULL: made by a step */
+    leat_str key;                /* bytes of the record's key; data NULL: none */
+    int64_t timestamp_ms;        /* event time */
+    int64_t watermark_ms;        /* the task's watermark before this record moved it */
+    uint64_t seq;                /* number in the task's sequence, from 1 */
+    const leat_message *message; /* where it came from, for dead letters; of a restored record too */
+} leat_record;
+
+/* The records that a node hands to the next. Grows in its arena. */
+typedef struct leat_batch {
+    leat_record **records;
+    size_t count, size;
+} leat_batch;
+
+leat_code leat_batch_add(leat_batch *batch, leat_record *record, leat_arena *arena,
+                         leat_err *err) LEAT_CHECKED;
+
+#endif

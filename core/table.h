@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Keyed state of one operator in one task.
+ *
+ * A cell is key -> bytes (what the changelog holds) and, while it is in use, a live object that the
+ * operator works on. Nothing is encoded before the commit: many updates of a key cost one
+ * changelog record, and a cell that was made and removed between two commits costs none.
+ *
+ *   committed bytes  <--decode on first use--  live object  --encode at commit-->  new bytes
+ *
+ * The committed bytes stay untouched until the transaction has committed; an abort throws the live
+ * objects of touched cells away and nothing else. So: state = changelog, at every commit.
+ *
+ *   begin .. find/put/touch/remove ..            the operator, in a batch
+ *   leat_table_flush  -> callback per changed key (bytes, or none = tombstone)
+ *   leat_table_commit | leat_table_abort         when the outcome is known
+ *
+ * Owner: the task. Thread: its shard. A live object keeps its address until commit or abort. */
+#ifndef LEAT_CORE_TABLE_H
+#define LEAT_CORE_TABLE_H
+
+#include "core/buf.h"
+#include "core/err.h"
+#include "core/str.h"
+
+typedef struct leat_table leat_table;
+
+/* How the live form of a table's cells is written and read. */
+typedef struct leat_table_type {
+    leat_code (*encode)(void *self, const void *live, leat_buf *out, leat_err *err);
+    leat_code (*decode)(void *self, leat_str bytes, void **live, leat_err *err);
+    void (*release)(void *self, void *live);
+} leat_table_type;
+
+/* name: stable, part of the changelog's keys; self is handed to the type's functions.
+ * bytes_max bounds keys + cells; past it put fails with LEAT_ERR_LIMIT. */
+leat_code leat_table_new(leat_table **table, const char *name, const leat_table_type *type,
+                         void *self, uint64_t bytes_max, leat_err *err) LEAT_CHECKED;
+void leat_table_free(leat_table **table);
+const char *leat_table_name(const leat_table *table);
+
+/* The live object of key, decoded on first use; *live NULL: no such key. */
+leat_code leat_table_find(leat_table *table, leat_str key, void **live, leat_err *err) LEAT_CHECKED;
+/* Takes *live (nulls it) as the cell of a new key; marks it changed. */
+leat_code leat_table_put(leat_table *table, leat_str key, void **live, leat_err *err) LEAT_CHECKED;
+/* What was found is going to be changed. */
+void leat_table_touch(leat_table *table, leat_str key);
+void leat_table_remove(leat_table *table, leat_str key);
+
+/* Every changed cell, encoded; value data NULL: removed. The bytes are the callback's until it
+ * returns. Order: by first change. May be called once per transaction. */
+typedef leat_code (*leat_table_sink)(void *context, leat_str key, leat_str value, leat_err *err);
+leat_code leat_table_flush(leat_table *table, leat_table_sink sink, void *context,
+                           leat_err *err) LEAT_CHECKED;
+void leat_table_commit(leat_table *table);
+void leat_table_abort(leat_table *table);
+bool leat_table_changed(const leat_table *table); /* anything to flush? */
+
+/* Puts a committed cell while restoring (value data NULL: removes it). */
+leat_code leat_table_restore(leat_table *table, leat_str key, leat_str value,
+                             leat_err *err) LEAT_CHECKED;
+/* Visits every cell that is there (committed or not), in no particular order; bytes as of the last
+ * commit, data NULL if never committed. Do not change the table meanwhile. */
+typedef leat_code (*leat_table_visitor)(void *context, leat_str key, leat_str committed,
+                                        leat_err *err);
+leat_code leat_table_visit(const leat_table *table, leat_table_visitor visit, void *context,
+                           leat_err *err) LEAT_CHECKED;
+uint64_t leat_table_count(const leat_table *table); /* cells */
+uint64_t leat_table_bytes(const leat_table *table); /* keys + committed bytes + overhead */
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Event-time timers: a heap of (time, key). At most one timer a key: setting it again moves it.
+ * Order of firing: by time, then by key bytes, so that it never depends on insertion order.
+ * Owner: an operator's state in a task. Thread: its shard. Cost: O(log n). */
+#ifndef LEAT_CORE_TIMERS_H
+#define LEAT_CORE_TIMERS_H
+
+#include "core/err.h"
+#include "core/str.h"
+
+typedef struct leat_timers leat_timers;
+
+leat_timers *leat_timers_new(void);
+void leat_timers_free(leat_timers **timers);
+leat_code leat_timers_set(leat_timers *timers, leat_str key, int64_t at_ms,
+                          leat_err *err) LEAT_CHECKED;
+void leat_timers_cancel(leat_timers *timers, leat_str key);
+/* The next to fire; LEAT_TIME_MAX when there is none. */
+int64_t leat_timers_next(const leat_timers *timers);
+/* Takes the earliest timer with at_ms <= now_ms; key is valid until the next call. */
+bool leat_timers_pop(leat_timers *timers, int64_t now_ms, leat_str *key, int64_t *at_ms);
+void leat_timers_clear(leat_timers *timers);
+size_t leat_timers_count(const leat_timers *timers);
+
+#endif

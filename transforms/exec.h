@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One task: the plan's nodes of one source at work on one partition number. Pure: messages in,
+ * outputs out, state in tables; no clock, no thread, no socket. exec is one loop over an array of
+ * nodes, so counting, limits and blame live in one place.
+ *
+ *   messages -> decode, timestamp, watermark, late -> node 1 -> node 2 ... -> encode -> outputs
+ *
+ * Watermarks: per input partition, the largest timestamp - out_of_orderness - 1 ms; the task's is
+ * the least of those that are not idle, and never goes back. It is part of the state (table
+ * "progress"), as are the records that wait in a reorder buffer (node ORDER before the first
+ * stateful step of each chain).
+ *
+ * Life: open -> tables restored -> restored() -> batch/idle/end ... flush -> (commit | abort)
+ * Thread: the shard's. */
+#ifndef LEAT_TRANSFORMS_EXEC_H
+#define LEAT_TRANSFORMS_EXEC_H
+
+#include "core/record.h"
+#include "core/table.h"
+#include "transforms/plan.h"
+
+typedef struct leat_exec leat_exec;
+
+typedef enum leat_output_kind {
+    LEAT_OUTPUT_RECORD,
+    LEAT_OUTPUT_LATE,        /* as it came */
+    LEAT_OUTPUT_DEAD_LETTER, /* as it came; headers (topic) or fields (file) tell why */
+} leat_output_kind;
+
+/* One record to be written; everything borrowed from the task until the next batch. */
+typedef struct leat_output {
+    leat_output_kind kind;
+    const leat_sink *sink;
+    leat_str topic;  /* TOPIC: where; FILE: path */
+    int32_t partition; /* -1: by key */
+    leat_str key;    /* data NULL: null */
+    leat_str value;  /* data NULL: null; FILE and STDOUT: the line, without its end */
+    int64_t timestamp_ms;
+    const leat_header *headers;
+    size_t headers_count;
+} leat_output;
+
+/* What happened; monotonic since open, survives nothing. Per node: leat_exec_node_counts. */
+typedef struct leat_exec_counts {
+    uint64_t records_in, records_out, dead_letters, late, late_dropped, filtered, unrouted;
+} leat_exec_counts;
+typedef struct leat_node_counts {
+    uint64_t in, out, rejected;
+} leat_node_counts;
+
+/* bytes_max: of all tables of this task together. */
+leat_code leat_exec_open(const leat_plan *plan, uint32_t source, uint64_t bytes_max,
+                         leat_exec **exec, leat_err *err) LEAT_CHECKED;
+void leat_exec_close(leat_exec **exec);
+
+/* The input partitions that this task reads; a watermark waits for each of them until it is idle.
+ * (topic, partition) pairs; called before the first batch and again when they change. */
+leat_code leat_exec_inputs(leat_exec *exec, const leat_str *topics, const int32_t *partitions,
+                           size_t count, leat_err *err) LEAT_CHECKED;
+
+/* Messages of any of the task's partitions, in the order of the task. Bad records become dead
+ * letters; only TASK and FATAL blame comes back. *outputs are valid until the next call. */
+leat_code leat_exec_batch(leat_exec *exec, const leat_message *messages, size_t count,
+                          const leat_output **outputs, size_t *outputs_count,
+                          leat_err *err) LEAT_CHECKED;
+/* This input partition has been silent for idle_after: it no longer holds the watermark back,
+ * until its next record. When all are idle, the watermark is the largest of theirs. */
+leat_code leat_exec_idle(leat_exec *exec, leat_str topic, int32_t partition,
+                         const leat_output **outputs, size_t *outputs_count,
+                         leat_err *err) LEAT_CHECKED;
+/* The end of a bounded input: the watermark goes to infinity, all timers fire. */
+leat_code leat_exec_end(leat_exec *exec, const leat_output **outputs, size_t *outputs_count,
+                        leat_err *err) LEAT_CHECKED;
+
+/* State. The changelog's key of a cell is name + NUL + key. */
+size_t leat_exec_tables(const leat_exec *exec, leat_table *const **tables);
+leat_table *leat_exec_table(const leat_exec *exec, leat_str name); /* NULL: unknown */
+/* After tables were filled from the changelog. */
+leat_code leat_exec_restored(leat_exec *exec, leat_err *err) LEAT_CHECKED;
+/* Writes what changed since the last commit: every table's cells, each once. */
+leat_code leat_exec_flush(leat_exec *exec, leat_table_sink sink, void *context,
+                          leat_err *err) LEAT_CHECKED; /* sink's key: the changelog's key */
+void leat_exec_commit(leat_exec *exec);
+/* Back to the last commit: tables, watermarks, sequence number, timers. */
+leat_code leat_exec_abort(leat_exec *exec, leat_err *err) LEAT_CHECKED;
+
+int64_t leat_exec_watermark(const leat_exec *exec); /* ms, LEAT_TIME_NONE at first */
+leat_exec_counts leat_exec_counts_get(const leat_exec *exec);
+leat_node_counts leat_exec_node_counts(const leat_exec *exec, uint32_t node);
+/* The text of the last dead letter's error, for a rate-limited log line; data NULL: none yet. */
+leat_str leat_exec_last_error(const leat_exec *exec);
+uint64_t leat_exec_state_bytes(const leat_exec *exec);
+
+#endif

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A kind of step. Adding one is one file op_NAME.c that defines a leat_operator_type, and one line
+ * in worker/registry.def.
+ *
+ *   plan      once, on the JSON of the step: read options, compile expressions, edit the layout
+ *   open      once per task: make state (tables) if it has any
+ *   process   per batch: records in, records out; never changes its input records but for the
+ *             slots that it took for itself when it was planned
+ *   advance   event time has moved: fire timers (stateful operators only)
+ *   restored  the tables hold what the changelog holds: rebuild what is not in tables (timers)
+ *
+ * Invariant: output is a function of the record sequence; never of batch cuts, hash order, threads
+ * or clocks. A stateful operator gets its records in order of event time, and must let time pass
+ * (its own timers <= record's timestamp) before it looks at a record. */
+#ifndef LEAT_TRANSFORMS_OPERATOR_H
+#define LEAT_TRANSFORMS_OPERATOR_H
+
+#include "core/arena.h"
+#include "core/record.h"
+#include "core/table.h"
+#include "schemas/findings.h"
+#include "schemas/layout.h"
+#include "transforms/expr.h"
+#include "transforms/option.h"
+
+typedef struct leat_planner leat_planner; /* plan.h */
+typedef struct leat_step leat_step;
+typedef struct leat_run leat_run; /* one operator in one task */
+typedef struct leat_operator_type leat_operator_type;
+
+/* Records of one shape share their slot numbers: those of one source, or those that one step makes
+ * (detect). Slots of a shape are requested while planning and filled by the codec. */
+typedef struct leat_shape {
+    uint32_t index;               /* in the plan */
+    leat_slot_request *requests;  /* what the codec fills */
+    size_t requests_count, requests_size;
+    uint32_t slots;               /* how many a record has */
+    struct leat_json_plan *json;  /* made when the plan is complete */
+} leat_shape;
+
+/* A planned step: a node of the plan. Immutable when planned. Owner: the plan's arena. */
+struct leat_step {
+    const leat_operator_type *type;
+    uint32_t index;          /* node number in the plan; inputs come first */
+    leat_str place;          /* "streams.clean.steps[0].filter" */
+    leat_str stream;         /* "clean" */
+    leat_shape *shape_in;
+    const leat_field *layout_in; /* of the records that come in */
+    leat_shape *shape_out;       /* shape_in, or a new one (leat_planner_new_shape) */
+    const leat_field *layout_out;
+    uint32_t ports;          /* outputs: 1; split: one per route, and a batch for each */
+    const void *config;      /* the operator's own */
+};
+
+struct leat_operator_type {
+    const char *name;
+    const char *doc;     /* a paragraph for the manual, Markdown */
+    const char *schema;  /* JSON Schema of the step's value as text; NULL: from `options` */
+    const leat_option *options;
+    size_t options_count;
+    bool stateful;
+    /* json: the step's value. Mistakes become findings of the planner; returns false if any.
+     * Sets step->config, layout_out (from layout_in), shape_out, ports. */
+    bool (*plan)(leat_planner *planner, leat_step *step, const leat_node *json);
+    leat_code (*open)(leat_run *run, leat_err *err);
+    void (*close)(leat_run *run);
+    leat_code (*process)(leat_run *run, const leat_batch *in, leat_err *err);
+    leat_code (*advance)(leat_run *run, int64_t watermark_ms, leat_err *err);
+    leat_code (*restored)(leat_run *run, leat_err *err);
+};
+
+/* --- while planning (transforms/plan.c) --- */
+
+leat_arena *leat_planner_arena(leat_planner *planner); /* the plan's */
+leat_findings *leat_planner_findings(leat_planner *planner);
+/* A scope of the record as step->layout_in has it: bare names are fields, `event` the whole value,
+ * `meta.*` the rest. Fields that nobody set become slot requests. exact: numbers keep their text. */
+leat_scope *leat_planner_scope(leat_planner *planner, const leat_step *step);
+/* Compiles the string at node in `scope` (NULL: leat_planner_scope of step); a mistake becomes a
+ * finding with its column, and NULL is returned. */
+leat_expr *leat_planner_expr(leat_planner *planner, const leat_step *step, const leat_node *node,
+                             leat_scope *scope);
+/* Warns or fails when the expression's type cannot be `type` ("bool"). */
+bool leat_planner_expect(leat_planner *planner, const leat_node *node, const leat_expr *expr,
+                         const char *type);
+bool leat_planner_path(leat_planner *planner, const leat_node *node, leat_path *path);
+/* Layout edits: each returns a new layout, sharing what did not change. */
+/* A slot with the present value of path (decoded exactly, assigned before, or selected from it). */
+uint32_t leat_planner_read(leat_planner *planner, const leat_step *step, leat_path path);
+/* A fresh slot that stands for path from now on; parents are made. Where an existing parent is no
+ * object, encoding says LEAT_ERR_TYPE; *parents, if not NULL, gets the slots to check beforehand. */
+uint32_t leat_planner_assign(leat_planner *planner, leat_step *step, leat_path path);
+void leat_planner_drop(leat_planner *planner, leat_step *step, leat_path path);
+void leat_planner_keep(leat_planner *planner, leat_step *step, const leat_path *paths,
+                       size_t count);
+/* A slot of the shape that no field stands for (scratch of the step). */
+uint32_t leat_planner_slot(leat_planner *planner, leat_shape *shape);
+/* The step makes records of its own: their `raw` is JSON text, all fields of it are open. */
+void leat_planner_new_shape(leat_planner *planner, leat_step *step);
+/* Files that a glob (relative to the pipeline file) names, in order of name. Finding if none. */
+typedef struct leat_planned_file {
+    leat_str name, text;
+} leat_planned_file;
+bool leat_planner_files(leat_planner *planner, const leat_node *glob, leat_planned_file **files,
+                        size_t *count);
+/* The pipeline's `mask` defaults; data NULL if not set. */
+leat_str leat_planner_mask_key(leat_planner *planner);
+leat_str leat_planner_mask_key_id(leat_planner *planner);
+/* The `key` expression of the stream's source as it was written; NULL: the record's key. */
+const leat_node *leat_planner_source_key(leat_planner *planner, const leat_step *step);
+leat_str leat_planner_pipeline_name(leat_planner *planner);
+void *leat_planner_alloc(leat_planner *planner, size_t bytes); /* zeroed, never NULL */
+
+/* --- while running (transforms/exec.c) --- */
+
+struct leat_run {
+    const leat_step *step;
+    void *state;          /* the operator's own, from open */
+    struct leat_exec *exec;
+};
+
+/* Makes a table of this step in this task; its name is "<stream>.<step name or index>.<name>". */
+leat_code leat_run_table(leat_run *run, const char *name, const leat_table_type *type, void *self,
+                         leat_table **table, leat_err *err) LEAT_CHECKED;
+leat_arena *leat_run_arena(leat_run *run); /* the batch's */
+/* An evaluation context over record's slots (and its meta fields). */
+void leat_run_eval(leat_run *run, const leat_record *record, leat_eval *eval);
+/* Hands a record to the next nodes through `port` (0 but for split). */
+leat_code leat_run_emit(leat_run *run, uint32_t port, leat_record *record,
+                        leat_err *err) LEAT_CHECKED;
+/* A record of shape_out with this JSON text (copied into the batch arena), this key and time;
+ * `cause` is what triggered it (its message is named in dead letters), NULL: time did. Emits it. */
+leat_code leat_run_make(leat_run *run, uint32_t port, leat_str json, leat_str key,
+                        int64_t timestamp_ms, const leat_record *cause,
+                        leat_err *err) LEAT_CHECKED;
+/* The record goes to the dead letter as it came, with err's text; the step goes on. */
+leat_code leat_run_reject(leat_run *run, const leat_record *record, const leat_err *why,
+                          leat_err *err) LEAT_CHECKED;
+/* A record that the step lets go on purpose: counted under reason ("no_route", "late", ...). */
+void leat_run_count(leat_run *run, const char *reason, uint64_t count);
+/* The record's value as JSON, as layout_in describes it, into the batch arena. */
+leat_code leat_run_encode(leat_run *run, const leat_record *record, leat_str *json,
+                          leat_err *err) LEAT_CHECKED;
+
+#endif

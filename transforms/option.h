@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Option tables: each setting of a step, source, sink or pipeline stands in one line of one table,
+ * from which it is parsed, checked and defaulted, and from which `leat check`'s messages, the
+ * manual and the published JSON Schemas are made.
+ * Thread: tables are constant. */
+#ifndef LEAT_TRANSFORMS_OPTION_H
+#define LEAT_TRANSFORMS_OPTION_H
+
+#include "core/err.h"
+#include "schemas/findings.h"
+
+typedef enum leat_option_type {
+    LEAT_OPTION_STRING,   /* leat_str */
+    LEAT_OPTION_BOOL,     /* bool */
+    LEAT_OPTION_INT,      /* int64_t, within min..max */
+    LEAT_OPTION_DURATION, /* int64_t milliseconds, "10s" */
+    LEAT_OPTION_SIZE,     /* uint64_t bytes, "1MiB" */
+    LEAT_OPTION_ENUM,     /* int: index in `choices` */
+    LEAT_OPTION_EXPR,     /* const leat_node *: the text of an expression, compiled by its owner */
+    LEAT_OPTION_PATH,     /* const leat_node *: a field path, parsed by its owner */
+    LEAT_OPTION_NODE,     /* const leat_node *: any shape (see `shape`), read by its owner */
+} leat_option_type;
+
+typedef struct leat_option {
+    const char *name;
+    leat_option_type type;
+    size_t offset;          /* into the struct that is filled */
+    bool required;
+    const char *fallback;   /* default as its user would write it; NULL: none (zero) */
+    const char *choices;    /* ENUM: "a|b|c" */
+    int64_t min, max;       /* INT, DURATION (ms), SIZE; both 0: not limited */
+    const char *shape;      /* NODE: its JSON Schema, as text; NULL: anything */
+    const char *doc;        /* one sentence for the manual */
+} leat_option;
+
+/* Fills *into from the members of object; every mistake becomes a finding. False if there were
+ * errors. What is not there gets its default. */
+bool leat_options_read(const leat_option *options, size_t count, const leat_node *object,
+                       void *into, leat_findings *findings);
+/* A JSON Schema object ("properties", "required", "additionalProperties": false). */
+void leat_options_schema(const leat_option *options, size_t count, leat_buf *out);
+/* A Markdown table for the manual. */
+void leat_options_manual(const leat_option *options, size_t count, leat_buf *out);
+
+#endif
