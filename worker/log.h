@@ -61,10 +61,13 @@ typedef struct leat_topic_spec {
     bool compacted;
 } leat_topic_spec;
 
+/* offset, of assigned(): where reading begins, which is the committed offset or, where there is
+ * none, what the start policy gives (a number, also for the log's end); of committed(): likewise,
+ * so that it is always a place to seek to; of commit(): the next to read. */
 typedef struct leat_partition {
     leat_str topic; /* borrowed for the call */
     int32_t partition;
-    int64_t offset; /* assign: the committed one, or LEAT_OFFSET_NONE; set by start policy */
+    int64_t offset;
 } leat_partition;
 
 /* Where a group without committed offset begins. */
@@ -76,6 +79,7 @@ typedef struct leat_subscription {
     int64_t start_ms;
     const leat_property *properties; /* of the source; override the pipeline's */
     size_t properties_count;
+    uint32_t source; /* files of one source are read one after the other, sources side by side */
 } leat_subscription;
 
 /* Called inside poll and close, on the session's thread. Partitions come paused after assigned();
@@ -178,6 +182,9 @@ typedef struct leat_log_type {
 
     /* Known end offsets of assigned partitions, cheap, no network. */
     size_t (*lags)(leat_session *session, leat_lag *lags, size_t size);
+    /* A bounded input has delivered all of this partition (and of those before it in its source);
+     * always false for topics. */
+    bool (*ended)(const leat_session *session, leat_str topic, int32_t partition);
 } leat_log_type;
 
 extern const leat_log_type leat_log_kafka;
