@@ -31,36 +31,75 @@ typedef struct leat_operator_type leat_operator_type;
 /* Records of one shape share their slot numbers: those of one source, or those that one step makes
  * (detect). Slots of a shape are requested while planning and filled by the codec. */
 typedef struct leat_shape {
-    uint32_t index;               /* in the plan */
-    leat_slot_request *requests;  /* what the codec fills */
+    uint32_t index;              /* in the plan */
+    leat_slot_request *requests; /* what the codec fills */
     size_t requests_count, requests_size;
-    uint32_t slots;               /* how many a record has */
-    struct leat_json_plan *json;  /* made when the plan is complete */
+    uint32_t slots;              /* how many a record has */
+    struct leat_json_plan *json; /* made when the plan is complete */
 } leat_shape;
+
+/* What LEAT_REF_EXTERN's index means in scopes of the planner. */
+enum leat_extern {
+    LEAT_EXTERN_META_KEY,       /* bytes or null: the message's key */
+    LEAT_EXTERN_META_TOPIC,     /* string; of a file its path */
+    LEAT_EXTERN_META_PARTITION, /* int */
+    LEAT_EXTERN_META_OFFSET,    /* int; of a file the line */
+    LEAT_EXTERN_META_TIMESTAMP, /* timestamp: the record's event time */
+    LEAT_EXTERN_META_HEADERS,   /* map(string, bytes); of two of one name the last */
+    LEAT_EXTERN_META_WATERMARK, /* timestamp or null */
+    LEAT_EXTERN_META,           /* map of all of these */
+    LEAT_EXTERN_VIEWS,          /* + i: views[i] of the step, source or sink (leat_view_load) */
+    LEAT_EXTERN_OWN = 1 << 16,  /* from here on: free for an operator's own scopes */
+};
+
+/* A value that no single slot holds: the record or an object of which steps have changed members
+ * (`event`; `a` after a set of a.b), or something inside a slot's value (`a.b` after a set of a).
+ * It is put together when somebody asks. */
+typedef struct leat_view {
+    const leat_field *field;           /* the root (base: the record's raw), or a field below it */
+    leat_path path;                    /* what to select in it; count 0: the field itself */
+    bool exact;                        /* numbers keep their text; composites come as JSON text */
+    const struct leat_json_plan *json; /* exact with a path: finds it in JSON text; else NULL */
+} leat_view;
+/* MISSING when it is not there. Cost: of the object's size. */
+leat_code leat_view_load(const leat_view *view, const leat_record *record, leat_arena *arena,
+                         leat_value *value, leat_err *err) LEAT_CHECKED;
+/* What leat_planner_read found inside another slot's value: exec loads `view` into `slot` of every
+ * record before the step's process sees it. */
+typedef struct leat_fill {
+    uint32_t slot;
+    leat_view view;
+} leat_fill;
 
 /* A planned step: a node of the plan. Immutable when planned. Owner: the plan's arena. */
 struct leat_step {
     const leat_operator_type *type;
-    uint32_t index;          /* node number in the plan; inputs come first */
-    leat_str place;          /* "streams.clean.steps[0].filter" */
-    leat_str stream;         /* "clean" */
+    uint32_t index;  /* node number in the plan; inputs come first */
+    leat_str place;  /* "streams.clean.steps[0].filter" */
+    leat_str stream; /* "clean" */
     leat_shape *shape_in;
-    const leat_field *layout_in; /* of the records that come in */
-    leat_shape *shape_out;       /* shape_in, or a new one (leat_planner_new_shape) */
-    const leat_field *layout_out;
-    uint32_t ports;          /* outputs: 1; split: one per route, and a batch for each */
-    const void *config;      /* the operator's own */
+    const leat_field *layout_in;  /* of the records that come in */
+    leat_shape *shape_out;        /* shape_in, or a new one (leat_planner_new_shape) */
+    const leat_field *layout_out; /* while planning: as edited so far; begins as layout_in */
+    uint32_t ports;               /* outputs: 1; split: one per route, and a batch for each */
+    const leat_str *routes;       /* split sets it (arena): the ports' names; else NULL */
+    const leat_view *views;       /* for LEAT_EXTERN_VIEWS + i */
+    size_t views_count;
+    const leat_fill *fills; /* for exec, before process */
+    size_t fills_count;
+    const void *config; /* the operator's own */
 };
 
 struct leat_operator_type {
     const char *name;
-    const char *doc;     /* a paragraph for the manual, Markdown */
-    const char *schema;  /* JSON Schema of the step's value as text; NULL: from `options` */
+    const char *doc;    /* a paragraph for the manual, Markdown */
+    const char *schema; /* JSON Schema of the step's value as text; NULL: from `options` */
     const leat_option *options;
     size_t options_count;
     bool stateful;
     /* json: the step's value. Mistakes become findings of the planner; returns false if any.
-     * Sets step->config, layout_out (from layout_in), shape_out, ports. */
+     * Sets step->config; edits layout_out by the functions below; shape_out, ports and routes when
+     * they differ from one port of the same shape. */
     bool (*plan)(leat_planner *planner, leat_step *step, const leat_node *json);
     leat_code (*open)(leat_run *run, leat_err *err);
     void (*close)(leat_run *run);
@@ -73,29 +112,50 @@ struct leat_operator_type {
 
 leat_arena *leat_planner_arena(leat_planner *planner); /* the plan's */
 leat_findings *leat_planner_findings(leat_planner *planner);
-/* A scope of the record as step->layout_in has it: bare names are fields, `event` the whole value,
- * `meta.*` the rest. Fields that nobody set become slot requests. exact: numbers keep their text. */
-leat_scope *leat_planner_scope(leat_planner *planner, const leat_step *step);
+/* A scope of the record as step->layout_out has it now, so that a later edit of the step does not
+ * change what was compiled before, and `set` sees its own earlier assignments: bare names are
+ * fields, `event` the whole value, `meta.*` the rest. Names of CEL's types (int, string ...) stay
+ * types, but `type` alone is the field. A field that nobody has set becomes a slot request. A field
+ * that an earlier step has removed is MISSING, and warned of. */
+leat_scope *leat_planner_scope(leat_planner *planner, leat_step *step);
 /* Compiles the string at node in `scope` (NULL: leat_planner_scope of step); a mistake becomes a
- * finding with its column, and NULL is returned. */
-leat_expr *leat_planner_expr(leat_planner *planner, const leat_step *step, const leat_node *node,
+ * finding with its column, and NULL is returned. A bare path is read exactly (numbers as NUMBER).
+ */
+leat_expr *leat_planner_expr(leat_planner *planner, leat_step *step, const leat_node *node,
                              leat_scope *scope);
-/* Warns or fails when the expression's type cannot be `type` ("bool"). */
+/* Fails when the expression's type can never be `type` ("bool"). */
 bool leat_planner_expect(leat_planner *planner, const leat_node *node, const leat_expr *expr,
                          const char *type);
+/* The string at node as a path into the plan's arena; a mistake becomes a finding. */
 bool leat_planner_path(leat_planner *planner, const leat_node *node, leat_path *path);
-/* Layout edits: each returns a new layout, sharing what did not change. */
-/* A slot with the present value of path (decoded exactly, assigned before, or selected from it). */
-uint32_t leat_planner_read(leat_planner *planner, const leat_step *step, leat_path path);
-/* A fresh slot that stands for path from now on; parents are made. Where an existing parent is no
- * object, encoding says LEAT_ERR_TYPE; *parents, if not NULL, gets the slots to check beforehand. */
+/* The same of node's key ({"set": {"a.b": ...}}). */
+bool leat_planner_path_key(leat_planner *planner, const leat_node *node, leat_path *path);
+/* Layout edits: they replace step->layout_out by a new tree, sharing what did not change. What is
+ * asked for by path (read, parents) is asked of layout_out as it is at the call: a rename reads all
+ * its sources first, then drops, then assigns. */
+/* A slot with the present value of path, exact; MISSING where there is none. Never a slot to write
+ * to. Where it has to be looked up at run time, step->fills says how and exec does it; so what was
+ * assigned in this same step can be read whole, but not a field inside it (a finding). */
+uint32_t leat_planner_read(leat_planner *planner, leat_step *step, leat_path path);
+/* A fresh slot that stands for path from now on; missing parents are made. MISSING in it: no such
+ * field. */
 uint32_t leat_planner_assign(leat_planner *planner, leat_step *step, leat_path path);
+/* Slots of path's parents as they are now (call it before assign): the step has to reject a record
+ * that has anything but MISSING or an object (MAP, or JSON that begins with '{') in one of them.
+ * Returns how many; slots has room for LEAT_PATH_DEPTH_MAX. */
+size_t leat_planner_parents(leat_planner *planner, leat_step *step, leat_path path,
+                            uint32_t *slots);
+/* From now on path stands for a slot that leat_planner_read or leat_expr_is_slot gave: an
+ * assignment that costs nothing per record (but the check that it is not MISSING, which is the
+ * step's). */
+void leat_planner_alias(leat_planner *planner, leat_step *step, leat_path path, uint32_t slot);
 void leat_planner_drop(leat_planner *planner, leat_step *step, leat_path path);
 void leat_planner_keep(leat_planner *planner, leat_step *step, const leat_path *paths,
                        size_t count);
 /* A slot of the shape that no field stands for (scratch of the step). */
 uint32_t leat_planner_slot(leat_planner *planner, leat_shape *shape);
-/* The step makes records of its own: their `raw` is JSON text, all fields of it are open. */
+/* The step makes records of its own: their `raw` is JSON text, all fields of it are open. Compile
+ * what reads the records that come in before this. */
 void leat_planner_new_shape(leat_planner *planner, leat_step *step);
 /* Files that a glob (relative to the pipeline file) names, in order of name. Finding if none. */
 typedef struct leat_planned_file {
@@ -115,7 +175,7 @@ void *leat_planner_alloc(leat_planner *planner, size_t bytes); /* zeroed, never 
 
 struct leat_run {
     const leat_step *step;
-    void *state;          /* the operator's own, from open */
+    void *state; /* the operator's own, from open */
     struct leat_exec *exec;
 };
 
@@ -131,8 +191,7 @@ leat_code leat_run_emit(leat_run *run, uint32_t port, leat_record *record,
 /* A record of shape_out with this JSON text (copied into the batch arena), this key and time;
  * `cause` is what triggered it (its message is named in dead letters), NULL: time did. Emits it. */
 leat_code leat_run_make(leat_run *run, uint32_t port, leat_str json, leat_str key,
-                        int64_t timestamp_ms, const leat_record *cause,
-                        leat_err *err) LEAT_CHECKED;
+                        int64_t timestamp_ms, const leat_record *cause, leat_err *err) LEAT_CHECKED;
 /* The record goes to the dead letter as it came, with err's text; the step goes on. */
 leat_code leat_run_reject(leat_run *run, const leat_record *record, const leat_err *why,
                           leat_err *err) LEAT_CHECKED;

@@ -24,13 +24,13 @@ typedef enum leat_option_type {
 typedef struct leat_option {
     const char *name;
     leat_option_type type;
-    size_t offset;          /* into the struct that is filled */
+    size_t offset; /* into the struct that is filled */
     bool required;
-    const char *fallback;   /* default as its user would write it; NULL: none (zero) */
-    const char *choices;    /* ENUM: "a|b|c" */
-    int64_t min, max;       /* INT, DURATION (ms), SIZE; both 0: not limited */
-    const char *shape;      /* NODE: its JSON Schema, as text; NULL: anything */
-    const char *doc;        /* one sentence for the manual */
+    const char *fallback; /* default as its user would write it; NULL: none (zero) */
+    const char *choices;  /* ENUM: "a|b|c" */
+    int64_t min, max;     /* INT, DURATION (ms), SIZE; both 0: not limited */
+    const char *shape;    /* NODE: its JSON Schema, as text; NULL: anything */
+    const char *doc;      /* one sentence for the manual */
 } leat_option;
 
 /* Fills *into from the members of object; every mistake becomes a finding. False if there were

@@ -32,20 +32,22 @@ typedef enum leat_sink_kind {
 } leat_sink_kind;
 
 typedef struct leat_sink {
-    uint32_t index;          /* in the plan */
+    uint32_t index; /* in the plan */
     leat_sink_kind kind;
-    leat_str place;          /* "streams.clean.to" */
-    leat_str topic;          /* TOPIC: name (none if topic_expr); FILE: path, absolute or relative to cwd */
+    leat_str place; /* "streams.clean.to" */
+    leat_str topic; /* TOPIC: name (none if topic_expr); FILE: path, absolute or relative to cwd */
     leat_expr *topic_expr, *key_expr, *partition_expr; /* NULL: not given */
     struct leat_sink_header {
         leat_str name;
         leat_expr *value;
-    } *headers;
+    } * headers;
     size_t headers_count;
-    const leat_step *from;   /* layout_out, shape_out, and port below; NULL: right from a source */
+    const leat_step *from; /* layout_out, shape_out, and port below; NULL: right from a source */
     uint32_t from_node, from_port;
     leat_shape *shape;
     const leat_field *layout;
+    const leat_view *views; /* of its expressions: LEAT_EXTERN_VIEWS + i */
+    size_t views_count;
     const leat_setting *settings; /* `kafka` of the sink */
     size_t settings_count;
 } leat_sink;
@@ -59,12 +61,15 @@ typedef struct leat_source {
     leat_shape *shape;
     const leat_field *layout;
     leat_expr *key, *timestamp; /* NULL: the message's own */
+    const leat_node *key_node;  /* the text of key; NULL: none */
+    const leat_view *views;     /* of its expressions: LEAT_EXTERN_VIEWS + i */
+    size_t views_count;
     int64_t out_of_orderness_ms, idle_after_ms; /* idle 0: never */
     leat_late late;
     leat_sink *late_sink;
     leat_start_policy start;
     int64_t start_ms;
-    bool stateful;          /* some step behind it keeps state or needs time order */
+    bool stateful; /* some step behind it keeps state or needs time order */
     const leat_setting *settings;
     size_t settings_count;
 } leat_source;
@@ -74,35 +79,35 @@ typedef enum leat_node_type { LEAT_AT_SOURCE, LEAT_AT_ORDER, LEAT_AT_STEP } leat
 typedef struct leat_plan_node {
     leat_at at;
     uint32_t index;
-    uint32_t source;                 /* whose records */
-    uint32_t input, input_port;      /* node it reads (sources: its own index) */
-    leat_step *step;                 /* STEP; ORDER: the first stateful step behind it, for its place */
-    leat_sink *const *sinks;         /* what takes its output, of port sink->from_port */
+    uint32_t source;            /* whose records */
+    uint32_t input, input_port; /* node it reads (sources: its own index) */
+    leat_step *step;            /* STEP; ORDER: the first stateful step behind it, for its place */
+    leat_sink *const *sinks;    /* what takes its output, of port sink->from_port */
     size_t sinks_count;
-    const uint32_t *next;            /* nodes that read it */
+    const uint32_t *next; /* nodes that read it */
     size_t next_count;
 } leat_plan_node;
 
 typedef struct leat_plan {
     leat_str name;
     leat_arena *arena;
-    const leat_node *root;          /* the document, interpolated */
+    const leat_node *root; /* the document, interpolated */
     bool at_least_once;
     int64_t commit_interval_ms;
-    uint64_t version_hash;          /* of the document without secrets: same text, same hash */
+    uint64_t version_hash; /* of the document without secrets: same text, same hash */
     const leat_setting *kafka;
     size_t kafka_count;
     leat_source *sources;
     size_t sources_count;
     leat_plan_node *nodes;
     size_t nodes_count;
-    leat_sink **sinks;              /* those of streams, late and dead letter */
+    leat_sink **sinks; /* those of streams, late and dead letter */
     size_t sinks_count;
     leat_shape **shapes;
     size_t shapes_count;
-    leat_sink *dead_letter;         /* NULL: none */
+    leat_sink *dead_letter; /* NULL: none */
     leat_json_limits limits;
-    const leat_node *worker;        /* the `worker` object; NULL: none; read by worker/config.c */
+    const leat_node *worker; /* the `worker` object; NULL: none; read by worker/config.c */
 } leat_plan;
 
 /* What the pure plan needs from outside. */
@@ -112,12 +117,13 @@ typedef struct leat_plan_env {
      * Names as they should be shown. want_text false: names only (source files). */
     leat_code (*files)(void *self, leat_str glob, bool want_text, leat_arena *arena,
                        leat_planned_file **files, size_t *count, leat_err *err);
-    leat_resolver resolve;             /* ${env:} and ${file:}; context is self */
+    leat_resolver resolve;                      /* ${env:} and ${file:}; context is self */
     const leat_operator_type *const *operators; /* the registry */
     size_t operators_count;
-    const leat_str *overrides;         /* --set */
+    const leat_str *overrides; /* --set */
     size_t overrides_count;
-    bool check_only; /* an unset ${env:} without default or unreadable ${file:} is a warning, not an error */
+    bool check_only; /* an unset ${env:} without default or unreadable ${file:} is a warning, not an
+                        error */
 } leat_plan_env;
 
 /* text: the pipeline file's. On mistakes *plan is NULL and findings tells; warnings may come with a
