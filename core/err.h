@@ -18,10 +18,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LEAT_CHECKED __attribute__((warn_unused_result))
-#define LEAT_PRINTF(format, first) __attribute__((format(printf, format, first)))
-#define LEAT_LIKELY(x) __builtin_expect(!!(x), 1)
-#define LEAT_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define LEAT_CHECKED               __attribute__((warn_unused_result))
+#define LEAT_PRINTF(at, first) __attribute__((format(printf, at, first)))
+#define LEAT_LIKELY(x)             __builtin_expect(!!(x), 1)
+#define LEAT_UNLIKELY(x)           __builtin_expect(!!(x), 0)
 
 typedef enum leat_blame {
     LEAT_BLAME_NONE,
@@ -31,31 +31,31 @@ typedef enum leat_blame {
     LEAT_BLAME_CONFIG,
 } leat_blame;
 
-/* The one list of codes: name, blame, what it means. */
+/* The one list of codes: name, the name as metrics and headers say it, blame, what it means. */
 #define LEAT_CODES(CODE)                                                                           \
-    CODE(OK, NONE, "no error")                                                                     \
-    CODE(SYNTAX, RECORD, "text does not follow its format")                                        \
-    CODE(TYPE, RECORD, "value has the wrong type")                                                 \
-    CODE(NO_FIELD, RECORD, "no such field")                                                        \
-    CODE(NO_OVERLOAD, RECORD, "no such overload")                                                  \
-    CODE(RANGE, RECORD, "value out of range")                                                      \
-    CODE(DIVIDE, RECORD, "division by zero")                                                       \
-    CODE(LIMIT, RECORD, "a limit was reached")                                                     \
-    CODE(COST, RECORD, "the expression's cost limit was reached")                                  \
-    CODE(INVALID, RECORD, "invalid argument")                                                      \
-    CODE(MEMORY, TASK, "out of memory")                                                            \
-    CODE(IO, TASK, "input or output failed")                                                       \
-    CODE(ABORTED, TASK, "the transaction must be aborted")                                         \
-    CODE(UNAVAILABLE, TASK, "a service cannot be reached")                                         \
-    CODE(TIMEOUT, TASK, "timed out")                                                               \
-    CODE(FENCED, FATAL, "another instance has taken over")                                         \
-    CODE(DENIED, FATAL, "not authorised")                                                          \
-    CODE(DAMAGED, FATAL, "state is damaged")                                                       \
-    CODE(INTERNAL, FATAL, "internal error")                                                        \
-    CODE(CONFIG, CONFIG, "configuration is wrong")
+    CODE(OK, "ok", NONE, "no error")                                                               \
+    CODE(SYNTAX, "syntax", RECORD, "text does not follow its format")                              \
+    CODE(TYPE, "type", RECORD, "value has the wrong type")                                         \
+    CODE(NO_FIELD, "no_field", RECORD, "no such field")                                            \
+    CODE(NO_OVERLOAD, "no_overload", RECORD, "no such overload")                                   \
+    CODE(RANGE, "range", RECORD, "value out of range")                                             \
+    CODE(DIVIDE, "divide", RECORD, "division by zero")                                             \
+    CODE(LIMIT, "limit", RECORD, "a limit was reached")                                            \
+    CODE(COST, "cost", RECORD, "the expression's cost limit was reached")                          \
+    CODE(INVALID, "invalid", RECORD, "invalid argument")                                           \
+    CODE(MEMORY, "memory", TASK, "out of memory")                                                  \
+    CODE(IO, "io", TASK, "input or output failed")                                                 \
+    CODE(ABORTED, "aborted", TASK, "the transaction must be aborted")                              \
+    CODE(UNAVAILABLE, "unavailable", TASK, "a service cannot be reached")                          \
+    CODE(TIMEOUT, "timeout", TASK, "timed out")                                                    \
+    CODE(FENCED, "fenced", FATAL, "another instance has taken over")                               \
+    CODE(DENIED, "denied", FATAL, "not authorised")                                                \
+    CODE(DAMAGED, "damaged", FATAL, "state is damaged")                                            \
+    CODE(INTERNAL, "internal", FATAL, "internal error")                                            \
+    CODE(CONFIG, "config", CONFIG, "configuration is wrong")
 
 typedef enum leat_code {
-#define CODE(name, blame, text) LEAT_ERR_##name,
+#define CODE(name, label, blame, text) LEAT_ERR_##name,
     LEAT_CODES(CODE)
 #undef CODE
         LEAT_CODES_COUNT,

@@ -15,7 +15,7 @@
 #include "core/value.h"
 
 #define LEAT_TIME_NONE INT64_MIN /* no timestamp; the watermark before the first record */
-#define LEAT_TIME_MAX INT64_MAX  /* the watermark after the end of a bounded input */
+#define LEAT_TIME_MAX  INT64_MAX /* the watermark after the end of a bounded input */
 
 typedef struct leat_header {
     leat_str name, value;
@@ -23,24 +23,25 @@ typedef struct leat_header {
 
 /* Borrowed from the log until the batch ends. */
 typedef struct leat_message {
-    leat_str topic;      /* of a file: its path */
+    leat_str topic; /* of a file: its path */
     int32_t partition;
-    int64_t offset;      /* of a file: the line, from 1 */
+    int64_t offset;       /* of a file: the line, from 1 */
     int64_t timestamp_ms; /* LEAT_TIME_NONE: none */
-    leat_str key;        /* data NULL: null key */
-    leat_str value;      /* data NULL: null value (a tombstone) */
+    leat_str key;         /* data NULL: null key */
+    leat_str value;       /* data NULL: null value (a tombstone) */
     const leat_header *headers;
     size_t headers_count;
 } leat_message;
 
 typedef struct leat_record {
-    leat_value *slots;           /* as many as the shape has */
-    leat_str raw;                /* the value's JSON text as it came; data NULL: made by a step */
-    leat_str key;                /* bytes of the record's key; data NULL: none */
-    int64_t timestamp_ms;        /* event time */
-    int64_t watermark_ms;        /* the task's watermark before this record moved it */
-    uint64_t seq;                /* number in the task's sequence, from 1 */
-    const leat_message *message; /* where it came from, for dead letters; of a restored record too */
+    leat_value *slots;    /* as many as the shape has */
+    leat_str raw;         /* the value's JSON text as it came; data NULL: made by a step */
+    leat_str key;         /* bytes of the record's key; data NULL: none */
+    int64_t timestamp_ms; /* event time */
+    int64_t watermark_ms; /* the task's watermark before this record moved it */
+    uint64_t seq;         /* number in the task's sequence, from 1 */
+    const leat_message
+        *message; /* where it came from, for dead letters; of a restored record too */
 } leat_record;
 
 /* The records that a node hands to the next. Grows in its arena. */

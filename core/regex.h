@@ -17,8 +17,9 @@ leat_code leat_regex_new(leat_regex **regex, leat_str pattern, leat_err *err) LE
 void leat_regex_free(leat_regex **regex);
 /* Finds the leftmost match; groups[0] is the whole. A group that took no part has data NULL. */
 bool leat_regex_find(const leat_regex *regex, leat_str text, leat_str *groups, size_t count);
-bool leat_regex_matches(const leat_regex *regex, leat_str text); /* unanchored, as CEL's matches() */
-size_t leat_regex_groups(const leat_regex *regex);               /* without group 0 */
+bool leat_regex_matches(const leat_regex *regex,
+                        leat_str text);            /* unanchored, as CEL's matches() */
+size_t leat_regex_groups(const leat_regex *regex); /* without group 0 */
 leat_str leat_regex_group_name(const leat_regex *regex, size_t group); /* LEAT_STR_NONE: unnamed */
 
 #ifdef __cplusplus

@@ -14,7 +14,7 @@ typedef struct leat_str {
 } leat_str;
 
 #define LEAT_STR(literal) ((leat_str){"" literal, sizeof(literal) - 1})
-#define LEAT_STR_NONE ((leat_str){NULL, 0})
+#define LEAT_STR_NONE     ((leat_str){NULL, 0})
 /* For printf: "%.*s", LEAT_STR_ARG(str) */
 #define LEAT_STR_ARG(str) ((int)(str).len), ((str).data ? (str).data : "")
 
@@ -39,8 +39,10 @@ bool leat_str_starts(leat_str str, leat_str prefix);
 bool leat_str_ends(leat_str str, leat_str suffix);
 ptrdiff_t leat_str_find(leat_str str, leat_str needle); /* byte offset, -1: not there */
 bool leat_str_utf8_valid(leat_str str);                 /* strict: no surrogates, no overlong */
-/* The candidate nearest to name (Damerau-Levenshtein, at most a third of its length off), or
- * LEAT_STR_NONE. For "did you mean". */
+/* The same without wide units: what runs where there are none, and what tests compare with. */
+bool leat_str_utf8_valid_portable(leat_str str);
+/* The candidate nearest to name (Damerau-Levenshtein, about a third of its length off at most; the
+ * first of equals), or LEAT_STR_NONE. For "did you mean". */
 leat_str leat_str_nearest(leat_str name, const leat_str *candidates, size_t count);
 uint64_t leat_str_hash(leat_str str); /* SipHash-1-3 under a key drawn at start (hash floods) */
 uint64_t leat_str_hash_fixed(leat_str str); /* the same in every process and version (stable ids) */

@@ -14,10 +14,10 @@ void leat_time_format(leat_value timestamp, leat_buf *out); /* UTC, Z, shortest 
 
 typedef struct leat_civil {
     int32_t year;
-    int32_t month, day;               /* from 1 */
+    int32_t month, day; /* from 1 */
     int32_t hour, minute, second;
-    int32_t weekday;                  /* 0 = Sunday */
-    int32_t yearday;                  /* 0 = first of January */
+    int32_t weekday; /* 0 = Sunday */
+    int32_t yearday; /* 0 = first of January */
 } leat_civil;
 leat_civil leat_time_civil(int64_t seconds);
 int64_t leat_time_seconds(int32_t year, int32_t month, int32_t day, int32_t hour, int32_t minute,

@@ -84,7 +84,7 @@ static inline leat_value leat_value_tagged(leat_tag tag)
     return (leat_value){.tag = (uint8_t)tag};
 }
 #define LEAT_VALUE_MISSING leat_value_tagged(LEAT_MISSING)
-#define LEAT_VALUE_NULL leat_value_tagged(LEAT_NULL)
+#define LEAT_VALUE_NULL    leat_value_tagged(LEAT_NULL)
 static inline leat_value leat_value_bool(bool b)
 {
     return (leat_value){.tag = LEAT_BOOL, .as.b = b};

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A growing run of bytes, and the bounded reader that undoes what it wrote.
+ *
+ * Whoever fills a buffer makes many small writes, and checking each would drown the code; so a
+ * write that does not fit sets `overflow` and every later write is void, and the one check stands
+ * at the end. Half-written content can never be taken for whole, because reset alone clears the
+ * flag. The reader is built the same way: a get past the end fails, and so do all that follow.
+ *
+ * Growth doubles, within the maximum. The state formats' numbers are big-endian, so that keys made
+ * of them sort as numbers do; variable-length ones are LEB128, signed ones zigzag first. */
+#include "core/buf.h"
+
+#include <stdio.h>
+
+#include "core/mem.h"
+
+#define BUF_SIZE_FIRST 64u
+
+void leat_buf_init(leat_buf *buf, size_t bytes_max)
+{
+    *buf = (leat_buf){.max = bytes_max};
+}
+
+void leat_buf_release(leat_buf *buf)
+{
+    leat_mem_free(buf->data);
+    *buf = (leat_buf){.max = buf->max};
+}
+
+void leat_buf_reset(leat_buf *buf)
+{
+    buf->len = 0;
+    buf->overflow = false;
+}
+
+char *leat_buf_reserve_slow(leat_buf *buf, size_t bytes)
+{
+    LEAT_ASSERT(buf->len <= buf->size && buf->size <= buf->max);
+    if (buf->overflow) return NULL;
+    if (bytes > buf->max - buf->len) {
+        buf->overflow = true;
+        return NULL;
+    }
+    size_t need = buf->len + bytes;
+    if (need <= buf->size && buf->data != NULL) return buf->data + buf->len;
+    size_t size = buf->size < BUF_SIZE_FIRST ? BUF_SIZE_FIRST : buf->size;
+    while (size < need)
+        size = size > SIZE_MAX / 2 ? SIZE_MAX : size * 2;
+    if (size > buf->max) size = buf->max;
+    char *data = leat_mem_try_resize(buf->data, size);
+    if (data == NULL) {
+        buf->overflow = true;
+        return NULL;
+    }
+    buf->data = data;
+    buf->size = size;
+    return data + buf->len;
+}
+
+void leat_buf_add_text(leat_buf *buf, const char *text)
+{
+    leat_buf_add(buf, leat_str_of(text));
+}
+
+void leat_buf_add_format(leat_buf *buf, const char *format, ...)
+{
+    va_list arguments, again;
+    va_start(arguments, format);
+    va_copy(again, arguments);
+    size_t room = buf->overflow ? 0 : buf->size - buf->len;
+    int len = vsnprintf(room != 0 ? buf->data + buf->len : NULL, room, format, arguments);
+    va_end(arguments);
+    LEAT_ASSERT(len >= 0);
+    if ((size_t)len >= room) {
+        /* vsnprintf wants room for its NUL, which is not part of the content. */
+        char *to = leat_buf_reserve(buf, (size_t)len + 1);
+        if (to != NULL) (void)vsnprintf(to, (size_t)len + 1, format, again);
+    }
+    if (!buf->overflow) buf->len += (size_t)len;
+    va_end(again);
+}
+
+/* "00".."99" in one run: two digits a division. */
+static const char digit_pairs[] = "0001020304050607080910111213141516171819"
+                                  "2021222324252627282930313233343536373839"
+                                  "4041424344454647484950515253545556575859"
+                                  "6061626364656667686970717273747576777879"
+                                  "8081828384858687888990919293949596979899";
+
+/* Writes number so that it ends before `end`; returns its first digit. */
+static char *write_backwards(char *end, uint64_t number)
+{
+    while (number >= 100) {
+        uint64_t rest = number / 100;
+        end -= 2;
+        memcpy(end, digit_pairs + 2 * (number - rest * 100), 2);
+        number = rest;
+    }
+    if (number >= 10) {
+        end -= 2;
+        memcpy(end, digit_pairs + 2 * number, 2);
+    } else {
+        *--end = (char)('0' + (char)number);
+    }
+    return end;
+}
+
+void leat_buf_add_uint(leat_buf *buf, uint64_t number)
+{
+    char text[20];
+    char *end = text + sizeof text;
+    char *start = write_backwards(end, number);
+    leat_buf_add(buf, (leat_str){start, (size_t)(end - start)});
+}
+
+void leat_buf_add_int(leat_buf *buf, int64_t number)
+{
+    char text[21];
+    char *end = text + sizeof text;
+    uint64_t size = number < 0 ? 0 - (uint64_t)number : (uint64_t)number; /* INT64_MIN too */
+    char *start = write_backwards(end, size);
+    if (number < 0) *--start = '-';
+    leat_buf_add(buf, (leat_str){start, (size_t)(end - start)});
+}
+
+void leat_buf_add_u32(leat_buf *buf, uint32_t number)
+{
+    char *to = leat_buf_reserve(buf, sizeof number);
+    if (to == NULL) return;
+    uint32_t big = __builtin_bswap32(number);
+    memcpy(to, &big, sizeof big);
+    buf->len += sizeof big;
+}
+
+void leat_buf_add_u64(leat_buf *buf, uint64_t number)
+{
+    char *to = leat_buf_reserve(buf, sizeof number);
+    if (to == NULL) return;
+    uint64_t big = __builtin_bswap64(number);
+    memcpy(to, &big, sizeof big);
+    buf->len += sizeof big;
+}
+
+void leat_buf_add_varuint(leat_buf *buf, uint64_t number)
+{
+    char text[10];
+    size_t len = 0;
+    while (number >= 0x80) {
+        text[len++] = (char)(number | 0x80);
+        number >>= 7;
+    }
+    text[len++] = (char)number;
+    leat_buf_add(buf, (leat_str){text, len});
+}
+
+void leat_buf_add_varint(leat_buf *buf, int64_t number)
+{
+    uint64_t sign = number < 0 ? UINT64_MAX : 0;
+    leat_buf_add_varuint(buf, ((uint64_t)number << 1) ^ sign);
+}
+
+void leat_buf_add_bytes(leat_buf *buf, leat_str str)
+{
+    leat_buf_add_varuint(buf, str.len);
+    leat_buf_add(buf, str);
+}
+
+leat_code leat_buf_check(const leat_buf *buf, const char *what, leat_err *err)
+{
+    if (LEAT_LIKELY(!buf->overflow)) return LEAT_OK;
+    return leat_err_set(err, LEAT_ERR_LIMIT, "%s does not fit into %zu bytes", what, buf->max);
+}
+
+/* The next `bytes` of the reader, or NULL for good. */
+static const char *take(leat_reader *reader, size_t bytes)
+{
+    if (reader->failed || bytes > (size_t)(reader->end - reader->at)) {
+        reader->failed = true;
+        return NULL;
+    }
+    const char *at = reader->at;
+    reader->at += bytes;
+    return at;
+}
+
+bool leat_reader_u8(leat_reader *reader, uint8_t *number)
+{
+    const char *at = take(reader, 1);
+    if (at == NULL) return false;
+    *number = (uint8_t)*at;
+    return true;
+}
+
+bool leat_reader_u32(leat_reader *reader, uint32_t *number)
+{
+    const char *at = take(reader, sizeof *number);
+    if (at == NULL) return false;
+    uint32_t big;
+    memcpy(&big, at, sizeof big);
+    *number = __builtin_bswap32(big);
+    return true;
+}
+
+bool leat_reader_u64(leat_reader *reader, uint64_t *number)
+{
+    const char *at = take(reader, sizeof *number);
+    if (at == NULL) return false;
+    uint64_t big;
+    memcpy(&big, at, sizeof big);
+    *number = __builtin_bswap64(big);
+    return true;
+}
+
+bool leat_reader_varuint(leat_reader *reader, uint64_t *number)
+{
+    uint64_t sum = 0;
+    for (unsigned shift = 0; shift < 64; shift += 7) {
+        const char *at = take(reader, 1);
+        if (at == NULL) return false;
+        uint64_t byte = (uint8_t)*at;
+        /* The tenth byte has room for one bit only; more is damage, not a number. */
+        if (shift == 63 && byte > 1) break;
+        sum |= (byte & 0x7f) << shift;
+        if (byte < 0x80) {
+            *number = sum;
+            return true;
+        }
+    }
+    reader->failed = true;
+    return false;
+}
+
+bool leat_reader_varint(leat_reader *reader, int64_t *number)
+{
+    uint64_t folded;
+    if (!leat_reader_varuint(reader, &folded)) return false;
+    *number = (int64_t)((folded >> 1) ^ (0 - (folded & 1)));
+    return true;
+}
+
+bool leat_reader_bytes(leat_reader *reader, leat_str *str)
+{
+    uint64_t len;
+    if (!leat_reader_varuint(reader, &len)) return false;
+    if (len > (size_t)(reader->end - reader->at)) {
+        reader->failed = true;
+        return false;
+    }
+    *str = (leat_str){reader->at, (size_t)len};
+    reader->at += len;
+    return true;
+}
