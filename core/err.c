@@ -82,7 +82,7 @@ const char *leat_code_text(leat_code code)
 
 /* The one place left of the worker that writes anywhere: a process that is about to die in a state
  * that nobody foresaw has no log left to trust. */
-_Noreturn void leat_assert_failed(const char *what, const char *file, int line)
+void leat_assert_failed(const char *what, const char *file, int line)
 {
     (void)fprintf(stderr, "leat: bug: assertion failed: %s (%s:%d)\n", what, file, line);
     abort();

@@ -18,10 +18,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LEAT_CHECKED               __attribute__((warn_unused_result))
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LEAT_CHECKED           __attribute__((warn_unused_result))
 #define LEAT_PRINTF(at, first) __attribute__((format(printf, at, first)))
-#define LEAT_LIKELY(x)             __builtin_expect(!!(x), 1)
-#define LEAT_UNLIKELY(x)           __builtin_expect(!!(x), 0)
+#define LEAT_LIKELY(x)         __builtin_expect(!!(x), 1)
+#define LEAT_UNLIKELY(x)       __builtin_expect(!!(x), 0)
 
 typedef enum leat_blame {
     LEAT_BLAME_NONE,
@@ -87,10 +91,13 @@ const char *leat_code_text(leat_code code);
         if (LEAT_UNLIKELY(leat_try_code != LEAT_OK)) return leat_try_code;                         \
     } while (0)
 
-_Noreturn void leat_assert_failed(const char *what, const char *file, int line);
+void leat_assert_failed(const char *what, const char *file, int line) __attribute__((noreturn));
 #define LEAT_ASSERT(condition)                                                                     \
     do {                                                                                           \
         if (LEAT_UNLIKELY(!(condition))) leat_assert_failed(#condition, __FILE__, __LINE__);       \
     } while (0)
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -17,6 +17,9 @@ leat_code leat_regex_new(leat_regex **regex, leat_str pattern, leat_err *err) LE
 void leat_regex_free(leat_regex **regex);
 /* Finds the leftmost match; groups[0] is the whole. A group that took no part has data NULL. */
 bool leat_regex_find(const leat_regex *regex, leat_str text, leat_str *groups, size_t count);
+/* The same from byte `from` on; what stands before still counts for ^ and \b. count <= 100. */
+bool leat_regex_find_from(const leat_regex *regex, leat_str text, size_t from, leat_str *groups,
+                          size_t count);
 bool leat_regex_matches(const leat_regex *regex,
                         leat_str text);            /* unanchored, as CEL's matches() */
 size_t leat_regex_groups(const leat_regex *regex); /* without group 0 */

@@ -8,6 +8,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct leat_str {
     const char *data; /* NULL with len 0: no text at all (see leat_str_none) */
     size_t len;       /* bytes */
@@ -47,4 +51,7 @@ leat_str leat_str_nearest(leat_str name, const leat_str *candidates, size_t coun
 uint64_t leat_str_hash(leat_str str); /* SipHash-1-3 under a key drawn at start (hash floods) */
 uint64_t leat_str_hash_fixed(leat_str str); /* the same in every process and version (stable ids) */
 
+#ifdef __cplusplus
+}
+#endif
 #endif
