@@ -40,8 +40,12 @@ typedef struct leat_record {
     int64_t timestamp_ms; /* event time */
     int64_t watermark_ms; /* the task's watermark before this record moved it */
     uint64_t seq;         /* number in the task's sequence, from 1 */
-    const leat_message
-        *message; /* where it came from, for dead letters; of a restored record too */
+    /* Number of the message or tick that let the record come this far: its own seq, or of one that
+     * waited for time to pass, the one that moved the watermark over it. Outputs are written in
+     * this order, so that it does not depend on where batches were cut. */
+    uint64_t moment;
+    /* Where it came from, for dead letters; of a restored record too. NULL: time made it. */
+    const leat_message *message;
 } leat_record;
 
 /* The records that a node hands to the next. Grows in its arena. */
@@ -50,7 +54,16 @@ typedef struct leat_batch {
     size_t count, size;
 } leat_batch;
 
-leat_code leat_batch_add(leat_batch *batch, leat_record *record, leat_arena *arena,
-                         leat_err *err) LEAT_CHECKED;
+/* Room for `room` records more. */
+leat_code leat_batch_reserve(leat_batch *batch, size_t room, leat_arena *arena,
+                             leat_err *err) LEAT_CHECKED;
+LEAT_CHECKED static inline leat_code leat_batch_add(leat_batch *batch, leat_record *record,
+                                                    leat_arena *arena, leat_err *err)
+{
+    if (LEAT_UNLIKELY(batch->count == batch->size))
+        LEAT_TRY(leat_batch_reserve(batch, 1, arena, err));
+    batch->records[batch->count++] = record;
+    return LEAT_OK;
+}
 
 #endif
