@@ -18,6 +18,7 @@
 #include "core/err.h"
 #include "core/record.h"
 #include "core/str.h"
+#include "transforms/plan.h"
 
 typedef struct leat_log leat_log;
 typedef struct leat_session leat_session;
@@ -31,10 +32,7 @@ typedef enum leat_guarantee {
 } leat_guarantee;
 
 /* A property as its user wrote it: "bootstrap.servers" = "...". */
-typedef struct leat_property {
-    leat_str name, value;
-    bool secret;
-} leat_property;
+typedef leat_setting leat_property;
 
 /* What a log says to its owner's log file; level 0 debug .. 3 error. May come from any thread. */
 typedef void (*leat_log_speak)(void *context, int level, const char *facility, const char *text);

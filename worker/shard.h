@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A shard: one thread with one session (group member and transactional producer) and the tasks of
+ * the partitions that it owns. Nothing of it is shared but counters and the stop flag.
+ *
+ *   shard.c         the loop: poll -> exec -> produce, and when to commit
+ *   shard_commit.c  commit, abort, rewind
+ *   shard_assign.c  what comes and goes in a rebalance; restore from the changelog
+ *
+ * Private to these files and pipeline.c. Thread: its own, but where a field says otherwise. */
+#ifndef LEAT_WORKER_SHARD_H
+#define LEAT_WORKER_SHARD_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "worker/log.h"
+#include "worker/pipeline.h"
+#include "worker/sink_file.h"
+#include "worker/task.h"
+
+#define LEAT_SHARD_POLL_MAX 2000 /* messages of one poll */
+
+/* What a shard needs to know of one source at run time. */
+typedef struct leat_source_place {
+    leat_str changelog;    /* topic; data NULL: the source's tasks keep no state */
+    int32_t partitions;    /* of its topics */
+    struct leat_regex *pattern; /* topic_pattern; else NULL */
+} leat_source_place;
+
+typedef struct leat_shard leat_shard;
+
+struct leat_pipeline {
+    const leat_plan *plan;
+    leat_config config;
+    leat_pipeline_options options;
+    leat_arena *arena;
+    char *name;                       /* terminated, for log lines */
+    const leat_log_type *input_type;  /* where sources are */
+    const leat_log_type *output_type; /* where topics are; NULL: no topic anywhere */
+    leat_log *input_log, *output_log; /* one and the same but for files in, topics out */
+    leat_source_place *sources;
+    leat_sink_file **files;           /* per sink; NULL but for FILE and STDOUT */
+    _Atomic uint64_t *sink_counts;
+    leat_shard *shards;
+    size_t shards_count;
+    _Atomic bool stopping;
+    _Atomic bool complete;            /* the input will not grow any more */
+    _Atomic uint32_t waiting;         /* shards that have read all of theirs (until_end) */
+    pthread_mutex_t dump_lock;
+};
+
+struct leat_shard {
+    leat_pipeline *pipeline;
+    uint32_t ordinal;
+    pthread_t thread;
+    bool started;
+    _Atomic bool done;
+    leat_session *input, *output;     /* one and the same but for files in, topics out */
+    leat_task **tasks;
+    size_t tasks_count;
+    leat_message *messages;
+    int64_t began_ms;                 /* of what is not committed yet; 0: nothing is */
+    uint32_t aborts_in_a_row;
+    bool waiting;                     /* counted in pipeline->waiting */
+    bool ended;                       /* the bounded input is at its end */
+    leat_code code;                   /* of the first failure that ends the shard */
+    leat_err err;
+    bool must_rewind;                 /* a transaction failed inside a callback */
+    leat_buf key;                     /* scratch */
+    /* Read by any thread. */
+    struct {
+        _Atomic uint64_t records_in, records_out, dead_letters, late, late_dropped, filtered,
+            unrouted, commits, aborts, refused;
+    } counts;
+    leat_exec_counts closed; /* of tasks that have gone */
+};
+
+void *leat_shard_main(void *shard); /* for pthread_create */
+/* pipeline.c: without a stable name, what makes this process's producers unique. */
+const char *leat_pipeline_stray_id(const leat_pipeline *pipeline, uint32_t shard, char *text,
+                                   size_t size);
+int64_t leat_shard_now_ms(void);    /* monotonic */
+/* The first failure stays. */
+void leat_shard_fail(leat_shard *shard, const leat_err *err);
+leat_code leat_shard_deliver(leat_shard *shard, const leat_output *outputs, size_t count,
+                             leat_err *err) LEAT_CHECKED;
+void leat_shard_count(leat_shard *shard);
+
+/* shard_commit.c */
+/* Commits what is open. On a failed transaction it rewinds all owned tasks and says LEAT_OK, as the
+ * loop can go on; FATAL blame comes back. */
+leat_code leat_shard_commit(leat_shard *shard, leat_err *err) LEAT_CHECKED;
+/* Drops what is not committed, and goes back to the last commit with every owned task. */
+leat_code leat_shard_rewind(leat_shard *shard, leat_err *err) LEAT_CHECKED;
+leat_code leat_shard_dump(leat_shard *shard, leat_err *err) LEAT_CHECKED;
+
+/* shard_assign.c */
+void leat_shard_assigned(void *shard, leat_partition *partitions, size_t count);
+void leat_shard_revoked(void *shard, const leat_partition *partitions, size_t count, bool lost);
+/* Reads some of the changelogs of restoring tasks; *busy: there are such tasks. */
+leat_code leat_shard_restore(leat_shard *shard, bool *busy, leat_err *err) LEAT_CHECKED;
+leat_task *leat_shard_task(const leat_shard *shard, leat_str topic, int32_t partition);
+void leat_shard_drop_tasks(leat_shard *shard);
+
+#endif
