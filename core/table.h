@@ -40,14 +40,17 @@ const char *leat_table_name(const leat_table *table);
 
 /* The live object of key, decoded on first use; *live NULL: no such key. */
 leat_code leat_table_find(leat_table *table, leat_str key, void **live, leat_err *err) LEAT_CHECKED;
-/* Takes *live (nulls it) as the cell of a new key; marks it changed. */
+/* Takes *live (nulls it) as the cell of a new key; marks it changed. A live object that the key
+ * already has is released. On an error *live stays the caller's. */
 leat_code leat_table_put(leat_table *table, leat_str key, void **live, leat_err *err) LEAT_CHECKED;
-/* What was found is going to be changed. */
+/* What was found is going to be changed: call it before changing the live object. */
 void leat_table_touch(leat_table *table, leat_str key);
+/* Releases the live object at once. A key that is not there is harmless. */
 void leat_table_remove(leat_table *table, leat_str key);
 
 /* Every changed cell, encoded; value data NULL: removed. The bytes are the callback's until it
- * returns. Order: by first change. May be called once per transaction. */
+ * returns. Order: by first change; cells whose bytes are as committed are skipped. Once per
+ * transaction; nothing may be changed between flush and commit or abort; after an error, abort. */
 typedef leat_code (*leat_table_sink)(void *context, leat_str key, leat_str value, leat_err *err);
 leat_code leat_table_flush(leat_table *table, leat_table_sink sink, void *context,
                            leat_err *err) LEAT_CHECKED;
@@ -55,7 +58,8 @@ void leat_table_commit(leat_table *table);
 void leat_table_abort(leat_table *table);
 bool leat_table_changed(const leat_table *table); /* anything to flush? */
 
-/* Puts a committed cell while restoring (value data NULL: removes it). */
+/* Puts a committed cell while restoring (value data NULL: removes it); bytes_max does not apply:
+ * what was committed must be restorable. Not between a change and its commit or abort. */
 leat_code leat_table_restore(leat_table *table, leat_str key, leat_str value,
                              leat_err *err) LEAT_CHECKED;
 /* Visits every cell that is there (committed or not), in no particular order; bytes as of the last
