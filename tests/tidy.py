@@ -14,7 +14,7 @@ import sys
 
 LAYERS = ("core", "schemas", "transforms", "cep", "worker")
 FUNCTION_LINES, FILE_LINES, COLUMNS = 70, 600, 100
-ESSAY_LINES = (5, 30)
+ESSAY_LINES, ESSAY_SMALL = (5, 30), 60  # a smaller file may say it in two lines
 ASSERTS_PER_1000 = 15
 
 # The step interpreter: one switch, read from top to bottom.
@@ -36,7 +36,7 @@ BANNED = {
     "atof": "leat_str", "localtime": "core/time.h", "gmtime": "core/time.h",
     "ctime": "core/time.h", "asctime": "core/time.h", "mktime": "core/time.h",
     "rand": "a seeded generator", "srand": "a seeded generator", "alloca": "an arena",
-    "longjmp": "leat_code", "setjmp": "leat_code", "strerror": "strerror_r",
+    "longjmp": "leat_code", "setjmp": "leat_code",
 }
 HEAP = ("malloc calloc realloc reallocarray free strdup strndup asprintf vasprintf posix_memalign "
         "aligned_alloc").split()
@@ -120,9 +120,11 @@ def functions(text):
 
 def calls(text, names):
     code = blank(text)
+    own = set(re.findall(r"^(?:static|leat)[^\n;={]*?\b(\w+)\(", code, re.M))
     pattern = r"(?<![\w.>])(" + "|".join(map(re.escape, names)) + r")\s*\("
     for match in re.finditer(pattern, code):
-        yield line_of(code, match.start()), match.group(1)
+        if match.group(1) not in own:      # a function of the file's own may be called `accept`
+            yield line_of(code, match.start()), match.group(1)
 
 
 # ---------------------------------------------------------------- the rules
@@ -192,9 +194,10 @@ def rule_essay(tree):
         match = re.match(r"/\*[^\n]*\*/\n\s*(/\*.*?\*/)", tree[path], re.S)
         length = match.group(1).count("\n") + 1 if match else 0
         if in_product(path) and not path.endswith(".h"):
-            if not ESSAY_LINES[0] <= length <= ESSAY_LINES[1]:
+            least = 2 if tree[path].count("\n") < ESSAY_SMALL else ESSAY_LINES[0]
+            if not least <= length <= ESSAY_LINES[1]:
                 yield path, 2, (f"opens with a comment of {length} lines; "
-                                f"{ESSAY_LINES[0]} to {ESSAY_LINES[1]} say why it is as it is")
+                                f"{least} to {ESSAY_LINES[1]} say why it is as it is")
         elif length == 0:
             yield path, 2, "opens without a comment that says what it is"
 
@@ -226,7 +229,7 @@ def rule_pure(tree):
 
 def rule_globals(tree):
     """No mutable globals, but atomics."""
-    pattern = re.compile(r"^(?:static |extern )?(?!.*\b(?:const|_Atomic|constexpr|typedef|return)\b)"
+    pattern = re.compile(r"^(?:static |extern )?(?!.*\b(?:const|_Atomic|typedef|return)\b)"
                          r"(?:static |extern |unsigned |struct |enum )*"
                          r"\w+(?: \*?| \*+)\w+(?:\[[^\]]*\])*\s*(?:=|;)", re.M)
     for path in filter(is_c, filter(in_product, tree)):

@@ -53,7 +53,8 @@ CASES = {
     ],
     "essay": [
         ("none", {"core/a.c": HEAD + "#include <string.h>\n"}, 1),
-        ("too short", {"core/a.c": HEAD + "/* Short. */\n"}, 1),
+        ("too short", {"core/a.c": HEAD + "/* Short,\n * for so much. */\n" + "\n" * 60}, 1),
+        ("short in a small file", {"core/a.c": HEAD + "/* Short,\n * for this. */\n"}, 0),
         ("too long", {"core/a.c": HEAD + "/* Long.\n" + " * x\n" * 40 + " */\n"}, 1),
         ("good", {"core/a.c": HEAD + ESSAY}, 0),
         ("header without", {"core/a.h": HEAD + "#ifndef A\n"}, 1),
@@ -79,6 +80,7 @@ CASES = {
         ("thread", {"cep/a.c": "    pthread_create(&t, NULL, f, NULL);\n"}, 1),
         ("worker may", {"worker/a.c": '    f = fopen("a", "r");\n'}, 0),
         ("last words", {"core/err.c": '    fprintf(stderr, "x");\n'}, 0),
+        ("its own", {"core/a.c": "static bool accept(int a)\n{\n    return accept(a);\n}\n"}, 0),
         ("not these", {"core/err.c": '    fopen("x", "r");\n'}, 1),
     ],
     "globals": [

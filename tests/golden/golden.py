@@ -58,7 +58,7 @@ def difference(name, want, got):
     lines = difflib.unified_diff(
         want.decode(errors="backslashreplace").splitlines(),
         got.decode(errors="backslashreplace").splitlines(),
-        f"expected/{name}", name, lineterm="", n=1)
+        f"expected/{name}", str(name), lineterm="", n=1)
     shown = list(lines)
     rest = [f"... {len(shown) - DIFF_LINES} lines more"] if len(shown) > DIFF_LINES else []
     return shown[:DIFF_LINES] + rest or [f"{name} differs in its line ends"]

@@ -19,8 +19,8 @@ CASES = [
     ("other stdout", "cat", {"stdin": "y\n", "expected/stdout": "x\n"}, True),
     ("stderr", "echo one two >&2", {"expected/stderr": "two\n"}, False),
     ("stderr lacks", "echo one >&2", {"expected/stderr": "two\n"}, True),
-    ("arguments", 'echo "$1,$2"', {"args": "check\na b\n", "expected/stdout": "check,a b\n"}, False),
-    ("default arguments", 'echo "$*"', {"expected/stdout": "run pipeline.json\n"}, False),
+    ("args", 'echo "$1,$2"', {"args": "check\na b\n", "expected/stdout": "check,a b\n"}, False),
+    ("default args", 'echo "$*"', {"expected/stdout": "run pipeline.json\n"}, False),
     ("nothing to compare", "true", {"expected/": ""}, True),
     ("hangs", "sleep 30", {"expected/exit": "0\n"}, True),
 ]
