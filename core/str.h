@@ -19,6 +19,11 @@ typedef struct leat_str {
 
 #define LEAT_STR(literal) ((leat_str){"" literal, sizeof(literal) - 1})
 #define LEAT_STR_NONE     ((leat_str){NULL, 0})
+/* A literal as an initializer of constant tables. */
+#define LEAT_STR_INIT(literal)                                                                     \
+    {                                                                                              \
+        "" literal, sizeof(literal) - 1                                                            \
+    }
 /* For printf: "%.*s", LEAT_STR_ARG(str) */
 #define LEAT_STR_ARG(str) ((int)(str).len), ((str).data ? (str).data : "")
 
