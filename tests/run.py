@@ -123,6 +123,7 @@ def stage_format(stage):
 
 def stage_tidy(stage):
     """The rules of the house, and that each of them can fail."""
+    stage.program(sys.executable, "tests/run_test.py")
     stage.program(sys.executable, "tests/tidy_test.py")
     stage.program(sys.executable, "tests/tidy.py")
 
