@@ -5,7 +5,8 @@
  *   plan      once, on the JSON of the step: read options, compile expressions, edit the layout
  *   open      once per task: make state (tables) if it has any
  *   process   per batch: records in, records out; never changes its input records but for the
- *             slots that it took for itself when it was planned
+ *             slots that it took for itself when it was planned. NULL: nothing to do per record,
+ *             planning was all (keep, drop, rename). Never called with an empty batch
  *   advance   event time has moved: fire timers (stateful operators only)
  *   restored  the tables hold what the changelog holds: rebuild what is not in tables (timers)
  *
@@ -40,12 +41,12 @@ typedef struct leat_shape {
 
 /* What LEAT_REF_EXTERN's index means in scopes of the planner. */
 enum leat_extern {
-    LEAT_EXTERN_META_KEY,       /* bytes or null: the message's key */
+    LEAT_EXTERN_META_KEY,       /* the record's: string if it is UTF-8, else bytes; null: none */
     LEAT_EXTERN_META_TOPIC,     /* string; of a file its path */
     LEAT_EXTERN_META_PARTITION, /* int */
     LEAT_EXTERN_META_OFFSET,    /* int; of a file the line */
     LEAT_EXTERN_META_TIMESTAMP, /* timestamp: the record's event time */
-    LEAT_EXTERN_META_HEADERS,   /* map(string, bytes); of two of one name the last */
+    LEAT_EXTERN_META_HEADERS,   /* map: values as of meta.key; of two of one name the last */
     LEAT_EXTERN_META_WATERMARK, /* timestamp or null */
     LEAT_EXTERN_META,           /* map of all of these */
     LEAT_EXTERN_VIEWS,          /* + i: views[i] of the step, source or sink (leat_view_load) */
@@ -56,10 +57,9 @@ enum leat_extern {
  * (`event`; `a` after a set of a.b), or something inside a slot's value (`a.b` after a set of a).
  * It is put together when somebody asks. */
 typedef struct leat_view {
-    const leat_field *field;           /* the root (base: the record's raw), or a field below it */
-    leat_path path;                    /* what to select in it; count 0: the field itself */
-    bool exact;                        /* numbers keep their text; composites come as JSON text */
-    const struct leat_json_plan *json; /* exact with a path: finds it in JSON text; else NULL */
+    const leat_field *field; /* the root (base: the record's raw), or a field below it */
+    leat_path path;          /* what to select in it; count 0: the field itself */
+    bool exact;              /* numbers keep their text; composites come as JSON text */
 } leat_view;
 /* MISSING when it is not there. Cost: of the object's size. */
 leat_code leat_view_load(const leat_view *view, const leat_record *record, leat_arena *arena,
@@ -171,33 +171,52 @@ const leat_node *leat_planner_source_key(leat_planner *planner, const leat_step 
 leat_str leat_planner_pipeline_name(leat_planner *planner);
 void *leat_planner_alloc(leat_planner *planner, size_t bytes); /* zeroed, never NULL */
 
-/* --- while running (transforms/exec.c) --- */
+/* --- while running (transforms/exec_run.c) --- */
+
+/* A place where expressions are evaluated, and the record in hand there. */
+typedef struct leat_site {
+    const leat_view *views; /* of the step, source or sink */
+    const leat_record *record;
+} leat_site;
+/* What the planner's scopes call LEAT_REF_EXTERN: self is a leat_site. An operator with names of
+ * its own (LEAT_EXTERN_OWN) handles those and passes the others on to what leat_run_eval has set.
+ */
+leat_code leat_site_load(void *self, uint32_t index, leat_arena *arena, leat_value *value,
+                         leat_err *err) LEAT_CHECKED;
 
 struct leat_run {
     const leat_step *step;
     void *state; /* the operator's own, from open */
     struct leat_exec *exec;
+    leat_site site;
 };
 
-/* Makes a table of this step in this task; its name is "<stream>.<step name or index>.<name>". */
+/* Makes a table of this step in this task; its name is "<stream>.<step name or index>.<name>".
+ * In `open` only. */
 leat_code leat_run_table(leat_run *run, const char *name, const leat_table_type *type, void *self,
                          leat_table **table, leat_err *err) LEAT_CHECKED;
 leat_arena *leat_run_arena(leat_run *run); /* the batch's */
-/* An evaluation context over record's slots (and its meta fields). */
+/* An evaluation context over record's slots (and its meta fields); valid until the next call for
+ * this run. */
 void leat_run_eval(leat_run *run, const leat_record *record, leat_eval *eval);
-/* Hands a record to the next nodes through `port` (0 but for split). */
+/* Hands a record to the next nodes through `port` (0 but for split). Records leave in the order of
+ * this call. */
 leat_code leat_run_emit(leat_run *run, uint32_t port, leat_record *record,
                         leat_err *err) LEAT_CHECKED;
 /* A record of shape_out with this JSON text (copied into the batch arena), this key and time;
- * `cause` is what triggered it (its message is named in dead letters), NULL: time did. Emits it. */
+ * `cause` is what triggered it (its message is named in dead letters), NULL: time did, and
+ * timestamp_ms is when (the timer's time). Emits it. */
 leat_code leat_run_make(leat_run *run, uint32_t port, leat_str json, leat_str key,
                         int64_t timestamp_ms, const leat_record *cause, leat_err *err) LEAT_CHECKED;
-/* The record goes to the dead letter as it came, with err's text; the step goes on. */
+/* The record goes to the dead letter as it came, with why's text; the step goes on. why's blame
+ * must be RECORD: anything else is passed back. */
 leat_code leat_run_reject(leat_run *run, const leat_record *record, const leat_err *why,
                           leat_err *err) LEAT_CHECKED;
-/* A record that the step lets go on purpose: counted under reason ("no_route", "late", ...). */
+/* Records that the step lets go on purpose: counted under reason ("filtered", "no_route",
+ * "late"; others only as not going on). */
 void leat_run_count(leat_run *run, const char *reason, uint64_t count);
-/* The record's value as JSON, as layout_in describes it, into the batch arena. */
+/* The record's value as JSON, as layout_in describes it; in the batch arena, or the record's own
+ * text if no step has changed it. */
 leat_code leat_run_encode(leat_run *run, const leat_record *record, leat_str *json,
                           leat_err *err) LEAT_CHECKED;
 

@@ -19,22 +19,27 @@ typedef enum leat_option_type {
     LEAT_OPTION_EXPR,     /* const leat_node *: the text of an expression, compiled by its owner */
     LEAT_OPTION_PATH,     /* const leat_node *: a field path, parsed by its owner */
     LEAT_OPTION_NODE,     /* const leat_node *: any shape (see `shape`), read by its owner */
+    LEAT_OPTION_OBJECT,   /* an object with options of its own (`fields`), of the same struct */
 } leat_option_type;
 
-typedef struct leat_option {
+typedef struct leat_option leat_option;
+struct leat_option {
     const char *name;
     leat_option_type type;
     size_t offset; /* into the struct that is filled */
     bool required;
-    const char *fallback; /* default as its user would write it; NULL: none (zero) */
-    const char *choices;  /* ENUM: "a|b|c" */
-    int64_t min, max;     /* INT, DURATION (ms), SIZE; both 0: not limited */
-    const char *shape;    /* NODE: its JSON Schema, as text; NULL: anything */
-    const char *doc;      /* one sentence for the manual */
-} leat_option;
+    const char *fallback;      /* default as its user would write it; NULL: none (zero) */
+    const char *choices;       /* ENUM: "a|b|c" */
+    int64_t min, max;          /* INT, DURATION (ms), SIZE; both 0: not limited */
+    const char *shape;         /* its JSON Schema, as text; NULL: from the type (NODE: anything) */
+    const char *doc;           /* one sentence for the manual */
+    const leat_option *fields; /* OBJECT */
+    size_t fields_count;
+};
 
-/* Fills *into from the members of object; every mistake becomes a finding. False if there were
- * errors. What is not there gets its default. */
+/* Fills *into from the members of object (NULL: defaults only); every mistake becomes a finding.
+ * False if there were errors. What is not there, or wrong, gets its default. A text that still
+ * holds `${` has been complained of, and is taken for right. */
 bool leat_options_read(const leat_option *options, size_t count, const leat_node *object,
                        void *into, leat_findings *findings);
 /* A JSON Schema object ("properties", "required", "additionalProperties": false). */
