@@ -360,6 +360,13 @@ bool leat_pipeline_running(const leat_pipeline *pipeline)
     return false;
 }
 
+bool leat_pipeline_failed(const leat_pipeline *pipeline)
+{
+    for (size_t i = 0; i < pipeline->shards_count; i++)
+        if (pipeline->shards[i].done && pipeline->shards[i].code != LEAT_OK) return true;
+    return false;
+}
+
 leat_code leat_pipeline_join(leat_pipeline *pipeline, leat_err *err)
 {
     leat_code code = LEAT_OK;

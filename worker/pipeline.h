@@ -51,6 +51,7 @@ leat_code leat_pipeline_start(leat_pipeline *pipeline, leat_err *err) LEAT_CHECK
 void leat_pipeline_input_complete(leat_pipeline *pipeline);
 void leat_pipeline_stop(leat_pipeline *pipeline);
 bool leat_pipeline_running(const leat_pipeline *pipeline); /* is any shard still at work? */
+bool leat_pipeline_failed(const leat_pipeline *pipeline);  /* has any shard ended by an error? */
 /* Waits for all shards; LEAT_OK or the first failure. */
 leat_code leat_pipeline_join(leat_pipeline *pipeline, leat_err *err);
 leat_pipeline_counts leat_pipeline_counts_get(const leat_pipeline *pipeline);

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* leat manual: what is generated from the option tables, so that it can never differ from them. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cep/pattern.h"
+#include "core/buf.h"
+#include "worker/cli.h"
+#include "worker/registry.h"
+
+static int manual_run(int argc, char **argv);
+
+const leat_command leat_command_manual = {
+    .name = "manual",
+    .summary = "print the operators' manual or the JSON Schemas",
+    .help = "usage: leat manual [steps | pipeline-schema | pattern-schema]\n\n"
+            "  steps            every step with its options, as Markdown (the default)\n"
+            "  pipeline-schema  the JSON Schema of pipeline files, for editors\n"
+            "  pattern-schema   the JSON Schema of pattern files\n",
+    .run = manual_run,
+};
+
+static int manual_run(int argc, char **argv)
+{
+    leat_arguments arguments;
+    int exit_code = LEAT_EXIT_USAGE;
+    leat_buf out;
+    leat_buf_init(&out, (size_t)16 << 20);
+    size_t count;
+    const leat_operator_type *const *operators = leat_registry(&count);
+    if (!leat_flags_parse(&leat_command_manual, argc, argv, NULL, 0, &arguments)) goto out;
+    const char *what = arguments.count == 0 ? "steps" : arguments.positional[0];
+    if (strcmp(what, "steps") == 0) {
+        leat_plan_manual(operators, count, &out);
+    } else if (strcmp(what, "pipeline-schema") == 0) {
+        leat_plan_schema(operators, count, &out);
+    } else if (strcmp(what, "pattern-schema") == 0) {
+        leat_pattern_schema(&out);
+    } else {
+        leat_cli_say("there is no manual '%s'; see 'leat manual --help'", what);
+        goto out;
+    }
+    fwrite(out.data, 1, out.len, stdout);
+    exit_code = LEAT_EXIT_OK;
+out:
+    leat_buf_release(&out);
+    leat_flags_release(NULL, 0, &arguments);
+    return exit_code;
+}
