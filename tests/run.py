@@ -284,7 +284,8 @@ def stage_e2e(stage):
 def stage_deploy(stage):
     """Scripts, image recipe and chart, as far as the tools for it are at hand."""
     for name in files("script/*", ".ci/*", "docker/*.sh"):
-        code, _ = stage.run("sh", "-n", name)
+        python = name.endswith(".py")
+        code, _ = stage.run(*([sys.executable, "-m", "py_compile"] if python else ["sh", "-n"]), name)
         stage.count(code == 0, f"{name}: syntax")
     if shutil.which("helm") is None:
         stage.skip("helm is not installed: the chart is not rendered")
