@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "core/mem.h"
+#include "core/number.h"
 
 #define BUF_SIZE_FIRST 64u
 
@@ -80,36 +81,11 @@ void leat_buf_add_format(leat_buf *buf, const char *format, ...)
     va_end(again);
 }
 
-/* "00".."99" in one run: two digits a division. */
-static const char digit_pairs[] = "0001020304050607080910111213141516171819"
-                                  "2021222324252627282930313233343536373839"
-                                  "4041424344454647484950515253545556575859"
-                                  "6061626364656667686970717273747576777879"
-                                  "8081828384858687888990919293949596979899";
-
-/* Writes number so that it ends before `end`; returns its first digit. */
-static char *write_backwards(char *end, uint64_t number)
-{
-    while (number >= 100) {
-        uint64_t rest = number / 100;
-        end -= 2;
-        memcpy(end, digit_pairs + 2 * (number - rest * 100), 2);
-        number = rest;
-    }
-    if (number >= 10) {
-        end -= 2;
-        memcpy(end, digit_pairs + 2 * number, 2);
-    } else {
-        *--end = (char)('0' + (char)number);
-    }
-    return end;
-}
-
 void leat_buf_add_uint(leat_buf *buf, uint64_t number)
 {
     char text[20];
     char *end = text + sizeof text;
-    char *start = write_backwards(end, number);
+    char *start = leat_number_digits(end, number);
     leat_buf_add(buf, (leat_str){start, (size_t)(end - start)});
 }
 
@@ -118,7 +94,7 @@ void leat_buf_add_int(leat_buf *buf, int64_t number)
     char text[21];
     char *end = text + sizeof text;
     uint64_t size = number < 0 ? 0 - (uint64_t)number : (uint64_t)number; /* INT64_MIN too */
-    char *start = write_backwards(end, size);
+    char *start = leat_number_digits(end, size);
     if (number < 0) *--start = '-';
     leat_buf_add(buf, (leat_str){start, (size_t)(end - start)});
 }
