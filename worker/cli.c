@@ -16,7 +16,7 @@
 
 #include "core/mem.h"
 
-#define PLAN_BYTES_MAX ((size_t)256 << 20)
+#define PLAN_BYTES_MAX     ((size_t)256 << 20)
 #define PIPELINE_BYTES_MAX ((size_t)16 << 20)
 
 void leat_cli_say(const char *format, ...)
@@ -43,7 +43,8 @@ static bool unknown_flag(const leat_command *command, const leat_flag *flags, si
 {
     leat_str names[32];
     LEAT_ASSERT(count <= 32);
-    for (size_t i = 0; i < count; i++) names[i] = leat_str_of(flags[i].name);
+    for (size_t i = 0; i < count; i++)
+        names[i] = leat_str_of(flags[i].name);
     leat_str nearest = leat_str_nearest(name, names, count);
     if (nearest.data != NULL) {
         leat_cli_say("%s has no --%.*s; did you mean --%.*s?", command->name, LEAT_STR_ARG(name),
@@ -114,7 +115,8 @@ bool leat_flags_parse(const leat_command *command, int argc, char **argv, leat_f
 
 void leat_flags_release(leat_flag *flags, size_t flags_count, leat_arguments *arguments)
 {
-    for (size_t i = 0; i < flags_count; i++) leat_mem_free(flags[i].values);
+    for (size_t i = 0; i < flags_count; i++)
+        leat_mem_free(flags[i].values);
     leat_mem_free(arguments->positional);
 }
 
@@ -153,13 +155,14 @@ leat_code leat_cli_load(const char *file, const leat_flag *set, bool check_only,
     size_t count = set == NULL ? 0 : set->count;
     leat_str *overrides = leat_arena_zero(loaded->arena, (count + 1) * sizeof *overrides);
     if (overrides == NULL) return leat_arena_full(loaded->arena, err);
-    for (size_t i = 0; i < count; i++) overrides[i] = leat_str_of(set->values[i]);
+    for (size_t i = 0; i < count; i++)
+        overrides[i] = leat_str_of(set->values[i]);
     leat_plan_env env;
     leat_config_env(file, overrides, count, check_only, loaded->arena, &env);
     leat_findings findings;
     leat_findings_init(&findings, loaded->arena);
-    LEAT_TRY(leat_plan_new(text, leat_str_of(file), &env, loaded->arena, &findings, &loaded->plan,
-                           err));
+    LEAT_TRY(
+        leat_plan_new(text, leat_str_of(file), &env, loaded->arena, &findings, &loaded->plan, err));
     leat_findings_sort(&findings);
     loaded->findings = findings.count;
     loaded->errors = findings.errors;

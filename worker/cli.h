@@ -10,8 +10,8 @@
 
 typedef struct leat_command {
     const char *name;
-    const char *summary; /* one line */
-    const char *help;    /* the whole of --help */
+    const char *summary;               /* one line */
+    const char *help;                  /* the whole of --help */
     int (*run)(int argc, char **argv); /* argv[0]: the command's name; the exit code */
 } leat_command;
 
@@ -23,7 +23,7 @@ extern const leat_command leat_command_run, leat_command_check, leat_command_dev
 typedef struct leat_flag {
     const char *name; /* without dashes */
     bool takes_value;
-    bool repeats;     /* values pile up */
+    bool repeats; /* values pile up */
     /* Results. */
     const char **values; /* owned by leat_flags_release */
     size_t count;

@@ -9,16 +9,17 @@ static int check_run(int argc, char **argv);
 const leat_command leat_command_check = {
     .name = "check",
     .summary = "find every mistake in pipeline files",
-    .help =
-        "usage: leat check [--set PATH=VALUE]... [--output json] PIPELINE...\n\n"
-        "Reads each pipeline and the patterns it names, and reports every mistake with file, line,\n"
-        "column and what was probably meant. Nothing is run, and Kafka is not asked.\n\n"
-        "  --set PATH=VALUE   check with this value in place of the file's\n"
-        "  --output json      a list of {file, path, line, column, message, suggestion} on stdout\n\n"
-        "An unset environment variable or a secret file that is not here is only a warning.\n"
-        "Exit code: 0 nothing wrong (warnings may have been printed), 1 mistakes, 2 usage.\n\n"
-        "  leat check examples/*/pipeline.json\n"
-        "  leat check --set kafka.bootstrap.servers=localhost:9092 pipeline.json\n",
+    .help = "usage: leat check [--set PATH=VALUE]... [--output json] PIPELINE...\n\n"
+            "Reads each pipeline and the patterns it names, and reports every mistake with file, "
+            "line,\n"
+            "column and what was probably meant. Nothing is run, and Kafka is not asked.\n\n"
+            "  --set PATH=VALUE   check with this value in place of the file's\n"
+            "  --output json      a list of {file, path, line, column, message, suggestion} on "
+            "stdout\n\n"
+            "An unset environment variable or a secret file that is not here is only a warning.\n"
+            "Exit code: 0 nothing wrong (warnings may have been printed), 1 mistakes, 2 usage.\n\n"
+            "  leat check examples/*/pipeline.json\n"
+            "  leat check --set kafka.bootstrap.servers=localhost:9092 pipeline.json\n",
     .run = check_run,
 };
 

@@ -20,24 +20,24 @@ static int dev_run(int argc, char **argv);
 const leat_command leat_command_dev = {
     .name = "dev",
     .summary = "try a pipeline: embedded log, generator, worker, alerts",
-    .help =
-        "usage: leat dev [--events N] [--rate N] [--seed N] [--partitions N] [--quiet]\n"
-        "                [--set PATH=VALUE]... PIPELINE\n\n"
-        "Runs one pipeline against a log inside this process, feeds its first source with generated\n"
-        "payments, prints the alerts (what `detect` steps make) on stdout as they come, and a\n"
-        "summary on stderr. Nothing has to be installed, and nothing is left behind.\n\n"
-        "  --events N      so many events, then end (0: until Ctrl-C)\n"
-        "  --rate N        events a second (0: as fast as it goes)\n"
-        "  --seed N        another seed, other events (1)\n"
-        "  --partitions N  of every topic (4)\n"
-        "  --quiet         no alerts, only the summary\n\n"
-        "  leat dev examples/card-fraud/pipeline.json --events 200000\n",
+    .help = "usage: leat dev [--events N] [--rate N] [--seed N] [--partitions N] [--quiet]\n"
+            "                [--set PATH=VALUE]... PIPELINE\n\n"
+            "Runs one pipeline against a log inside this process, feeds its first source with "
+            "generated\n"
+            "payments, prints the alerts (what `detect` steps make) on stdout as they come, and a\n"
+            "summary on stderr. Nothing has to be installed, and nothing is left behind.\n\n"
+            "  --events N      so many events, then end (0: until Ctrl-C)\n"
+            "  --rate N        events a second (0: as fast as it goes)\n"
+            "  --seed N        another seed, other events (1)\n"
+            "  --partitions N  of every topic (4)\n"
+            "  --quiet         no alerts, only the summary\n\n"
+            "  leat dev examples/card-fraud/pipeline.json --events 200000\n",
     .run = dev_run,
 };
 
-#define AHEAD_MAX 50000 /* events that the generator may be ahead of the worker */
+#define AHEAD_MAX     50000 /* events that the generator may be ahead of the worker */
 #define POLL_MESSAGES 500
-#define TOPICS_MAX 256
+#define TOPICS_MAX    256
 
 enum { EVENTS, RATE, SEED, PARTITIONS, QUIET, SET, FLAGS };
 
@@ -68,7 +68,7 @@ static int64_t now_ms(void)
 static void speak(void *context, int level, const char *facility, const char *text)
 {
     (void)context;
-    if (level >= LEAT_WARN) leat_cli_say("%s: %s", facility, text);
+    if (level >= LEAT_LEVEL_WARN) leat_cli_say("%s: %s", facility, text);
 }
 
 /* --- topics --- */
@@ -207,14 +207,10 @@ static leat_code feed(dev *self, leat_err *err)
             leat_cli_wait(1);
         if (leat_cli_stopped() || !leat_pipeline_running(self->pipeline)) break;
         if (!leat_generator_next(self->generator, &key, &value, &at_ms)) break;
-        leat_produce record = {.topic = topic,
-                               .partition = -1,
-                               .key = key,
-                               .value = value,
-                               .timestamp_ms = at_ms};
+        leat_produce record = {
+            .topic = topic, .partition = -1, .key = key, .value = value, .timestamp_ms = at_ms};
         code = self->type->produce(session, &record, err);
-        if (code == LEAT_OK && sent % 256 == 0)
-            code = self->type->commit(session, NULL, 0, err);
+        if (code == LEAT_OK && sent % 256 == 0) code = self->type->commit(session, NULL, 0, err);
     }
     if (code == LEAT_OK) code = self->type->commit(session, NULL, 0, err);
     self->type->session_close(&session, 1000);
@@ -285,7 +281,7 @@ static leat_code dev_pipeline(dev *self, const char *file, const leat_flag *set,
                                 LEAT_GENERATOR_BASE_MS, &self->generator, err));
     leat_config config;
     leat_config_read(self->loaded.plan, &config);
-    leat_logger_set(config.log_level < LEAT_WARN ? LEAT_WARN : config.log_level, false);
+    leat_logger_set(config.log_level < LEAT_LEVEL_WARN ? LEAT_LEVEL_WARN : config.log_level, false);
     leat_pipeline_options options = {.embedded = true, .finish = true};
     LEAT_TRY(leat_pipeline_open(self->loaded.plan, &config, &options, &self->pipeline, err));
     int64_t began = now_ms();

@@ -27,7 +27,7 @@ const leat_command leat_command_eval = {
     .run = eval_run,
 };
 
-#define NAMES_MAX 256
+#define NAMES_MAX       256
 #define ARENA_BYTES_MAX ((size_t)256 << 20)
 
 typedef struct record_scope {
@@ -45,7 +45,8 @@ static leat_code resolve(leat_scope *scope, const leat_str *names, size_t count,
     (void)absolute;
     (void)nearest;
     uint32_t at = 0;
-    while (at < self->count && !leat_str_equal(self->names[at], names[0])) at++;
+    while (at < self->count && !leat_str_equal(self->names[at], names[0]))
+        at++;
     if (at == NAMES_MAX)
         return leat_err_set(err, LEAT_ERR_LIMIT, "more than %d names in one expression", NAMES_MAX);
     if (at == self->count) self->names[self->count++] = names[0];

@@ -17,7 +17,8 @@ const leat_command leat_command_generate = {
     .help =
         "usage: leat generate payments [--count N] [--rate N] [--seed N] [--base MS]\n"
         "                     [--file PATH | --topic NAME --kafka KEY=VALUE...]\n\n"
-        "Writes seeded events, one JSON text a line, to stdout, a file, or a Kafka topic (by key).\n"
+        "Writes seeded events, one JSON text a line, to stdout, a file, or a Kafka topic (by "
+        "key).\n"
         "At the end it says on stderr what was planted: how many alerts, how many bad records.\n\n"
         "  --count N          events (1000; 0: without end)\n"
         "  --rate N           events a second (0: as fast as it goes)\n"
@@ -52,7 +53,7 @@ static int64_t now_ms(clockid_t clock)
 static void speak(void *context, int level, const char *facility, const char *text)
 {
     (void)context;
-    if (level >= LEAT_WARN) leat_cli_say("%s: %s", facility, text);
+    if (level >= LEAT_LEVEL_WARN) leat_cli_say("%s: %s", facility, text);
 }
 
 static leat_code open_topic(target *to, const leat_flag *flags, leat_err *err)
@@ -63,7 +64,8 @@ static leat_code open_topic(target *to, const leat_flag *flags, leat_err *err)
     for (size_t i = 0; i < kafka->count && code == LEAT_OK; i++) {
         const char *equals = strchr(kafka->values[i], '=');
         if (equals == NULL) {
-            code = leat_err_set(err, LEAT_ERR_CONFIG, "--kafka %s: not KEY=VALUE", kafka->values[i]);
+            code =
+                leat_err_set(err, LEAT_ERR_CONFIG, "--kafka %s: not KEY=VALUE", kafka->values[i]);
             break;
         }
         properties[i].name = (leat_str){kafka->values[i], (size_t)(equals - kafka->values[i])};
@@ -104,11 +106,8 @@ static leat_code open_target(target *to, const leat_flag *flags, leat_err *err)
 static leat_code put(target *to, leat_str key, leat_str value, int64_t at_ms, leat_err *err)
 {
     if (to->session != NULL) {
-        leat_produce record = {.topic = to->topic,
-                               .partition = -1,
-                               .key = key,
-                               .value = value,
-                               .timestamp_ms = at_ms};
+        leat_produce record = {
+            .topic = to->topic, .partition = -1, .key = key, .value = value, .timestamp_ms = at_ms};
         return leat_log_kafka.produce(to->session, &record, err);
     }
     if (fwrite(value.data, 1, value.len, to->file) != value.len || putc('\n', to->file) == EOF)

@@ -21,7 +21,8 @@ const leat_command leat_command_run = {
         "  --set PATH=VALUE   this value in place of the file's (JSON, else text):\n"
         "                     --set worker.threads=4 --set kafka.bootstrap.servers=k1:9092\n"
         "  --until-end        stop when the present end of all topics is reached and committed\n"
-        "  --state-dump FILE  at a clean stop, append every cell of the state as JSON lines (hex)\n\n"
+        "  --state-dump FILE  at a clean stop, append every cell of the state as JSON lines "
+        "(hex)\n\n"
         "SIGTERM: finish, commit, leave the group, exit code 0. A second one: at once.\n"
         "A bounded run with bad records and no dead_letter ends with 1.\n\n"
         "  leat run examples/card-fraud/pipeline.json\n"
@@ -44,8 +45,7 @@ static leat_code open_one(running *one, const char *file, const leat_flag *set,
     leat_config config;
     leat_config_read(one->loaded.plan, &config);
     leat_logger_set(config.log_level, config.log_json);
-    leat_code code =
-        leat_pipeline_open(one->loaded.plan, &config, options, &one->pipeline, err);
+    leat_code code = leat_pipeline_open(one->loaded.plan, &config, options, &one->pipeline, err);
     return code == LEAT_OK ? LEAT_OK : leat_err_prefix(err, "%s", file);
 }
 
@@ -60,7 +60,8 @@ static void wait_for_end(running *all, size_t count)
             stop |= leat_pipeline_failed(all[i].pipeline);
         }
         if (at_work == 0) return;
-        for (size_t i = 0; stop && i < count; i++) leat_pipeline_stop(all[i].pipeline);
+        for (size_t i = 0; stop && i < count; i++)
+            leat_pipeline_stop(all[i].pipeline);
         leat_cli_wait(50);
     }
 }
@@ -70,13 +71,14 @@ static void log_counts(const running *one)
     leat_pipeline_counts counts = leat_pipeline_counts_get(one->pipeline);
     char name[256];
     snprintf(name, sizeof name, "%.*s", LEAT_STR_ARG(one->loaded.plan->name));
-    leat_log_line(LEAT_INFO, "run", name,
-                  "ended: %llu record(s) in, %llu out, %llu dead letter(s), %llu late (%llu dropped), "
-                  "%llu refused, %llu commit(s), %llu abort(s)",
-                  (unsigned long long)counts.records_in, (unsigned long long)counts.records_out,
-                  (unsigned long long)counts.dead_letters, (unsigned long long)counts.late,
-                  (unsigned long long)counts.late_dropped, (unsigned long long)counts.refused,
-                  (unsigned long long)counts.commits, (unsigned long long)counts.aborts);
+    leat_log_line(
+        LEAT_LEVEL_INFO, "run", name,
+        "ended: %llu record(s) in, %llu out, %llu dead letter(s), %llu late (%llu dropped), "
+        "%llu refused, %llu commit(s), %llu abort(s)",
+        (unsigned long long)counts.records_in, (unsigned long long)counts.records_out,
+        (unsigned long long)counts.dead_letters, (unsigned long long)counts.late,
+        (unsigned long long)counts.late_dropped, (unsigned long long)counts.refused,
+        (unsigned long long)counts.commits, (unsigned long long)counts.aborts);
 }
 
 static leat_code run_all(running *all, size_t count, leat_err *err)
@@ -85,7 +87,8 @@ static leat_code run_all(running *all, size_t count, leat_err *err)
     for (size_t i = 0; i < count && first == LEAT_OK; i++)
         first = leat_pipeline_start(all[i].pipeline, err);
     if (first != LEAT_OK)
-        for (size_t i = 0; i < count; i++) leat_pipeline_stop(all[i].pipeline);
+        for (size_t i = 0; i < count; i++)
+            leat_pipeline_stop(all[i].pipeline);
     wait_for_end(all, count);
     for (size_t i = 0; i < count; i++) {
         leat_err one;

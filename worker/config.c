@@ -18,8 +18,8 @@
 #include "core/time.h"
 #include "worker/registry.h"
 
-#define FILE_BYTES_MAX ((size_t)16 << 20)
-#define SECRET_BYTES_MAX ((size_t)1 << 20)
+#define FILE_BYTES_MAX      ((size_t)16 << 20)
+#define SECRET_BYTES_MAX    ((size_t)1 << 20)
 #define STATE_BYTES_DEFAULT ((uint64_t)4 << 30)
 
 typedef struct outside {
@@ -123,8 +123,8 @@ static leat_code list_files(void *context, leat_str pattern, bool want_text, lea
         list[kept].name = leat_arena_copy(arena, leat_str_of(found.gl_pathv[i]));
         if (list[kept].name.data == NULL) code = leat_arena_full(arena, err);
         if (code == LEAT_OK && want_text)
-            code = leat_config_slurp(found.gl_pathv[i], FILE_BYTES_MAX, arena, &list[kept].text,
-                                     err);
+            code =
+                leat_config_slurp(found.gl_pathv[i], FILE_BYTES_MAX, arena, &list[kept].text, err);
         kept++;
     }
     globfree(&found);
@@ -170,7 +170,7 @@ void leat_config_read(const leat_plan *plan, leat_config *config)
     const leat_node *worker = plan->worker;
     *config = (leat_config){.threads = processors(),
                             .state_bytes_max = STATE_BYTES_DEFAULT,
-                            .log_level = LEAT_INFO,
+                            .log_level = LEAT_LEVEL_INFO,
                             .log_json = true};
     if (worker == NULL) return;
     config->instance = text_of(worker, "instance");

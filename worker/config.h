@@ -8,8 +8,8 @@
 #include "worker/logger.h"
 
 typedef struct leat_config {
-    leat_str instance;      /* stable name: static membership; none: dynamic */
-    int64_t threads;        /* shards; default: the processors this process may use */
+    leat_str instance;        /* stable name: static membership; none: dynamic */
+    int64_t threads;          /* shards; default: the processors this process may use */
     uint64_t state_bytes_max; /* of all tables of one task */
     leat_level log_level;
     bool log_json;

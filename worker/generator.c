@@ -2,8 +2,9 @@
 /* Card payments with planted fraud.
  *
  * Time goes on by 10 ms an event. A burst is a script of payments of one card, seconds apart, put
- * among the others when they are due. Cards of bursts have ordinary payments too, of 2 to 500, which
- * meet neither condition of the example's pattern; so each finished burst is exactly one match:
+ * among the others when they are due. Cards of bursts have ordinary payments too, of 2 to 500,
+ * which meet neither condition of the example's pattern; so each finished burst is exactly one
+ * match:
  *
  *   fraud      3-5 payments below 2, then one above 500 at another merchant     one alert
  *   impatient  2 below 2, then a large one                                      none
@@ -20,15 +21,15 @@
 #include "core/mem.h"
 #include "core/time.h"
 
-#define CARDS 10000
-#define STEP_MS 10
-#define BURSTS 32          /* at a time */
+#define CARDS            10000
+#define STEP_MS          10
+#define BURSTS           32 /* at a time */
 #define BURST_EVENTS_MAX 6
-#define BURST_EVERY 400    /* events, on average */
-#define BURST_MS_MAX 60000 /* from first to last payment */
-#define QUIET_MS 1300000   /* of a card after a burst; the example's window is ten minutes */
-#define JITTER_MS 2000
-#define BAD_EVERY 20000
+#define BURST_EVERY      400     /* events, on average */
+#define BURST_MS_MAX     60000   /* from first to last payment */
+#define QUIET_MS         1300000 /* of a card after a burst; the example's window is ten minutes */
+#define JITTER_MS        2000
+#define BAD_EVERY        20000
 
 typedef enum burst_kind { FRAUD, IMPATIENT, HOMELY, SHY, KINDS } burst_kind;
 
@@ -67,8 +68,8 @@ leat_code leat_generator_new(const char *name, uint64_t seed, uint64_t count, in
                              leat_generator **generator, leat_err *err)
 {
     if (strcmp(name, "payments") != 0)
-        return leat_err_set(err, LEAT_ERR_CONFIG,
-                            "there is no generator '%s'; there is: payments", name);
+        return leat_err_set(err, LEAT_ERR_CONFIG, "there is no generator '%s'; there is: payments",
+                            name);
     leat_generator *made = leat_mem_need(sizeof *made);
     made->state = seed;
     made->count = count;
@@ -188,8 +189,8 @@ bool leat_generator_next(leat_generator *generator, leat_str *key, leat_str *val
     } else {
         *at_ms = now_ms - draw_below(generator, JITTER_MS);
         uint32_t cents = 200 + draw_below(generator, 49800);
-        write_payment(generator, draw_below(generator, CARDS), cents,
-                      draw_below(generator, 20000), *at_ms, key, value);
+        write_payment(generator, draw_below(generator, CARDS), cents, draw_below(generator, 20000),
+                      *at_ms, key, value);
         if (draw_below(generator, BAD_EVERY) == 0) {
             value->len -= 3 + draw_below(generator, 40);
             generator->planted.bad_records++;

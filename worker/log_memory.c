@@ -57,7 +57,7 @@ static leat_code read_number(const leat_property *property, int64_t least, int64
 static leat_code read_settings(const leat_log_config *config, memory_settings *settings,
                                leat_err *err)
 {
-    static const leat_str names[] = {
+    const leat_str names[] = {
         LEAT_STR("memory.name"), LEAT_STR("memory.partitions"), LEAT_STR("memory.retention.bytes"),
         LEAT_STR("memory.rebalance.timeout.ms"), LEAT_STR("memory.transaction.timeout.ms")};
     int64_t *numbers[] = {NULL, &settings->partitions, &settings->retention_bytes,

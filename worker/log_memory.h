@@ -108,11 +108,11 @@ typedef struct leat_memory_member {
     uint64_t number;                 /* in order of joining */
     leat_memory_subscription *subscriptions;
     size_t subscriptions_count;
-    uint64_t generation; /* of what it was given */
-    bool joined;         /* has given up its partitions for the rebalance under way */
-    bool fresh;          /* was given partitions that it has not taken over yet */
-    bool fenced;         /* another member has its instance */
-    bool orphan;         /* its session has crashed */
+    uint64_t generation;     /* of what it was given */
+    bool joined;             /* has given up its partitions for the rebalance under way */
+    bool fresh;              /* was given partitions that it has not taken over yet */
+    bool fenced;             /* another member has its instance */
+    int64_t orphan_until_ms; /* its session has crashed: when the group notices; 0: has not */
     leat_memory_place *given;
     size_t given_count;
 } leat_memory_member;
@@ -207,6 +207,8 @@ void leat_memory_member_free(leat_memory_member *member); /* which is in no grou
 void leat_memory_group_leave(leat_memory_store *store, leat_memory_member *member);
 /* Starts a rebalance if topics came that members want, ends one that is complete or overdue. */
 void leat_memory_group_turn(leat_memory_store *store, leat_memory_group *group);
+/* When a turn is due at the latest, if nothing else happens; INT64_MAX: never. */
+int64_t leat_memory_group_due(const leat_memory_group *group);
 /* Wants this subscription the topic? */
 bool leat_memory_subscribes(const leat_memory_subscription *subscription, const char *topic);
 /* LEAT_OFFSET_NONE: none. */

@@ -81,7 +81,7 @@ static void take_out(leat_memory_member *member)
     leat_mem_free(member->given);
     member->given = NULL;
     member->given_count = 0;
-    if (member->orphan) leat_memory_member_free(member);
+    if (member->orphan_until_ms > 0) leat_memory_member_free(member);
 }
 
 static int member_order(const leat_memory_member *a, const leat_memory_member *b)
@@ -185,11 +185,32 @@ static bool topics_changed(const leat_memory_store *store, leat_memory_group *gr
     return wanted != given;
 }
 
+/* What ends a stable time: a member that has vanished, topics that have come. */
+static bool disturbed(const leat_memory_store *store, leat_memory_group *group)
+{
+    for (leat_memory_member *member = group->members; member != NULL; member = member->next) {
+        if (member->orphan_until_ms == 0 || leat_memory_now_ms() < member->orphan_until_ms)
+            continue;
+        take_out(member);
+        return true;
+    }
+    if (group->topics_version == store->topics_version) return false;
+    return topics_changed(store, group);
+}
+
+int64_t leat_memory_group_due(const leat_memory_group *group)
+{
+    int64_t due = group->preparing ? group->deadline_ms : INT64_MAX;
+    for (leat_memory_member *member = group->members; member != NULL; member = member->next)
+        if (member->orphan_until_ms > 0 && member->orphan_until_ms < due)
+            due = member->orphan_until_ms;
+    return due;
+}
+
 void leat_memory_group_turn(leat_memory_store *store, leat_memory_group *group)
 {
     if (!group->preparing) {
-        if (group->members == NULL || group->topics_version == store->topics_version) return;
-        if (topics_changed(store, group)) prepare(store, group);
+        if (group->members != NULL && disturbed(store, group)) prepare(store, group);
         return;
     }
     bool late = leat_memory_now_ms() >= group->deadline_ms;
@@ -264,7 +285,7 @@ void leat_memory_groups_free(leat_memory_store *store)
         leat_memory_group *group = store->groups;
         store->groups = group->next;
         while (group->members != NULL) {
-            LEAT_ASSERT(group->members->orphan); /* sessions end before their log */
+            LEAT_ASSERT(group->members->orphan_until_ms > 0); /* sessions end before their log */
             take_out(group->members);
         }
         leat_mem_free(group->commits);

@@ -216,8 +216,9 @@ leat_code leat_memory_session_turn(leat_session *session, bool *called, leat_err
 
 int64_t leat_memory_session_due(const leat_session *session, int64_t deadline_ms)
 {
-    if (session->group == NULL || !session->group->preparing) return deadline_ms;
-    return session->group->deadline_ms < deadline_ms ? session->group->deadline_ms : deadline_ms;
+    if (session->group == NULL) return deadline_ms;
+    int64_t due = leat_memory_group_due(session->group);
+    return due < deadline_ms ? due : deadline_ms;
 }
 
 /* --- read --- */
@@ -455,7 +456,7 @@ void leat_memory_session_crash(leat_session **session)
         if (gone->member->group == NULL)
             leat_memory_member_free(gone->member);
         else
-            gone->member->orphan = true;
+            gone->member->orphan_until_ms = leat_memory_now_ms() + store->rebalance_timeout_ms;
     }
     pthread_mutex_unlock(&store->lock);
     session_free(gone);

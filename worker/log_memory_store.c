@@ -251,6 +251,7 @@ static leat_code put_entry(leat_memory_partition *partition, int64_t offset,
 {
     leat_memory_segment *segment = NULL;
     LEAT_TRY(writable(partition, record == NULL ? 0 : bytes_of(record), &segment, err));
+    LEAT_ASSERT(segment != NULL && segment->entries != NULL);
     leat_memory_entry *entry = &segment->entries[segment->count++];
     *entry = (leat_memory_entry){.offset = offset,
                                  .timestamp_ms = LEAT_TIME_NONE,

@@ -20,10 +20,10 @@
 #include "schemas/codec_json.h"
 
 #define LINE_BYTES_MAX 8192
-#define KINDS_MAX 64
+#define KINDS_MAX      64
 #define REPEAT_SECONDS 10
 
-static _Atomic int level_least = LEAT_INFO;
+static _Atomic int level_least = LEAT_LEVEL_INFO;
 static _Atomic bool lines_json = true;
 
 static struct {
@@ -58,8 +58,8 @@ static void add_field(leat_buf *line, const char *name, const char *text)
     }
 }
 
-static void write_line(leat_level level, const char *component, const char *pipeline,
-                       uint64_t held, const char *text)
+static void write_line(leat_level level, const char *component, const char *pipeline, uint64_t held,
+                       const char *text)
 {
     static const char *const names[] = {"debug", "info", "warn", "error", "silent"};
     struct timespec now;

@@ -10,11 +10,11 @@
 #include "core/str.h"
 
 typedef enum leat_level {
-    LEAT_DEBUG,
-    LEAT_INFO,
-    LEAT_WARN,
-    LEAT_ERROR,
-    LEAT_SILENT,
+    LEAT_LEVEL_DEBUG,
+    LEAT_LEVEL_INFO,
+    LEAT_LEVEL_WARN,
+    LEAT_LEVEL_ERROR,
+    LEAT_LEVEL_SILENT,
 } leat_level;
 
 /* A field of a log line: name and text, in pairs, ended by NULL. */

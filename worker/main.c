@@ -18,10 +18,11 @@ static void print_help(FILE *out)
           out);
     for (size_t i = 0; i < COMMANDS_COUNT; i++)
         fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
-    fputs("\n'leat COMMAND --help' tells more, with examples.\n\n"
-          "Exit codes: 0 done, 1 findings, 2 usage, 69 Kafka cannot be reached, 70 internal error,\n"
-          "74 state or output damaged, 77 not authorised, 78 bad configuration.\n",
-          out);
+    fputs(
+        "\n'leat COMMAND --help' tells more, with examples.\n\n"
+        "Exit codes: 0 done, 1 findings, 2 usage, 69 Kafka cannot be reached, 70 internal error,\n"
+        "74 state or output damaged, 77 not authorised, 78 bad configuration.\n",
+        out);
 }
 
 int main(int argc, char **argv)
@@ -43,8 +44,7 @@ int main(int argc, char **argv)
     }
     leat_str nearest = leat_str_nearest(leat_str_of(name), names, COMMANDS_COUNT);
     if (nearest.data != NULL) {
-        leat_cli_say("there is no command '%s'; did you mean '%.*s'?", name,
-                     LEAT_STR_ARG(nearest));
+        leat_cli_say("there is no command '%s'; did you mean '%.*s'?", name, LEAT_STR_ARG(nearest));
     } else {
         leat_cli_say("there is no command '%s'; see 'leat --help'", name);
     }

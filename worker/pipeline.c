@@ -18,7 +18,7 @@
 #include "worker/shard.h"
 
 #define ADMIN_TIMEOUT_MS 15000
-#define ARENA_BYTES_MAX ((size_t)64 << 20)
+#define ARENA_BYTES_MAX  ((size_t)64 << 20)
 
 int leat_exit_code(leat_code code)
 {
@@ -47,13 +47,13 @@ static leat_code choose_logs(leat_pipeline *pipeline, leat_err *err)
 {
     const leat_plan *plan = pipeline->plan;
     size_t files = 0;
-    for (size_t i = 0; i < plan->sources_count; i++) files += plan->sources[i].files;
+    for (size_t i = 0; i < plan->sources_count; i++)
+        files += plan->sources[i].files;
     if (files != 0 && files != plan->sources_count)
         return leat_err_set(err, LEAT_ERR_CONFIG,
                             "sources: files and topics cannot be read by one pipeline; "
                             "write two pipelines, the first from the files to a topic");
-    const leat_log_type *topics =
-        pipeline->options.embedded ? &leat_log_memory : &leat_log_kafka;
+    const leat_log_type *topics = pipeline->options.embedded ? &leat_log_memory : &leat_log_kafka;
     pipeline->input_type = files != 0 ? &leat_log_file : topics;
     pipeline->output_type = files == 0 || any_topic_sink(plan) ? topics : NULL;
     return LEAT_OK;
@@ -62,7 +62,7 @@ static leat_code choose_logs(leat_pipeline *pipeline, leat_err *err)
 static void speak(void *context, int level, const char *facility, const char *text)
 {
     const leat_pipeline *pipeline = context;
-    if (level <= LEAT_INFO) {
+    if (level <= LEAT_LEVEL_INFO) {
         leat_log_line((leat_level)level, facility, pipeline->name, "%s", text);
     } else {
         leat_log_repeat((leat_level)level, "kafka", pipeline->name, facility, "%s: %s", facility,
@@ -78,14 +78,16 @@ static leat_code add_assignor(leat_pipeline *pipeline, leat_setting *settings, s
     const leat_plan *plan = pipeline->plan;
     bool together = false;
     for (size_t i = 0; i < plan->sources_count; i++)
-        together |= pipeline->sources[i].changelog.data != NULL && plan->sources[i].topics_count > 1;
+        together |=
+            pipeline->sources[i].changelog.data != NULL && plan->sources[i].topics_count > 1;
     if (!together) return LEAT_OK;
     for (size_t i = 0; i < *count; i++)
         if (leat_str_equal(settings[i].name, name) && !leat_str_is(settings[i].value, "range"))
-            return leat_err_set(err, LEAT_ERR_CONFIG,
-                                "kafka: partition.assignment.strategy must be 'range' (or left out) "
-                                "where a source with several topics keeps state, so that equal "
-                                "partitions of all of them meet in one worker");
+            return leat_err_set(
+                err, LEAT_ERR_CONFIG,
+                "kafka: partition.assignment.strategy must be 'range' (or left out) "
+                "where a source with several topics keeps state, so that equal "
+                "partitions of all of them meet in one worker");
     settings[(*count)++] = (leat_setting){name, LEAT_STR("range"), false};
     return LEAT_OK;
 }
@@ -93,8 +95,8 @@ static leat_code add_assignor(leat_pipeline *pipeline, leat_setting *settings, s
 static leat_code open_logs(leat_pipeline *pipeline, leat_err *err)
 {
     const leat_plan *plan = pipeline->plan;
-    leat_setting *settings = leat_arena_zero(pipeline->arena, (plan->kafka_count + 1) *
-                                                                  sizeof *settings);
+    leat_setting *settings =
+        leat_arena_zero(pipeline->arena, (plan->kafka_count + 1) * sizeof *settings);
     if (settings == NULL) return leat_arena_full(pipeline->arena, err);
     size_t count = plan->kafka_count;
     if (count > 0) memcpy(settings, plan->kafka, count * sizeof *settings);
@@ -124,14 +126,14 @@ static leat_code check_rekeys(leat_pipeline *pipeline, uint32_t source, leat_err
         if (node->at != LEAT_AT_STEP || node->source != source ||
             node->step->type != &leat_operator_detect || !leat_detect_rekeys(node->step))
             continue;
-        return leat_err_set(err, LEAT_ERR_CONFIG,
-                            "%.*s: a pattern's key is not the key that source '%.*s' is partitioned "
-                            "by, and its topic has %d partitions, so that one key's records would be "
-                            "spread over several workers; use the source's key, or a topic of one "
-                            "partition",
-                            LEAT_STR_ARG(node->step->place),
-                            LEAT_STR_ARG(plan->sources[source].name),
-                            (int)pipeline->sources[source].partitions);
+        return leat_err_set(
+            err, LEAT_ERR_CONFIG,
+            "%.*s: a pattern's key is not the key that source '%.*s' is partitioned "
+            "by, and its topic has %d partitions, so that one key's records would be "
+            "spread over several workers; use the source's key, or a topic of one "
+            "partition",
+            LEAT_STR_ARG(node->step->place), LEAT_STR_ARG(plan->sources[source].name),
+            (int)pipeline->sources[source].partitions);
     }
     return LEAT_OK;
 }
@@ -151,12 +153,12 @@ static leat_code check_topics(leat_pipeline *pipeline, uint32_t source, leat_err
                                 LEAT_STR_ARG(planned->name), LEAT_STR_ARG(planned->topics[i]));
         if (place->partitions != 0 && place->partitions != info.partitions &&
             place->changelog.data != NULL)
-            return leat_err_set(err, LEAT_ERR_CONFIG,
-                                "sources.%.*s: topic '%.*s' has %d partitions, '%.*s' has %d; topics "
-                                "whose records meet in one state need equal counts",
-                                LEAT_STR_ARG(planned->name), LEAT_STR_ARG(planned->topics[0]),
-                                (int)place->partitions, LEAT_STR_ARG(planned->topics[i]),
-                                (int)info.partitions);
+            return leat_err_set(
+                err, LEAT_ERR_CONFIG,
+                "sources.%.*s: topic '%.*s' has %d partitions, '%.*s' has %d; topics "
+                "whose records meet in one state need equal counts",
+                LEAT_STR_ARG(planned->name), LEAT_STR_ARG(planned->topics[0]),
+                (int)place->partitions, LEAT_STR_ARG(planned->topics[i]), (int)info.partitions);
         if (info.partitions > place->partitions) place->partitions = info.partitions;
     }
     return check_rekeys(pipeline, source, err);
@@ -167,29 +169,30 @@ static leat_code check_changelog(leat_pipeline *pipeline, uint32_t source, leat_
     const leat_log_type *type = pipeline->output_type;
     leat_source_place *place = &pipeline->sources[source];
     leat_topic_info info = {0};
-    LEAT_TRY(type->describe_settings(pipeline->output_log, place->changelog, ADMIN_TIMEOUT_MS, &info,
-                                     err));
+    LEAT_TRY(type->describe_settings(pipeline->output_log, place->changelog, ADMIN_TIMEOUT_MS,
+                                     &info, err));
     if (!info.exists) {
         leat_topic_spec spec = {place->changelog, place->partitions, -1, true};
         LEAT_TRY(type->create(pipeline->output_log, &spec, ADMIN_TIMEOUT_MS, err));
-        leat_log_line(LEAT_INFO, "start", pipeline->name,
+        leat_log_line(LEAT_LEVEL_INFO, "start", pipeline->name,
                       "created changelog '%.*s' with %d partition(s)",
                       LEAT_STR_ARG(place->changelog), (int)place->partitions);
         return LEAT_OK;
     }
     if (info.partitions != place->partitions)
-        return leat_err_set(err, LEAT_ERR_CONFIG,
-                            "changelog '%.*s' has %d partitions, but the topic of source '%.*s' has "
-                            "%d; its state cannot be spread anew: give the pipeline a new name, or "
-                            "delete the changelog and reset the group's offsets",
-                            LEAT_STR_ARG(place->changelog), (int)info.partitions,
-                            LEAT_STR_ARG(pipeline->plan->sources[source].name),
-                            (int)place->partitions);
+        return leat_err_set(
+            err, LEAT_ERR_CONFIG,
+            "changelog '%.*s' has %d partitions, but the topic of source '%.*s' has "
+            "%d; its state cannot be spread anew: give the pipeline a new name, or "
+            "delete the changelog and reset the group's offsets",
+            LEAT_STR_ARG(place->changelog), (int)info.partitions,
+            LEAT_STR_ARG(pipeline->plan->sources[source].name), (int)place->partitions);
     if (!info.compacted)
-        return leat_err_set(err, LEAT_ERR_CONFIG,
-                            "changelog '%.*s' is not compacted, so that state would be deleted with "
-                            "age; set cleanup.policy=compact on it",
-                            LEAT_STR_ARG(place->changelog));
+        return leat_err_set(
+            err, LEAT_ERR_CONFIG,
+            "changelog '%.*s' is not compacted, so that state would be deleted with "
+            "age; set cleanup.policy=compact on it",
+            LEAT_STR_ARG(place->changelog));
     return LEAT_OK;
 }
 
@@ -202,10 +205,11 @@ static leat_code prepare_source(leat_pipeline *pipeline, uint32_t source, leat_e
     bool pattern = planned->topics_count == 1 && planned->topics[0].len > 0 &&
                    planned->topics[0].data[0] == '^';
     if (pattern && keeps)
-        return leat_err_set(err, LEAT_ERR_CONFIG,
-                            "sources.%.*s: a topic_pattern cannot keep state, as its partitions are "
-                            "not known beforehand; list the topics in 'topic'",
-                            LEAT_STR_ARG(planned->name));
+        return leat_err_set(
+            err, LEAT_ERR_CONFIG,
+            "sources.%.*s: a topic_pattern cannot keep state, as its partitions are "
+            "not known beforehand; list the topics in 'topic'",
+            LEAT_STR_ARG(planned->name));
     if (pattern) return leat_regex_new(&place->pattern, planned->topics[0], err);
     if (keeps) {
         place->changelog =
@@ -222,7 +226,8 @@ static leat_code check_sources(leat_pipeline *pipeline, leat_err *err)
     for (uint32_t i = 0; i < plan->sources_count; i++) {
         if (plan->sources[i].files || pipeline->sources[i].pattern != NULL) continue;
         LEAT_TRY(check_topics(pipeline, i, err));
-        if (pipeline->sources[i].changelog.data != NULL) LEAT_TRY(check_changelog(pipeline, i, err));
+        if (pipeline->sources[i].changelog.data != NULL)
+            LEAT_TRY(check_changelog(pipeline, i, err));
     }
     for (uint32_t a = 0; a < plan->sources_count; a++)
         for (uint32_t b = 0; b < a; b++)
@@ -230,12 +235,13 @@ static leat_code check_sources(leat_pipeline *pipeline, leat_err *err)
                 for (size_t k = 0; k < plan->sources[b].topics_count; k++)
                     if (!plan->sources[a].files &&
                         leat_str_equal(plan->sources[a].topics[i], plan->sources[b].topics[k]))
-                        return leat_err_set(err, LEAT_ERR_CONFIG,
-                                            "topic '%.*s' is read by the sources '%.*s' and '%.*s'; "
-                                            "let two streams read one source",
-                                            LEAT_STR_ARG(plan->sources[a].topics[i]),
-                                            LEAT_STR_ARG(plan->sources[b].name),
-                                            LEAT_STR_ARG(plan->sources[a].name));
+                        return leat_err_set(
+                            err, LEAT_ERR_CONFIG,
+                            "topic '%.*s' is read by the sources '%.*s' and '%.*s'; "
+                            "let two streams read one source",
+                            LEAT_STR_ARG(plan->sources[a].topics[i]),
+                            LEAT_STR_ARG(plan->sources[b].name),
+                            LEAT_STR_ARG(plan->sources[a].name));
     return LEAT_OK;
 }
 
@@ -270,7 +276,8 @@ static leat_code prepare(leat_pipeline *pipeline, leat_err *err)
     if (name.data == NULL) return leat_arena_full(pipeline->arena, err);
     pipeline->name = (char *)(uintptr_t)name.data;
     LEAT_TRY(choose_logs(pipeline, err));
-    for (uint32_t i = 0; i < plan->sources_count; i++) LEAT_TRY(prepare_source(pipeline, i, err));
+    for (uint32_t i = 0; i < plan->sources_count; i++)
+        LEAT_TRY(prepare_source(pipeline, i, err));
     LEAT_TRY(open_logs(pipeline, err));
     LEAT_TRY(check_sources(pipeline, err));
     LEAT_TRY(open_sinks(pipeline, err));

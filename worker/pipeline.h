@@ -56,6 +56,6 @@ bool leat_pipeline_failed(const leat_pipeline *pipeline);  /* has any shard ende
 leat_code leat_pipeline_join(leat_pipeline *pipeline, leat_err *err);
 leat_pipeline_counts leat_pipeline_counts_get(const leat_pipeline *pipeline);
 uint64_t leat_pipeline_sink_count(const leat_pipeline *pipeline, uint32_t sink); /* records */
-void leat_pipeline_close(leat_pipeline **pipeline); /* after join */
+void leat_pipeline_close(leat_pipeline **pipeline);                              /* after join */
 
 #endif

@@ -6,8 +6,8 @@
  *
  * A rebalance happens inside poll, when every polled record has been worked through: there the open
  * transaction is committed before partitions come or go, so a transaction never spans two
- * assignments. Blame alone decides what an error does: RECORD went to the dead letter long before it
- * could come here; TASK aborts and rewinds; FATAL ends the shard, and with it the process. */
+ * assignments. Blame alone decides what an error does: RECORD went to the dead letter long before
+ * it could come here; TASK aborts and rewinds; FATAL ends the shard, and with it the process. */
 #include "worker/shard.h"
 
 #include <stdio.h>
@@ -16,10 +16,10 @@
 #include "core/mem.h"
 #include "worker/logger.h"
 
-#define POLL_MS 100
+#define POLL_MS         100
 #define RESTORE_POLL_MS 1
-#define BACKOFF_MS_MAX 5000
-#define CLOSE_MS 20000
+#define BACKOFF_MS_MAX  5000
+#define CLOSE_MS        20000
 
 int64_t leat_shard_now_ms(void)
 {
@@ -54,7 +54,7 @@ static leat_code deliver_one(leat_shard *shard, const leat_output *output, leat_
         leat_code code = pipeline->output_type->produce(shard->output, &record, err);
         if (code != LEAT_OK && leat_code_blame(code) == LEAT_BLAME_RECORD) {
             atomic_fetch_add_explicit(&shard->counts.refused, 1, memory_order_relaxed);
-            leat_log_repeat(LEAT_ERROR, "shard", pipeline->name, "refused",
+            leat_log_repeat(LEAT_LEVEL_ERROR, "shard", pipeline->name, "refused",
                             "%.*s: a record for topic '%.*s' was refused: %s",
                             LEAT_STR_ARG(sink->place), LEAT_STR_ARG(output->topic), err->text);
             return LEAT_OK;
@@ -68,7 +68,8 @@ static leat_code deliver_one(leat_shard *shard, const leat_output *output, leat_
 leat_code leat_shard_deliver(leat_shard *shard, const leat_output *outputs, size_t count,
                              leat_err *err)
 {
-    for (size_t i = 0; i < count; i++) LEAT_TRY(deliver_one(shard, &outputs[i], err));
+    for (size_t i = 0; i < count; i++)
+        LEAT_TRY(deliver_one(shard, &outputs[i], err));
     return LEAT_OK;
 }
 
@@ -116,7 +117,7 @@ static leat_code run_batch(leat_shard *shard, leat_task *task, size_t from, size
     LEAT_TRY(leat_shard_deliver(shard, outputs, count, err));
     uint64_t more = leat_exec_counts_get(task->exec).dead_letters - dead;
     if (more > 0)
-        leat_log_repeat(LEAT_WARN, "shard", shard->pipeline->name, "dead letter",
+        leat_log_repeat(LEAT_LEVEL_WARN, "shard", shard->pipeline->name, "dead letter",
                         "%llu bad record(s)%s; the last: %.*s", (unsigned long long)more,
                         shard->pipeline->plan->dead_letter == NULL ? " dropped (no dead_letter set)"
                                                                    : " sent to the dead letter",
@@ -267,8 +268,7 @@ static int poll_timeout(const leat_shard *shard, bool restoring)
 {
     if (restoring) return RESTORE_POLL_MS;
     if (shard->began_ms == 0) return POLL_MS;
-    int64_t due =
-        shard->began_ms + shard->pipeline->plan->commit_interval_ms - leat_shard_now_ms();
+    int64_t due = shard->began_ms + shard->pipeline->plan->commit_interval_ms - leat_shard_now_ms();
     return due < 0 ? 0 : due > POLL_MS ? POLL_MS : (int)due;
 }
 
@@ -288,9 +288,8 @@ static leat_code turn(leat_shard *shard, leat_err *err)
     leat_poll_state state = LEAT_POLL_EMPTY;
     LEAT_TRY(type->poll(shard->input, poll_timeout(shard, restoring), shard->messages,
                         LEAT_SHARD_POLL_MAX, &count, &state, err));
-    leat_code code = shard->must_rewind || shard->code != LEAT_OK
-                         ? LEAT_OK
-                         : work_through(shard, count, err);
+    leat_code code =
+        shard->must_rewind || shard->code != LEAT_OK ? LEAT_OK : work_through(shard, count, err);
     type->release(shard->input);
     LEAT_TRY(code);
     if (shard->must_rewind) LEAT_TRY(leat_shard_rewind(shard, err));
@@ -307,8 +306,9 @@ static void guarded_turn(leat_shard *shard)
     leat_err err;
     leat_code code = turn(shard, &err);
     if (code == LEAT_OK) return;
-    if (leat_code_blame(code) == LEAT_BLAME_TASK && code != LEAT_ERR_MEMORY && code != LEAT_ERR_IO) {
-        leat_log_repeat(LEAT_WARN, "shard", shard->pipeline->name, "rewind",
+    if (leat_code_blame(code) == LEAT_BLAME_TASK && code != LEAT_ERR_MEMORY &&
+        code != LEAT_ERR_IO) {
+        leat_log_repeat(LEAT_LEVEL_WARN, "shard", shard->pipeline->name, "rewind",
                         "going back to the last commit: %s", err.text);
         code = leat_shard_rewind(shard, &err);
         back_off(shard);
@@ -392,7 +392,8 @@ static leat_code open_sessions(leat_shard *shard, leat_err *err)
     const leat_plan *plan = pipeline->plan;
     size_t count = subscribe(pipeline, NULL);
     leat_subscription *subscriptions = leat_mem_need((count + 1) * sizeof *subscriptions);
-    leat_str *topics = leat_mem_need((plan->sinks_count + plan->sources_count + 1) * sizeof *topics);
+    leat_str *topics =
+        leat_mem_need((plan->sinks_count + plan->sources_count + 1) * sizeof *topics);
     subscribe(pipeline, subscriptions);
     size_t topics_count = outputs_of(pipeline, topics);
     leat_str instance = pipeline->config.instance;
@@ -400,7 +401,9 @@ static leat_code open_sessions(leat_shard *shard, leat_err *err)
     if (instance.len > 0)
         snprintf(member, sizeof member, "%.*s-%u", LEAT_STR_ARG(instance), shard->ordinal);
     snprintf(producer, sizeof producer, "%.*s-%s", LEAT_STR_ARG(plan->name),
-             instance.len > 0 ? member : leat_pipeline_stray_id(pipeline, shard->ordinal, stray, sizeof stray));
+             instance.len > 0
+                 ? member
+                 : leat_pipeline_stray_id(pipeline, shard->ordinal, stray, sizeof stray));
     leat_session_config config = {
         .guarantee = plan->at_least_once ? LEAT_AT_LEAST_ONCE : LEAT_EXACTLY_ONCE,
         .group = plan->name,

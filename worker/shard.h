@@ -22,8 +22,8 @@
 
 /* What a shard needs to know of one source at run time. */
 typedef struct leat_source_place {
-    leat_str changelog;    /* topic; data NULL: the source's tasks keep no state */
-    int32_t partitions;    /* of its topics */
+    leat_str changelog;         /* topic; data NULL: the source's tasks keep no state */
+    int32_t partitions;         /* of its topics */
     struct leat_regex *pattern; /* topic_pattern; else NULL */
 } leat_source_place;
 
@@ -39,13 +39,13 @@ struct leat_pipeline {
     const leat_log_type *output_type; /* where topics are; NULL: no topic anywhere */
     leat_log *input_log, *output_log; /* one and the same but for files in, topics out */
     leat_source_place *sources;
-    leat_sink_file **files;           /* per sink; NULL but for FILE and STDOUT */
+    leat_sink_file **files; /* per sink; NULL but for FILE and STDOUT */
     _Atomic uint64_t *sink_counts;
     leat_shard *shards;
     size_t shards_count;
     _Atomic bool stopping;
-    _Atomic bool complete;            /* the input will not grow any more */
-    _Atomic uint32_t waiting;         /* shards that have read all of theirs (until_end) */
+    _Atomic bool complete;    /* the input will not grow any more */
+    _Atomic uint32_t waiting; /* shards that have read all of theirs (until_end) */
     pthread_mutex_t dump_lock;
 };
 
@@ -55,18 +55,18 @@ struct leat_shard {
     pthread_t thread;
     bool started;
     _Atomic bool done;
-    leat_session *input, *output;     /* one and the same but for files in, topics out */
+    leat_session *input, *output; /* one and the same but for files in, topics out */
     leat_task **tasks;
     size_t tasks_count;
     leat_message *messages;
-    int64_t began_ms;                 /* of what is not committed yet; 0: nothing is */
+    int64_t began_ms; /* of what is not committed yet; 0: nothing is */
     uint32_t aborts_in_a_row;
-    bool waiting;                     /* counted in pipeline->waiting */
-    bool ended;                       /* the bounded input is at its end */
-    leat_code code;                   /* of the first failure that ends the shard */
+    bool waiting;   /* counted in pipeline->waiting */
+    bool ended;     /* the bounded input is at its end */
+    leat_code code; /* of the first failure that ends the shard */
     leat_err err;
-    bool must_rewind;                 /* a transaction failed inside a callback */
-    leat_buf key;                     /* scratch */
+    bool must_rewind; /* a transaction failed inside a callback */
+    leat_buf key;     /* scratch */
     /* Read by any thread. */
     struct {
         _Atomic uint64_t records_in, records_out, dead_letters, late, late_dropped, filtered,
@@ -79,7 +79,7 @@ void *leat_shard_main(void *shard); /* for pthread_create */
 /* pipeline.c: without a stable name, what makes this process's producers unique. */
 const char *leat_pipeline_stray_id(const leat_pipeline *pipeline, uint32_t shard, char *text,
                                    size_t size);
-int64_t leat_shard_now_ms(void);    /* monotonic */
+int64_t leat_shard_now_ms(void); /* monotonic */
 /* The first failure stays. */
 void leat_shard_fail(leat_shard *shard, const leat_err *err);
 leat_code leat_shard_deliver(leat_shard *shard, const leat_output *outputs, size_t count,

@@ -46,8 +46,7 @@ static leat_code add_task(leat_shard *shard, uint32_t source, int32_t partition,
                           leat_err *err)
 {
     const leat_pipeline *pipeline = shard->pipeline;
-    leat_task **tasks =
-        leat_mem_try_resize(shard->tasks, (shard->tasks_count + 1) * sizeof *tasks);
+    leat_task **tasks = leat_mem_try_resize(shard->tasks, (shard->tasks_count + 1) * sizeof *tasks);
     if (tasks == NULL) return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for a task");
     shard->tasks = tasks;
     LEAT_TRY(leat_task_new(pipeline->plan, source, partition, pipeline->config.state_bytes_max,
@@ -82,7 +81,7 @@ void leat_shard_assigned(void *context, leat_partition *partitions, size_t count
         code = assign_one(shard, &partitions[i], &err);
     if (code != LEAT_OK) leat_shard_fail(shard, &err);
     if (count > 0)
-        leat_log_line(LEAT_INFO, "assign", shard->pipeline->name,
+        leat_log_line(LEAT_LEVEL_INFO, "assign", shard->pipeline->name,
                       "shard %u: %zu partition(s) assigned, %zu task(s) owned", shard->ordinal,
                       count, shard->tasks_count);
 }
@@ -105,7 +104,8 @@ static void close_task(leat_shard *shard, size_t index)
 
 void leat_shard_drop_tasks(leat_shard *shard)
 {
-    while (shard->tasks_count > 0) close_task(shard, shard->tasks_count - 1);
+    while (shard->tasks_count > 0)
+        close_task(shard, shard->tasks_count - 1);
     leat_mem_free(shard->tasks);
     shard->tasks = NULL;
 }
@@ -134,7 +134,8 @@ void leat_shard_revoked(void *context, const leat_partition *partitions, size_t 
     } else if (shard->began_ms != 0) {
         shard->must_rewind = true;
     }
-    for (size_t i = 0; i < count; i++) drop_partition(shard, &partitions[i]);
+    for (size_t i = 0; i < count; i++)
+        drop_partition(shard, &partitions[i]);
     if (shard->waiting) { /* look again: there may be other partitions now */
         shard->waiting = false;
         atomic_fetch_sub(&shard->pipeline->waiting, 1);
@@ -147,7 +148,7 @@ void leat_shard_revoked(void *context, const leat_partition *partitions, size_t 
             shard->must_rewind = true;
     }
     if (count > 0)
-        leat_log_line(lost ? LEAT_WARN : LEAT_INFO, "assign", shard->pipeline->name,
+        leat_log_line(lost ? LEAT_LEVEL_WARN : LEAT_LEVEL_INFO, "assign", shard->pipeline->name,
                       "shard %u: %zu partition(s) %s, %zu task(s) kept", shard->ordinal, count,
                       lost ? "lost" : "revoked", shard->tasks_count);
 }
@@ -168,7 +169,7 @@ static leat_code begin_work(leat_shard *shard, leat_task *task, leat_err *err)
         LEAT_TRY(type->resume(shard->input, leat_str_of(input->topic), input->partition, err));
     }
     if (task->restored > 0)
-        leat_log_line(LEAT_INFO, "restore", shard->pipeline->name,
+        leat_log_line(LEAT_LEVEL_INFO, "restore", shard->pipeline->name,
                       "partition %d: %llu changelog record(s) in %lld ms", (int)task->partition,
                       (unsigned long long)task->restored,
                       (long long)(leat_shard_now_ms() - task->restore_began_ms));
@@ -193,7 +194,7 @@ static leat_code read_slice(leat_shard *shard, leat_task *task, bool *done, leat
         if (count == 0) break;
     }
     if (unknown > 0)
-        leat_log_repeat(LEAT_WARN, "restore", shard->pipeline->name, "unknown table",
+        leat_log_repeat(LEAT_LEVEL_WARN, "restore", shard->pipeline->name, "unknown table",
                         "%llu cell(s) of steps that this pipeline no longer has were left out",
                         (unsigned long long)unknown);
     return LEAT_OK;
@@ -205,7 +206,8 @@ static leat_code restore_task(leat_shard *shard, leat_task *task, leat_err *err)
     leat_str changelog = shard->pipeline->sources[task->source].changelog;
     if (changelog.data == NULL || task->ready) return begin_work(shard, task, err);
     if (task->restore == NULL)
-        LEAT_TRY(type->restore_open(shard->output, changelog, task->partition, &task->restore, err));
+        LEAT_TRY(
+            type->restore_open(shard->output, changelog, task->partition, &task->restore, err));
     bool done = false;
     leat_code code = read_slice(shard, task, &done, err);
     if (code == LEAT_OK && !done) return LEAT_OK;

@@ -3,10 +3,10 @@
  *
  * One transaction holds the outputs, the changed cells (to the changelog, each key once) and the
  * offsets; tables keep their committed bytes until the log has said that it committed. When it says
- * that it did not, *every* task of this shard goes back to its last commit and every owned partition
- * is sought to it: also those that a cooperative rebalance leaves untouched, or their records since
- * then would be lost without a word.
- * Refused: an undo log per table; tables hold both forms anyway. */
+ * that it did not, *every* task of this shard goes back to its last commit and every owned
+ * partition is sought to it: also those that a cooperative rebalance leaves untouched, or their
+ * records since then would be lost without a word. Refused: an undo log per table; tables hold both
+ * forms anyway. */
 #include "worker/shard.h"
 
 #include <errno.h>
@@ -32,12 +32,13 @@ static leat_code write_cell(void *context, leat_str key, leat_str value, leat_er
                            .key = key,
                            .value = value,
                            .timestamp_ms = LEAT_TIME_NONE};
-    leat_code code = writer->shard->pipeline->output_type->produce(writer->shard->output, &record,
-                                                                   err);
+    leat_code code =
+        writer->shard->pipeline->output_type->produce(writer->shard->output, &record, err);
     if (code != LEAT_OK && leat_code_blame(code) == LEAT_BLAME_RECORD) {
         /* Without this cell the changelog would no longer be the state. */
-        leat_err_prefix(err, "changelog '%.*s' refused a cell of %zu bytes (raise the topic's "
-                             "max.message.bytes, or lower the pattern's limits)",
+        leat_err_prefix(err,
+                        "changelog '%.*s' refused a cell of %zu bytes (raise the topic's "
+                        "max.message.bytes, or lower the pattern's limits)",
                         LEAT_STR_ARG(writer->topic), value.len);
         err->code = LEAT_ERR_DAMAGED;
         return LEAT_ERR_DAMAGED;
@@ -60,7 +61,8 @@ static leat_code flush_tasks(leat_shard *shard, leat_err *err)
 static leat_partition *moved(const leat_shard *shard, size_t *count)
 {
     size_t inputs = 0;
-    for (size_t i = 0; i < shard->tasks_count; i++) inputs += shard->tasks[i]->inputs_count;
+    for (size_t i = 0; i < shard->tasks_count; i++)
+        inputs += shard->tasks[i]->inputs_count;
     leat_partition *offsets = leat_mem_need((inputs + 1) * sizeof *offsets);
     *count = 0;
     for (size_t i = 0; i < shard->tasks_count; i++) {
@@ -122,7 +124,7 @@ leat_code leat_shard_commit(leat_shard *shard, leat_err *err)
         return flush_files(shard, err);
     }
     if (leat_code_blame(code) != LEAT_BLAME_TASK || code == LEAT_ERR_MEMORY) return code;
-    leat_log_repeat(LEAT_WARN, "commit", shard->pipeline->name, "commit",
+    leat_log_repeat(LEAT_LEVEL_WARN, "commit", shard->pipeline->name, "commit",
                     "a transaction did not commit, going back to the last one: %s", err->text);
     return leat_shard_rewind(shard, err);
 }
@@ -202,8 +204,8 @@ leat_code leat_shard_dump(leat_shard *shard, leat_err *err)
     pthread_mutex_lock(&pipeline->dump_lock);
     FILE *file = fopen(pipeline->options.state_dump, "ab");
     if (file == NULL) {
-        code = leat_err_set(err, LEAT_ERR_IO, "cannot write '%s': %s",
-                            pipeline->options.state_dump, strerror(errno));
+        code = leat_err_set(err, LEAT_ERR_IO, "cannot write '%s': %s", pipeline->options.state_dump,
+                            strerror(errno));
         pthread_mutex_unlock(&pipeline->dump_lock);
         return code;
     }

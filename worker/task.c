@@ -26,7 +26,8 @@ void leat_task_free(leat_task **task)
 {
     if (*task == NULL) return;
     LEAT_ASSERT((*task)->restore == NULL);
-    for (size_t i = 0; i < (*task)->inputs_count; i++) leat_mem_free((*task)->inputs[i].topic);
+    for (size_t i = 0; i < (*task)->inputs_count; i++)
+        leat_mem_free((*task)->inputs[i].topic);
     leat_mem_free((*task)->inputs);
     leat_exec_close(&(*task)->exec);
     leat_mem_free(*task);
@@ -53,8 +54,8 @@ leat_code leat_task_input_add(leat_task *task, leat_str topic, int32_t partition
     if (name == NULL) return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for a task's input");
     memcpy(name, topic.data, topic.len);
     name[topic.len] = '\0';
-    inputs[task->inputs_count++] = (leat_input){
-        .topic = name, .partition = partition, .next = offset, .committed = offset};
+    inputs[task->inputs_count++] =
+        (leat_input){.topic = name, .partition = partition, .next = offset, .committed = offset};
     return LEAT_OK;
 }
 

@@ -12,16 +12,20 @@
 #include "transforms/exec.h"
 #include "worker/log.h"
 
-typedef enum leat_task_state { LEAT_TASK_RESTORING, LEAT_TASK_RUNNING, LEAT_TASK_ENDED } leat_task_state;
+typedef enum leat_task_state {
+    LEAT_TASK_RESTORING,
+    LEAT_TASK_RUNNING,
+    LEAT_TASK_ENDED
+} leat_task_state;
 
 typedef struct leat_input {
     char *topic;
     int32_t partition;
-    int64_t next;          /* LEAT_OFFSET_NONE: nothing was read yet */
-    int64_t committed;     /* where a rewind goes to */
-    int64_t heard_ms;      /* when the last record came (monotonic clock) */
+    int64_t next;      /* LEAT_OFFSET_NONE: nothing was read yet */
+    int64_t committed; /* where a rewind goes to */
+    int64_t heard_ms;  /* when the last record came (monotonic clock) */
     bool idle;
-    uint64_t gaps;         /* offsets passed over: markers, compaction */
+    uint64_t gaps; /* offsets passed over: markers, compaction */
 } leat_input;
 
 typedef struct leat_task {
@@ -31,12 +35,12 @@ typedef struct leat_task {
     leat_exec *exec;
     leat_input *inputs;
     size_t inputs_count;
-    leat_restore *restore;     /* while RESTORING */
-    uint64_t restored;         /* records */
+    leat_restore *restore; /* while RESTORING */
+    uint64_t restored;     /* records */
     int64_t restore_began_ms;
-    bool ready;                /* its state is restored */
-    bool grew;                 /* inputs that came while it was at work: exec is to be told */
-    bool dirty;                /* something to commit */
+    bool ready; /* its state is restored */
+    bool grew;  /* inputs that came while it was at work: exec is to be told */
+    bool dirty; /* something to commit */
 } leat_task;
 
 leat_code leat_task_new(const leat_plan *plan, uint32_t source, int32_t partition,
