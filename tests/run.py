@@ -285,7 +285,8 @@ def stage_deploy(stage):
     """Scripts, image recipe and chart, as far as the tools for it are at hand."""
     for name in files("script/*", ".ci/*", "docker/*.sh"):
         python = name.endswith(".py")
-        code, _ = stage.run(*([sys.executable, "-m", "py_compile"] if python else ["sh", "-n"]), name)
+        check = [sys.executable, "-m", "py_compile"] if python else ["sh", "-n"]
+        code, _ = stage.run(*check, name)
         stage.count(code == 0, f"{name}: syntax")
     if shutil.which("helm") is None:
         stage.skip("helm is not installed: the chart is not rendered")
