@@ -56,8 +56,8 @@ leat_code leat_json_validate(leat_str text, leat_json_limits limits, leat_err *e
 
 /* One value as JSON: whole doubles `10.0`, timestamps RFC 3339, durations "1.5s", bytes base64,
  * uint as a number, types as their names; optional none, MISSING and NULL as null. Infinity, NaN
- * and map keys that are no string, bool, int or uint are LEAT_ERR_INVALID. Members keep their order.
- * OBJECT is written through its type's whole(). arena: scratch. */
+ * and map keys that are no string, bool, int or uint are LEAT_ERR_INVALID. Members keep their
+ * order. OBJECT is written through its type's whole(). arena: scratch. */
 leat_code leat_json_write(leat_value value, leat_arena *arena, leat_buf *out,
                           leat_err *err) LEAT_CHECKED;
 void leat_json_write_string(leat_str text, leat_buf *out); /* quoted and escaped; valid UTF-8 in */

@@ -29,12 +29,12 @@ struct leat_node {
     bool secret; /* came from ${env:} or ${file:}: never print it */
     int64_t i;
     double d;
-    leat_str text;       /* STRING: content */
-    leat_str key;        /* of a member of an object; else none */
-    leat_str file;       /* as the user wrote its name */
+    leat_str text;                               /* STRING: content */
+    leat_str key;                                /* of a member of an object; else none */
+    leat_str file;                               /* as the user wrote its name */
     uint32_t line, column, key_line, key_column; /* from 1; 0: not from a text (--set) */
-    leat_node *parent, *child, *next; /* children in order of the text */
-    uint32_t index;                   /* among its parent's children */
+    leat_node *parent, *child, *next;            /* children in order of the text */
+    uint32_t index;                              /* among its parent's children */
 };
 
 /* Duplicate keys are an error here (a person wrote this). text is copied. */

@@ -31,10 +31,10 @@ typedef enum leat_output_kind {
 typedef struct leat_output {
     leat_output_kind kind;
     const leat_sink *sink;
-    leat_str topic;  /* TOPIC: where; FILE: path */
+    leat_str topic;    /* TOPIC: where; FILE: path */
     int32_t partition; /* -1: by key */
-    leat_str key;    /* data NULL: null */
-    leat_str value;  /* data NULL: null; FILE and STDOUT: the line, without its end */
+    leat_str key;      /* data NULL: null */
+    leat_str value;    /* data NULL: null; FILE and STDOUT: the line, without its end */
     int64_t timestamp_ms;
     const leat_header *headers;
     size_t headers_count;

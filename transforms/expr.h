@@ -57,6 +57,18 @@ bool leat_expr_is_slot(const leat_expr *expr, uint32_t *slot);
 bool leat_expr_is_constant(const leat_expr *expr, leat_value *value);
 const char *leat_expr_type_name(const leat_expr *expr); /* the checker's result: "bool", "dyn", ... */
 
+/* One overload of a function or operator, or a macro (name NULL, signature: how it is written). */
+struct leat_expr_run;
+typedef struct leat_expr_function {
+    const char *section; /* "operators", "core", "strings" ...; "aggregates": in patterns only */
+    const char *name;
+    const char *signature; /* "string.(string) -> bool": called as x.f(y) */
+    const char *doc;
+    leat_value (*call)(struct leat_expr_run *run, const leat_value *args, uint32_t count);
+} leat_expr_function;
+/* All there are, for manuals and completion; lines of one name stand together. */
+const leat_expr_function *leat_expr_functions(size_t *count);
+
 #define LEAT_EXPR_COST_MAX 1000000 /* steps of one evaluation, by default */
 
 /* What an evaluation works with; embed or keep one per task, fill slots per record. */

@@ -101,9 +101,9 @@ typedef struct leat_session_config {
 
 typedef struct leat_produce {
     leat_str topic;
-    int32_t partition; /* -1: by key, murmur2 as Java clients do; without key: any */
-    leat_str key;      /* data NULL: null */
-    leat_str value;    /* data NULL: null */
+    int32_t partition;    /* -1: by key, murmur2 as Java clients do; without key: any */
+    leat_str key;         /* data NULL: null */
+    leat_str value;       /* data NULL: null */
     int64_t timestamp_ms; /* LEAT_TIME_NONE: now */
     const leat_header *headers;
     size_t headers_count;
