@@ -31,7 +31,10 @@ struct leat_field {
     leat_str name; /* of the root: none */
     leat_field_kind kind;
     uint32_t slot; /* SLOT: the value. OBJECT: the slot with the base's JSON text, LEAT_SLOT_NONE
-                      for the root (base: the record's raw) or when there is no base */
+                      for the root (base: the record's raw) or when there is no base. The base
+                      may also be a MAP, made by a step. If it is there but no object: LEAT_ERR_TYPE
+                      when a field below has a value (set a.b); else it passes as it is when open
+                      (drop a.b), and is left out when closed (keep a.b) */
     bool open;     /* OBJECT: members of the base that `fields` does not name pass through */
     bool make;     /* OBJECT: {} if base and all fields are missing (else the field is left out) */
     leat_field *fields, *next; /* OBJECT: children, in order of first assignment */
