@@ -9,6 +9,8 @@
  * are slices of a copy of the text, so that a path never outlives what it points to. */
 #include "core/path.h"
 
+#define WANTS_QUOTES "a name with other characters wants 'quotes', as in 'a-b'.c;"
+
 static bool is_bare(char c)
 {
     unsigned char byte = (unsigned char)c;
@@ -43,6 +45,24 @@ static bool read_quoted(char *text, size_t len, size_t *at, leat_str *name)
     return false;
 }
 
+/* Reads one name, quoted or bare, and moves *at behind it. */
+static leat_code read_name(leat_str text, char *own, size_t *at, leat_str *name, leat_err *err)
+{
+    size_t start = *at;
+    if (start < text.len && own[start] == '\'') {
+        if (!read_quoted(own, text.len, at, name))
+            return fail(err, text, start, "a quote that is not closed");
+        return LEAT_OK;
+    }
+    while (*at < text.len && is_bare(own[*at]))
+        ++*at;
+    *name = (leat_str){own + start, *at - start};
+    if (name->len != 0) return LEAT_OK;
+    if (start == text.len || text.data[start] == '.')
+        return fail(err, text, start, "a name is missing");
+    return fail(err, text, start, WANTS_QUOTES);
+}
+
 leat_code leat_path_parse(leat_str text, leat_arena *arena, leat_path *path, leat_err *err)
 {
     if (text.len == 0) return leat_err_set(err, LEAT_ERR_CONFIG, "a path is empty");
@@ -54,27 +74,10 @@ leat_code leat_path_parse(leat_str text, leat_arena *arena, leat_path *path, lea
 
     for (;;) {
         if (count == LEAT_PATH_DEPTH_MAX) return fail(err, text, at, "more than 32 names");
-        if (at < text.len && own[at] == '\'') {
-            size_t start = at;
-            if (!read_quoted(own, text.len, &at, &names[count]))
-                return fail(err, text, start, "a quote that is not closed");
-        } else {
-            size_t start = at;
-            while (at < text.len && is_bare(own[at]))
-                at++;
-            names[count] = (leat_str){own + start, at - start};
-        }
-        if (names[count].len == 0 && (at == 0 || own[at - 1] != '\'')) {
-            if (at == text.len || text.data[at] == '.')
-                return fail(err, text, at, "a name is missing");
-            return fail(err, text, at,
-                        "a name with other characters wants 'quotes', as in 'a-b'.c;");
-        }
+        LEAT_TRY(read_name(text, own, &at, &names[count], err));
         count++;
         if (at == text.len) break;
-        if (text.data[at] != '.')
-            return fail(err, text, at,
-                        "a name with other characters wants 'quotes', as in 'a-b'.c;");
+        if (text.data[at] != '.') return fail(err, text, at, WANTS_QUOTES);
         at++;
     }
     leat_str *kept = leat_arena_array(arena, count, sizeof *kept);
