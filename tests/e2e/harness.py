@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the end-to-end tests share: the cluster, topics read with kcat, workers as processes.
+
+Everything is read back by kcat, a client that is not ours, with isolation.level=read_committed.
+"""
+import os
+import pathlib
+import signal
+import struct
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+LEAT = os.environ.get("LEAT", str(ROOT / "build/release/leat"))
+BROKERS = os.environ["LEAT_BOOTSTRAP"]
+CLUSTER = ROOT / "tests/kafka/cluster"
+SEED = int(os.environ.get("LEAT_SEED", "1"))
+
+
+class Failed(Exception):
+    """What a test found wrong."""
+
+
+def check(holds, text):
+    if not holds:
+        raise Failed(text)
+
+
+def cluster(*args, ok=True):
+    done = subprocess.run([CLUSTER, *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, check=False)
+    if ok and done.returncode:
+        raise Failed(f"cluster {' '.join(map(str, args))}: {done.stdout}")
+    return done.stdout.strip()
+
+
+def make_topics(*names, partitions=4):
+    for name in names:
+        cluster("topic", name, "-p", partitions)
+
+
+def read_topic(topic, committed=True):
+    """All records of a topic: a list of (offset, timestamp, key, value, headers) per partition."""
+    isolation = "read_committed" if committed else "read_uncommitted"
+    form = "%p %o %T %K %S %h\n%k%s\n"
+    # Header names and values of ours hold no newline; sizes tell where key and value end.
+    done = subprocess.run(
+        ["kcat", "-C", "-b", BROKERS, "-t", topic, "-o", "beginning", "-e", "-q", "-X",
+         f"isolation.level={isolation}", "-X", "check.crcs=true", "-f", form],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, timeout=300)
+    check(done.returncode == 0, f"kcat on {topic}: {done.stderr.decode(errors='replace')}")
+    data, at, found = done.stdout, 0, {}
+    while at < len(data):
+        end = data.index(b"\n", at)
+        line = data[at:end].decode()
+        partition, offset, stamp, key_len, value_len, *headers = line.split(" ", 5)
+        at = end + 1
+        key_len, value_len = int(key_len), int(value_len)
+        key = None if key_len < 0 else data[at:at + key_len]
+        at += max(key_len, 0)
+        value = None if value_len < 0 else data[at:at + value_len]
+        at += max(value_len, 0)
+        check(data[at:at + 1] == b"\n", f"kcat's output of {topic} cannot be read at {at}")
+        at += 1
+        found.setdefault(int(partition), []).append(
+            (int(offset), int(stamp), key, value, headers[0] if headers else ""))
+    for records in found.values():
+        records.sort()
+    return found
+
+
+def compacted(topic):
+    """What a compacted topic stands for: key -> value, per partition."""
+    state = {}
+    for partition, records in read_topic(topic).items():
+        live = state.setdefault(partition, {})
+        for _, _, key, value, _ in records:
+            if value is None:
+                live.pop(key, None)
+            else:
+                live[key] = value
+    return state
+
+
+class Worker:
+    """A `leat run` of its own."""
+
+    def __init__(self, name, pipeline, *settings, flags=(), static=True):
+        self.name = name
+        self.log = tempfile.NamedTemporaryFile("w+", prefix=f"leat-{name}-", suffix=".log", delete=False)
+        command = [LEAT, "run", str(pipeline), *flags]
+        if static:
+            command += ["--set", f"worker.instance={name}"]
+        for setting in settings:
+            command += ["--set", setting]
+        env = os.environ | {"KAFKA_BROKERS": BROKERS}
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, env=env,
+                                        stdin=subprocess.DEVNULL)
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self, timeout=60):
+        """SIGTERM; the exit code has to be 0."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.wait(timeout)
+
+    def wait(self, timeout):
+        try:
+            code = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise Failed(f"worker {self.name} did not end in {timeout} s\n{self.tail()}") from None
+        check(code == 0, f"worker {self.name} ended with {code}\n{self.tail()}")
+        return code
+
+    def tail(self, lines=30):
+        self.log.flush()
+        text = pathlib.Path(self.log.name).read_text(errors="replace")
+        return "\n".join(text.splitlines()[-lines:])
+
+
+def generate(topic, count, rate, seed, base=None):
+    command = [LEAT, "generate", "payments", "--count", str(count), "--rate", str(rate), "--seed", str(seed),
+               "--topic", topic, "--kafka", f"bootstrap.servers={BROKERS}"]
+    if base:
+        command += ["--base", str(base)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+
+
+def run_tests(*tests):
+    """Runs the functions, prints what failed and the counts; the exit code."""
+    failed = 0
+    for test in tests:
+        begin = time.monotonic()
+        try:
+            test()
+            print(f"passed: {test.__name__} in {time.monotonic() - begin:.1f} s", flush=True)
+        except (Failed, subprocess.SubprocessError, OSError, ValueError, struct.error) as error:
+            failed += 1
+            print(f"FAILED: {test.__name__} after {time.monotonic() - begin:.1f} s: {error}", flush=True)
+    print(f"{len(tests) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
