@@ -21,13 +21,16 @@ void leat_buf_reset(leat_buf *buf); /* empty, no overflow; keeps its memory */
 char *leat_buf_reserve_slow(leat_buf *buf, size_t bytes);
 static inline char *leat_buf_reserve(leat_buf *buf, size_t bytes)
 {
-    if (LEAT_LIKELY(!buf->overflow && bytes <= buf->size - buf->len)) return buf->data + buf->len;
+    /* bytes - 1: none wraps around, so that NULL never means anything but overflow. */
+    if (LEAT_LIKELY(!buf->overflow && bytes - 1 < buf->size - buf->len))
+        return buf->data + buf->len;
     return leat_buf_reserve_slow(buf, bytes);
 }
 static inline void leat_buf_add(leat_buf *buf, leat_str str)
 {
+    if (str.len == 0) return;
     char *to = leat_buf_reserve(buf, str.len);
-    if (LEAT_UNLIKELY(to == NULL) || str.len == 0) return;
+    if (LEAT_UNLIKELY(to == NULL)) return;
     memcpy(to, str.data, str.len);
     buf->len += str.len;
 }
