@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of exec share; nobody else includes it.
+ *
+ *   exec.c           the task's life and the loop over nodes
+ *   exec_source.c    messages -> records: decode, timestamp, watermark, late, key
+ *   exec_progress.c  watermarks and the sequence number, and their table
+ *   exec_order.c     the reorder buffer in front of stateful steps
+ *   exec_held.c      a record outside of its batch: as bytes
+ *   exec_sort.c      a merge sort that knows runs
+ *   exec_output.c    records -> outputs
+ *   exec_reject.c    dead letters and late records
+ *   exec_run.c       what operators may ask for
+ *
+ * Thread: the shard's. */
+#ifndef LEAT_TRANSFORMS_EXEC_INSIDE_H
+#define LEAT_TRANSFORMS_EXEC_INSIDE_H
+
+#include "core/map.h"
+#include "core/time.h"
+#include "transforms/exec.h"
+
+/* No single batch needs more; it bounds what a mistake can take. */
+#define EXEC_ARENA_BYTES_MAX  ((size_t)1 << 30)
+#define EXEC_OUTPUT_BYTES_MAX ((size_t)1 << 30)
+/* A buffer that one huge batch has blown up is given back. */
+#define EXEC_OUTPUT_BYTES_KEEP ((size_t)16 << 20)
+
+/* An input partition of the task. */
+typedef struct exec_input {
+    char *topic;
+    size_t topic_len;
+    int32_t partition;
+    bool listed; /* scratch of leat_exec_inputs */
+    bool idle;
+    int64_t latest_ms;    /* largest timestamp seen; LEAT_TIME_NONE: none yet */
+    int64_t committed_ms; /* latest_ms and idle at the last commit */
+    bool committed_idle;
+} exec_input;
+
+/* From message or tick `moment` on, the watermark is watermark_ms. Both grow along the array. */
+typedef struct exec_mark {
+    uint64_t moment;
+    int64_t watermark_ms;
+} exec_mark;
+
+typedef struct exec_progress {
+    exec_input *inputs;
+    size_t count, size;
+    size_t last;          /* input of the last message: the first guess for the next */
+    bool given;           /* leat_exec_inputs has said which inputs there are */
+    int64_t watermark_ms; /* never goes back */
+    uint64_t seq;         /* of the last message or tick */
+    bool changed;         /* since the last commit */
+    int64_t committed_ms; /* watermark_ms and seq at the last commit */
+    uint64_t committed_seq;
+    leat_table *table; /* NULL: nothing behind this source depends on time or number */
+} exec_progress;
+
+/* A record held past its batch, as bytes (exec_held.c). */
+typedef struct exec_held {
+    int64_t timestamp_ms;
+    uint64_t seq;
+    uint32_t users;         /* the buffer and, once flushed, its table */
+    bool stored;            /* it is a cell of the table */
+    struct exec_held *next; /* among those to be freed when the batch's outputs are void */
+    size_t len;
+    char bytes[];
+} exec_held;
+
+typedef struct exec_order {
+    exec_held **heap; /* least (timestamp, seq) first */
+    size_t count, size;
+    uint64_t bytes, bytes_max;
+    leat_table *table;
+    struct leat_exec *exec;
+    const leat_shape *shape;
+    leat_str place;       /* of the step it stands in front of */
+    uint64_t fingerprint; /* of what the slots mean */
+} exec_order;
+
+/* What an output needs until the batch is finished. */
+typedef struct exec_output_note {
+    uint64_t moment;
+    size_t offset; /* of its value in exec->out; SIZE_MAX: the value is a pointer already */
+} exec_output_note;
+
+/* Something to be put in order (exec_sort.c). */
+typedef struct exec_sortable {
+    int64_t time_ms;
+    uint64_t number;
+    void *what;
+} exec_sortable;
+
+/* A node of the plan at work. */
+typedef struct exec_node {
+    leat_run run; /* first: a leat_run * of ours is an exec_node * */
+    const leat_plan_node *plan;
+    leat_batch *out; /* one per port */
+    uint32_t ports;
+    int64_t advanced_ms;  /* the watermark that `advance` was last told */
+    uint64_t last_moment; /* of what it emitted last in this batch */
+    bool opened;
+    exec_order *order; /* ORDER */
+    leat_node_counts counts;
+} exec_node;
+
+struct leat_exec {
+    const leat_plan *plan;
+    const leat_source *source;
+    exec_node *nodes; /* those of the source, as many of the plan's, which are contiguous */
+    size_t nodes_count;
+    uint32_t first; /* plan's number of nodes[0] */
+    leat_arena *arena;
+    leat_json_decoder **decoders; /* by shape; made when needed */
+    exec_progress progress;
+    leat_table **tables;
+    size_t tables_count, tables_size;
+    leat_map *names; /* table name -> number in tables */
+    uint64_t bytes_max;
+
+    /* The batch under way. */
+    exec_mark *marks;
+    size_t marks_count, marks_size;
+    int64_t before_ms; /* the watermark when the batch began */
+    leat_output *outputs;
+    exec_output_note *notes; /* as many as outputs */
+    size_t outputs_count, outputs_size;
+    bool outputs_mixed; /* not in order of moment as they stand */
+    leat_buf out;       /* values of outputs; they hold offsets until the batch is finished */
+    exec_held *freed;
+
+    leat_str source_place, timestamp_place, key_place; /* "sources.x", "sources.x.key" */
+    uint32_t timestamp_slot, key_slot; /* where the expression is a bare field; else NONE */
+    leat_arena *own;                   /* for what lives as long as the task */
+    leat_site site;                    /* of source and sinks */
+    leat_buf scratch;
+    bool failed; /* until abort */
+    leat_exec_counts counts;
+    leat_err last_error; /* code OK: none yet */
+};
+
+static inline exec_node *exec_node_at(leat_exec *exec, uint32_t plan_index)
+{
+    LEAT_ASSERT(plan_index >= exec->first && plan_index - exec->first < exec->nodes_count);
+    return &exec->nodes[plan_index - exec->first];
+}
+
+/* --- exec.c --- */
+leat_code exec_table_add(leat_exec *exec, const char *name, const leat_table_type *type, void *self,
+                         uint64_t bytes_max, leat_table **table, leat_err *err) LEAT_CHECKED;
+leat_code exec_decoder(leat_exec *exec, const leat_shape *shape, leat_json_decoder **decoder,
+                       leat_err *err) LEAT_CHECKED;
+
+/* --- exec_source.c --- */
+leat_code exec_source_process(leat_exec *exec, exec_node *node, const leat_message *messages,
+                              size_t count, leat_err *err) LEAT_CHECKED;
+
+/* --- exec_progress.c --- */
+leat_code exec_progress_open(leat_exec *exec, leat_err *err) LEAT_CHECKED;
+void exec_progress_close(leat_exec *exec);
+leat_code exec_progress_input(exec_progress *progress, leat_str topic, int32_t partition,
+                              exec_input **input, leat_err *err) LEAT_CHECKED;
+/* A record of this time has come; moves the task's watermark. */
+void exec_progress_see(leat_exec *exec, exec_input *input, int64_t timestamp_ms);
+void exec_progress_idle(leat_exec *exec, exec_input *input);
+void exec_progress_end(leat_exec *exec);
+leat_code exec_progress_flush(leat_exec *exec, leat_err *err) LEAT_CHECKED;
+void exec_progress_commit(leat_exec *exec);
+leat_code exec_progress_restored(leat_exec *exec, leat_err *err) LEAT_CHECKED;
+/* The first message or tick of this batch after which the watermark was at least time_ms; that of
+ * the batch's end if there is none. */
+uint64_t exec_moment_of(const leat_exec *exec, int64_t time_ms);
+/* The watermark after that message or tick of this batch. */
+int64_t exec_watermark_at(const leat_exec *exec, uint64_t moment);
+
+/* --- exec_held.c --- */
+leat_code exec_held_new(leat_exec *exec, const exec_order *order, const leat_record *record,
+                        exec_held **held, leat_err *err) LEAT_CHECKED;
+/* From a cell's bytes (copied). */
+leat_code exec_held_of(const exec_order *order, leat_str bytes, exec_held **held,
+                       leat_err *err) LEAT_CHECKED;
+/* As it was, in the arena; borrows from held. */
+leat_code exec_held_record(const exec_order *order, const exec_held *held, leat_arena *arena,
+                           leat_record **record, leat_err *err) LEAT_CHECKED;
+void exec_held_drop(leat_exec *exec, exec_held *held); /* one user less */
+void exec_held_free_all(leat_exec *exec);              /* those without users */
+
+/* --- exec_order.c --- */
+leat_code exec_order_open(leat_exec *exec, exec_node *node, leat_err *err) LEAT_CHECKED;
+void exec_order_clear(exec_node *node); /* before the tables are freed ... */
+void exec_order_close(exec_node *node); /* ... and after */
+leat_code exec_order_process(exec_node *node, const leat_batch *in, leat_err *err) LEAT_CHECKED;
+leat_code exec_order_flush(exec_node *node, leat_err *err) LEAT_CHECKED;
+leat_code exec_order_restored(exec_node *node, leat_err *err) LEAT_CHECKED;
+
+/* --- exec_sort.c --- */
+/* By (time, number), stable; scratch has room for as many. */
+void exec_sort(exec_sortable *items, exec_sortable *scratch, size_t count);
+
+/* --- exec_run.c --- */
+leat_code exec_run_table(leat_run *run, const char *name, const leat_table_type *type, void *self,
+                         uint64_t bytes_max, leat_table **table, leat_err *err) LEAT_CHECKED;
+
+/* --- exec_output.c --- */
+/* offset: where the value begins in exec->out (its end is the buffer's), or SIZE_MAX. */
+leat_code exec_output_add(leat_exec *exec, uint64_t moment, const leat_output *output,
+                          size_t offset, leat_err *err) LEAT_CHECKED;
+leat_code exec_output_sinks(leat_exec *exec, const exec_node *node, leat_err *err) LEAT_CHECKED;
+/* Offsets become pointers, outputs get their order. */
+leat_code exec_output_finish(leat_exec *exec, leat_err *err) LEAT_CHECKED;
+/* value as a key or header: text and bytes as they are, null as none, others as JSON. */
+leat_code exec_text_of(leat_exec *exec, leat_value value, leat_str *text,
+                       leat_err *err) LEAT_CHECKED;
+
+/* --- exec_reject.c --- */
+/* The message (or, if there is none, the made record's value) goes to the dead letter. */
+leat_code exec_reject(leat_exec *exec, leat_str place, const leat_record *record,
+                      const leat_err *why, leat_err *err) LEAT_CHECKED;
+leat_code exec_late(leat_exec *exec, const leat_record *record, leat_err *err) LEAT_CHECKED;
+
+#endif
