@@ -227,7 +227,7 @@ static leat_code file_poll(leat_session *session, int timeout_ms, leat_message *
         *state = LEAT_POLL_ENDED;
     else if (timeout_ms > 0) { /* all that is left is paused */
         struct timespec pause = {.tv_sec = timeout_ms / 1000,
-                                 .tv_nsec = timeout_ms % 1000 * 1000000};
+                                 .tv_nsec = timeout_ms % 1000 * 1000000L};
         nanosleep(&pause, NULL);
     }
     return LEAT_OK;
