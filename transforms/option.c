@@ -75,6 +75,14 @@ static bool wrong_kind(leat_findings *findings, const leat_node *node, const cha
     return false;
 }
 
+/* The parser's text quotes what it has read; a secret is not to be quoted. */
+static bool wrong_text(leat_findings *findings, const leat_node *node, const leat_err *err)
+{
+    leat_findings_add(findings, node, false, "%s",
+                      node->secret ? "the text that comes from ${...} is wrong" : err->text);
+    return false;
+}
+
 static bool check_range(const leat_option *option, const leat_node *node, int64_t number,
                         const char *unit, leat_findings *findings)
 {
@@ -129,18 +137,14 @@ static bool read_text(const leat_option *option, leat_str text, void *at, const 
         *(int64_t *)at = number;
         return true;
     case LEAT_OPTION_DURATION:
-        if (leat_time_config(text, &number, &err) != LEAT_OK) {
-            leat_findings_add(findings, node, false, "%s", err.text);
-            return false;
-        }
+        if (leat_time_config(text, &number, &err) != LEAT_OK)
+            return wrong_text(findings, node, &err);
         if (!check_range(option, node, number, " ms", findings)) return false;
         *(int64_t *)at = number;
         return true;
     case LEAT_OPTION_SIZE:
-        if (leat_size_config(text, &bytes, &err) != LEAT_OK) {
-            leat_findings_add(findings, node, false, "%s", err.text);
-            return false;
-        }
+        if (leat_size_config(text, &bytes, &err) != LEAT_OK)
+            return wrong_text(findings, node, &err);
         number = bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes;
         if (!check_range(option, node, number, " bytes", findings)) return false;
         *(uint64_t *)at = bytes;
@@ -170,6 +174,12 @@ static const char *kind_wanted(leat_option_type type)
     return "a string";
 }
 
+static bool holds_reference(leat_str text)
+{
+    return leat_str_find(text, LEAT_STR("${env:")) >= 0 ||
+           leat_str_find(text, LEAT_STR("${file:")) >= 0;
+}
+
 static bool read_member(const leat_option *option, const leat_node *node, void *into,
                         leat_findings *findings)
 {
@@ -181,8 +191,7 @@ static bool read_member(const leat_option *option, const leat_node *node, void *
         return true;
     }
     if (node->kind == LEAT_NODE_STRING) {
-        if (option->type != LEAT_OPTION_STRING && leat_str_find(node->text, LEAT_STR("${")) >= 0)
-            return true;
+        if (option->type != LEAT_OPTION_STRING && holds_reference(node->text)) return true;
         return read_text(option, node->text, at, node, findings);
     }
     if (node->kind == LEAT_NODE_BOOL && option->type == LEAT_OPTION_BOOL) {

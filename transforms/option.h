@@ -39,7 +39,7 @@ struct leat_option {
 
 /* Fills *into from the members of object (NULL: defaults only); every mistake becomes a finding.
  * False if there were errors. What is not there, or wrong, gets its default. A text that still
- * holds `${` has been complained of, and is taken for right. */
+ * holds a reference (${env:}, ${file:}) has been complained of, and is taken for right. */
 bool leat_options_read(const leat_option *options, size_t count, const leat_node *object,
                        void *into, leat_findings *findings);
 /* A JSON Schema object ("properties", "required", "additionalProperties": false). */

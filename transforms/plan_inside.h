@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the planner share; nobody else includes it.
+ *
+ *   plan.c         the way from text to plan; settings of the pipeline; mistakes of texts
+ *   plan_settings.c  first level, `worker`, `kafka`
+ *   plan_source.c  sources
+ *   plan_sink.c    sinks, topic names, formats
+ *   plan_stream.c  streams and steps, in an order in which inputs come first
+ *   plan_scope.c   names in expressions -> slots, meta, views
+ *   plan_layout.c  what a record looks like behind a step: read, assign, drop, keep
+ *   plan_schema.c  the published JSON Schema and the manual
+ *   view.c         values that no single slot holds, at run time
+ *
+ * Thread: the caller's of leat_plan_new. */
+#ifndef LEAT_TRANSFORMS_PLAN_INSIDE_H
+#define LEAT_TRANSFORMS_PLAN_INSIDE_H
+
+#include "transforms/plan.h"
+
+#define PLAN_STREAMS_MAX 1000 /* of one pipeline; the planner goes down a chain by recursion */
+#define PLAN_STEPS_MAX   1000 /* of one stream */
+#define PLAN_SOURCES_MAX 1000
+
+/* A place in the plan that a stream or a sink can read from. */
+typedef struct plan_point {
+    uint32_t node, port;
+    uint32_t source; /* index */
+    leat_shape *shape;
+    const leat_field *layout;
+    const leat_shape *ordered; /* the shape whose records an ORDER node has put in order; or NULL */
+} plan_point;
+
+typedef struct plan_stream {
+    leat_str name;
+    const leat_node *node, *from, *steps, *to;
+    struct plan_stream *from_stream; /* or */
+    leat_source *from_source;        /* or neither: `from` is wrong */
+    leat_str from_route;             /* data NULL: none */
+    plan_point end;                  /* behind the last step */
+    const leat_step *last;           /* its last step; NULL: none */
+    bool planned;
+    bool read;   /* some stream reads it */
+    bool broken; /* some step could not be planned */
+} plan_stream;
+
+/* Where an expression stands: which record it sees, and who keeps its views. */
+typedef struct plan_site {
+    leat_shape *shape;
+    const leat_field *layout;
+    const leat_view **views;
+    size_t *views_count;
+} plan_site;
+
+struct leat_planner {
+    leat_plan *plan;
+    leat_arena *arena;
+    leat_findings *findings;
+    const leat_plan_env *env;
+    leat_str file;
+    leat_node *root;
+    leat_str mask_key, mask_key_id;
+
+    plan_stream *streams;
+    size_t streams_count;
+    plan_point *starts; /* of the sources' nodes, by source */
+    size_t nodes_size, sinks_size, shapes_size;
+
+    /* The step in hand. */
+    const leat_node *step_node;
+    uint32_t step_slots;  /* slots of its shape from here on are its own, or requests */
+    uint32_t step_source; /* index of the source it hangs on */
+
+    leat_str removed; /* a name that the last compilation met though a step has removed it */
+    const leat_node **unresolved; /* texts in which a reference is left */
+    size_t unresolved_count, unresolved_size;
+    bool incomplete; /* something could not be resolved (check_only): no plan, but no mistake */
+    void **overflow; /* blocks that the arena had no room for: freed when planning ends */
+    size_t overflow_count;
+};
+
+/* The settings of the pipeline file's first level. */
+typedef struct plan_top {
+    leat_str name, schema, description;
+    int guarantee;
+    const leat_node *kafka, *sources, *tables, *streams, *dead_letter, *worker;
+    leat_str mask_key, mask_key_id;
+    uint64_t record_bytes_max;
+    int64_t depth_max;
+    int64_t commit_interval_ms;
+} plan_top;
+
+/* --- plan.c --- */
+bool plan_failed(const leat_planner *planner); /* memory is gone: stop */
+leat_str plan_copy(leat_planner *planner, leat_str str);
+/* An array that grows by doubling: room for one more. Returns it, moved or not. */
+void *plan_room(leat_planner *planner, const void *items, size_t count, size_t *size, size_t bytes);
+/* A text in which a reference is left: nothing more can be said about it. */
+bool plan_unresolved(leat_planner *planner, const leat_node *node);
+/* Its text for a message; "***" for a secret. */
+leat_str plan_shown(const leat_node *node);
+/* Names of streams and sources: letters, digits, _ and -. */
+bool plan_name_good(leat_planner *planner, const leat_node *node);
+
+/* --- plan_settings.c --- */
+extern const leat_option plan_top_options[];
+extern const size_t plan_top_options_count;
+extern const leat_option plan_worker_options[];
+extern const size_t plan_worker_options_count;
+/* `kafka` properties; object may be NULL. */
+void plan_settings(leat_planner *planner, const leat_node *object, const leat_setting **settings,
+                   size_t *count);
+void plan_warn_security(leat_planner *planner, const leat_node *kafka);
+void plan_worker(leat_planner *planner, const leat_node *node);
+
+/* --- plan_source.c --- */
+extern const leat_option plan_source_options[];
+extern const size_t plan_source_options_count;
+void plan_sources(leat_planner *planner, const leat_node *object);
+
+/* --- plan_sink.c --- */
+#define PLAN_FORMAT_SHAPE "{\"enum\": [\"json\"]}"
+#define PLAN_KAFKA_SHAPE  "{\"$ref\": \"#/definitions/kafka\"}"
+extern const leat_option plan_sink_options[];
+extern const size_t plan_sink_options_count;
+bool plan_is_text(leat_planner *planner, const leat_node *node, const char *what);
+bool plan_topic_name(leat_planner *planner, const leat_node *node);
+void plan_format_check(leat_planner *planner, const leat_node *node);
+/* A sink (or list of them) behind `point`. */
+void plan_sinks(leat_planner *planner, const leat_node *node, const plan_point *point,
+                const leat_step *from);
+/* A sink for records as they came: late ones, dead letters. */
+leat_sink *plan_plain_sink(leat_planner *planner, const leat_node *node);
+/* Topics read twice, or read and written. */
+void plan_check_topics(leat_planner *planner, const leat_node *sources);
+
+/* --- plan_stream.c --- */
+extern const leat_option plan_stream_options[];
+extern const size_t plan_stream_options_count;
+void plan_streams(leat_planner *planner, const leat_node *object);
+leat_shape *plan_shape_new(leat_planner *planner);
+const leat_field *plan_layout_open(leat_planner *planner); /* a record as it came */
+
+/* --- plan_scope.c --- */
+leat_scope *plan_scope_new(leat_planner *planner, plan_site site);
+leat_expr *plan_expr(leat_planner *planner, const leat_node *node, plan_site site,
+                     leat_scope *scope);
+uint32_t plan_view_add(leat_planner *planner, plan_site site, leat_view view);
+
+/* --- plan_layout.c --- */
+typedef enum plan_found_kind {
+    PLAN_FOUND_SLOT,    /* in `slot` */
+    PLAN_FOUND_REQUEST, /* untouched: at `path` of the record as it came */
+    PLAN_FOUND_INSIDE,  /* in the value of `slot`, at `path` */
+    PLAN_FOUND_OBJECT,  /* `field`, some members of which steps have changed */
+    PLAN_FOUND_NOTHING, /* removed, or not kept */
+} plan_found_kind;
+typedef struct plan_found {
+    plan_found_kind kind;
+    uint32_t slot;
+    const leat_field *field;
+    leat_path path;
+    size_t used;   /* names up to the slot */
+    bool overlaid; /* INSIDE: other members of the object have been changed */
+} plan_found;
+plan_found plan_layout_find(leat_planner *planner, const leat_shape *shape,
+                            const leat_field *layout, leat_path path);
+uint32_t plan_request(leat_planner *planner, leat_shape *shape, leat_path path, bool exact);
+/* Where a slot's value comes from, if the decoder fills it; NULL: a step does. */
+const leat_slot_request *plan_request_of(const leat_shape *shape, uint32_t slot);
+/* A slot as a field, for views. */
+const leat_field *plan_slot_field(leat_planner *planner, uint32_t slot);
+leat_path plan_path_copy(leat_planner *planner, leat_path head, leat_path tail);
+
+#endif
