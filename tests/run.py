@@ -19,8 +19,10 @@ import hashlib
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -73,6 +75,13 @@ class Stage:
 
     def build(self, preset, *targets):
         self.must(ROOT / "script" / "build", preset, *targets)
+
+    def built(self, preset, target):
+        """Whether the target could be built; if not, that is a failure, and the stage goes on."""
+        code, _ = self.run(ROOT / "script" / "build", preset, target)
+        if code != 0:
+            self.count(False, f"{target} could not be built")
+        return code == 0
 
     def count(self, good, what):
         if good:
@@ -232,14 +241,15 @@ def stage_conformance(stage):
 def stage_sim(stage):
     """Simulated fleets, seed by seed."""
     for name in names("tests/sim", "sim_"):
-        stage.build("dev", f"sim_{name}")
-        stage.program(f"build/dev/sim_{name}")
+        if stage.built("dev", f"sim_{name}"):
+            stage.program(f"build/dev/sim_{name}")
 
 
 def stage_fuzz(stage):
     """Every harness over its corpus under ASan; a harness without corpus is a failure."""
     for name in names("tests/fuzz", "fuzz_"):
-        stage.build("asan", f"fuzz_{name}")
+        if not stage.built("asan", f"fuzz_{name}"):
+            continue
         corpus = ROOT / "tests/fuzz/corpus" / name
         if not corpus.is_dir() or not any(corpus.iterdir()):
             stage.count(False, f"fuzz_{name} has no corpus in tests/fuzz/corpus/{name}")
@@ -255,8 +265,21 @@ def stage_race(stage):
     """Programs with threads under TSan."""
     for name in names("tests/race", ""):
         target = name if name.startswith("race_") else f"race_{name}"
-        stage.build("tsan", target)
-        stage.program(f"build/tsan/{target}", env={"TSAN_OPTIONS": "halt_on_error=1"})
+        if stage.built("tsan", target):
+            stage.program(f"build/tsan/{target}", env={"TSAN_OPTIONS": "halt_on_error=1"})
+
+
+def free_ports():
+    """First of a run of ports that a cluster can have, so that two test runs do not meet."""
+    for first in random.sample(range(20000, 30000, 40), 50):
+        try:
+            for port in range(first, first + 30):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return first
+    raise Failed("no 30 free ports in a row between 20000 and 30000")
 
 
 def stage_e2e(stage):
@@ -272,7 +295,7 @@ def stage_e2e(stage):
                    "LEAT_KAFKA_DIR": f"{folder}/cluster", "PYTHONUNBUFFERED": "1"}
             cluster = ROOT / "tests/kafka/cluster"
             try:
-                out = stage.must(cluster, "start", "3", env=env)
+                out = stage.must(cluster, "start", "3", "--port", free_ports(), env=env)
                 env["LEAT_BOOTSTRAP"] = out.strip().rsplit("\n", 1)[-1]
                 for test in tests:
                     stage.say(f"== {test} on Kafka {version}")
