@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Held events stay JSON text. Most of them are never looked into again: a condition such as
+ * `merchant != last(probe).merchant` reads one field of one of them, once in a while, and the alert
+ * copies the text as it stands. So there is no decoding when an event is taken, only a copy.
+ *
+ * The search for a member trusts the text to be valid JSON (it was decoded before, or checked when
+ * the state was read) but never reads past its end. Numbers, booleans and texts without escapes are
+ * remembered, as they point nowhere but into the event itself.
+ *
+ * Refused: slots per event, filled for the fields that later conditions read. It saves the search,
+ * and costs every taken event 16 bytes a slot and a second encoding of the same data. */
+#include "cep/event.h"
+
+#include "core/buf.h"
+#include "core/mem.h"
+#include "schemas/codec_json.h"
+
+/* The text was let in under the pipeline's limits, which may be wider than the default ones. */
+static const leat_json_limits event_limits = {LEAT_EVENT_DEPTH_MAX, UINT32_MAX};
+
+/* --- finding a member --- */
+
+static const char *skip_space(const char *p, const char *end)
+{
+    while (p < end && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r'))
+        p++;
+    return p;
+}
+
+/* p: behind the opening quote. Behind the closing one, or end. */
+static const char *skip_string(const char *p, const char *end)
+{
+    while (p < end) {
+        const char *quote = memchr(p, '"', (size_t)(end - p));
+        if (quote == NULL) return end;
+        const char *back = quote;
+        while (back > p && back[-1] == '\\')
+            back--;
+        p = quote + 1;
+        if ((quote - back) % 2 == 0) return p;
+    }
+    return end;
+}
+
+/* Behind the value that begins at p. */
+static const char *skip_value(const char *p, const char *end)
+{
+    uint32_t depth = 0;
+    for (; p < end; p++) {
+        char c = *p;
+        if (c == '"') {
+            p = skip_string(p + 1, end) - 1;
+            if (depth == 0) return p + 1;
+        } else if (c == '{' || c == '[') {
+            depth++;
+        } else if (c == '}' || c == ']') {
+            if (depth == 0) return p;
+            if (--depth == 0) return p + 1;
+        } else if (depth == 0 && (c == ',' || c == ' ' || c == '\t' || c == '\n' || c == '\r')) {
+            return p;
+        }
+    }
+    return end;
+}
+
+static leat_code key_is(leat_str key, leat_str name, leat_arena *arena, bool *is, leat_err *err)
+{
+    *is = leat_str_equal(key, name);
+    if (*is || memchr(key.data, '\\', key.len) == NULL) return LEAT_OK;
+    leat_value undone;
+    leat_str quoted = {key.data - 1, key.len + 2};
+    LEAT_TRY(leat_json_value(quoted, event_limits, arena, &undone, err));
+    *is = undone.tag == LEAT_STRING && leat_str_equal(leat_value_str(undone), name);
+    return LEAT_OK;
+}
+
+/* The text of member `name`; data NULL: there is none. */
+static leat_code find_member(leat_str json, leat_str name, leat_arena *arena, leat_str *key,
+                             leat_str *member, leat_err *err)
+{
+    const char *end = json.data + json.len;
+    const char *p = skip_space(json.data, end);
+    *member = LEAT_STR_NONE;
+    if (p == end || *p != '{') return LEAT_OK;
+    p = skip_space(p + 1, end);
+    while (p < end && *p == '"') {
+        *key = (leat_str){p + 1, 0};
+        p = skip_string(p + 1, end);
+        if (p <= key->data) return LEAT_OK;
+        key->len = (size_t)(p - 1 - key->data);
+        p = skip_space(p, end);
+        if (p == end || *p != ':') return LEAT_OK;
+        const char *value = skip_space(p + 1, end);
+        p = skip_value(value, end);
+        bool is = false;
+        LEAT_TRY(key_is(*key, name, arena, &is, err));
+        if (is) *member = (leat_str){value, (size_t)(p - value)};
+        if (is) return LEAT_OK;
+        p = skip_space(p, end);
+        if (p < end && *p == ',') p = skip_space(p + 1, end);
+    }
+    return LEAT_OK;
+}
+
+/* --- the object of expressions --- */
+
+/* Whether value can be kept with the event: it points nowhere, or into the event. */
+static bool lasting(const leat_event *event, leat_value value)
+{
+    switch ((leat_tag)value.tag) {
+    case LEAT_NULL:
+    case LEAT_BOOL:
+    case LEAT_INT:
+    case LEAT_DOUBLE: return true;
+    case LEAT_STRING:
+    case LEAT_NUMBER:
+        return value.as.text >= event->json && value.as.text <= event->json + event->len;
+    case LEAT_MISSING:
+    case LEAT_UINT:
+    case LEAT_BYTES:
+    case LEAT_TIMESTAMP:
+    case LEAT_DURATION:
+    case LEAT_LIST:
+    case LEAT_MAP:
+    case LEAT_TYPE:
+    case LEAT_OPTIONAL:
+    case LEAT_JSON:
+    case LEAT_OBJECT:
+    case LEAT_ERROR:
+    case LEAT_TAGS_COUNT: break;
+    }
+    return false;
+}
+
+leat_code leat_event_field(leat_event *event, leat_str name, leat_arena *arena, leat_value *value,
+                           leat_err *err)
+{
+    LEAT_ASSERT(event->references > 0);
+    for (size_t i = 0; i < 2; i++) {
+        const struct leat_known *known = &event->known[i];
+        if (known->name == NULL || !leat_str_equal((leat_str){known->name, known->len}, name))
+            continue;
+        *value = known->value;
+        return LEAT_OK;
+    }
+    leat_str key = LEAT_STR_NONE;
+    leat_str member;
+    LEAT_TRY(find_member(leat_event_json(event), name, arena, &key, &member, err));
+    if (member.data == NULL) {
+        *value = LEAT_VALUE_MISSING;
+        return LEAT_OK;
+    }
+    LEAT_TRY(leat_json_value(member, event_limits, arena, value, err));
+    if (lasting(event, *value) && leat_str_equal(key, name)) {
+        event->known[event->known_next] =
+            (struct leat_known){.name = key.data, .len = (uint32_t)key.len, .value = *value};
+        event->known_next ^= 1;
+    }
+    return LEAT_OK;
+}
+
+static leat_code object_field(const leat_object *object, leat_str name, leat_arena *arena,
+                              leat_value *value, leat_err *err)
+{
+    /* The object is ours; what is const to the evaluator is the event's content. */
+    union {
+        const leat_object *in;
+        leat_event *out;
+    } event = {.in = object};
+    return leat_event_field(event.out, name, arena, value, err);
+}
+
+static leat_code object_whole(const leat_object *object, leat_arena *arena, leat_value *value,
+                              leat_err *err)
+{
+    (void)arena;
+    (void)err;
+    const leat_event *event = (const leat_event *)object;
+    *value = leat_value_text(LEAT_JSON, leat_event_json(event));
+    return LEAT_OK;
+}
+
+static const leat_object_type event_type = {"event", object_field, object_whole};
+
+leat_value leat_event_value(const leat_event *event)
+{
+    return (leat_value){.tag = LEAT_OBJECT, .as.object = &event->object};
+}
+
+/* --- life --- */
+
+leat_code leat_event_new(leat_str json, int64_t timestamp_ms, leat_identity identity,
+                         leat_event **event, leat_err *err)
+{
+    LEAT_ASSERT(json.data != NULL && json.len < UINT32_MAX);
+    leat_event *made = leat_mem_try(sizeof *made + json.len);
+    if (made == NULL) return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for an event");
+    *made = (leat_event){.object = {&event_type},
+                         .timestamp_ms = timestamp_ms,
+                         .identity = identity,
+                         .references = 1,
+                         .len = (uint32_t)json.len};
+    memcpy(made->json, json.data, json.len);
+    *event = made;
+    return LEAT_OK;
+}
+
+void leat_event_release(leat_event **event)
+{
+    leat_event *gone = *event;
+    *event = NULL;
+    if (gone == NULL) return;
+    LEAT_ASSERT(gone->references > 0);
+    if (--gone->references == 0) leat_mem_free(gone);
+}
+
+leat_identity leat_identity_of(leat_str topic, int32_t partition, int64_t offset, leat_str json)
+{
+    char place[16] = {0};
+    leat_identity identity = {0, leat_str_hash_fixed(json)};
+    if (topic.data == NULL) {
+        identity.high = ~identity.low;
+        return identity;
+    }
+    for (size_t i = 0; i < 4; i++)
+        place[i] = (char)((uint32_t)partition >> (8 * i));
+    for (size_t i = 0; i < 8; i++)
+        place[4 + i] = (char)((uint64_t)offset >> (8 * i));
+    uint64_t name = leat_str_hash_fixed(topic);
+    memcpy(place + 12, &name, 4);
+    identity.high = leat_str_hash_fixed((leat_str){place, sizeof place}) ^ name;
+    return identity;
+}

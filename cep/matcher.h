@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The matcher: all partial matches of one pattern for one key.
+ *
+ * A partial match is what it has taken so far and the edges of the automaton that are still alive.
+ * Takes form a tree that partial matches share:
+ *
+ *      take a1 <--- take b2 <--- partial {a1 b2}
+ *         ^  ^----- take b3 <--- partial {a1 b3}       each take -> its event, counted
+ *         `---------------------- partial {a1}
+ *
+ * Two partial matches never have the same takes: where a pattern allows several readings of one
+ * sequence of takes, they are one partial match with the edges of all. So a match comes out once.
+ *
+ * Semantics: docs/patterns.md. Time is event time; the caller lets it pass (advance) before it
+ * feeds an event of a later time.
+ * Owner: the caller. Thread: the shard's. Cost: per event, partial matches times their edges. */
+#ifndef LEAT_CEP_MATCHER_H
+#define LEAT_CEP_MATCHER_H
+
+#include "cep/event.h"
+#include "cep/nfa.h"
+#include "core/buf.h"
+#include "core/record.h"
+
+typedef struct leat_take leat_take;
+struct leat_take {
+    leat_take *before; /* NULL: the first */
+    leat_event *event;
+    uint32_t step;
+    uint32_t depth;      /* takes so far, this one included */
+    uint32_t references; /* partial matches, matches and later takes */
+    uint32_t number;     /* while encoding */
+};
+void leat_take_release(leat_take **take);
+const leat_take *leat_take_first(const leat_take *last);
+
+/* What the matcher asks for while it looks at an event. */
+typedef struct leat_matcher_host {
+    void *self;
+    /* Does the condition hold for the event in hand, `takes` being what the partial match has taken
+     * so far (its last take; NULL: nothing)? An evaluation that fails is false, and the host's to
+     * report; what comes back as an error stops the matcher. */
+    leat_code (*test)(void *self, uint32_t condition, const leat_take *takes, bool *holds,
+                      leat_err *err);
+    /* The event in hand, to be held: a reference. Asked for at most once per event. */
+    leat_code (*keep)(void *self, leat_event **event, leat_err *err);
+} leat_matcher_host;
+
+typedef struct leat_match {
+    leat_take *last;
+    bool timed_out;
+    bool missed;     /* the step that skip_to names took nothing, and skip_on_miss says error */
+    int64_t time_ms; /* timed_out: when the time had run out */
+} leat_match;
+
+/* What came out of a call, in order. */
+typedef struct leat_matches {
+    leat_match *items;
+    size_t count, size;
+    uint64_t dropped; /* partial matches given up because of a limit */
+} leat_matches;
+void leat_matches_reset(leat_matches *matches); /* gives the takes back; keeps the memory */
+void leat_matches_release(leat_matches *matches);
+
+typedef struct leat_matcher leat_matcher;
+/* Scratch of one thread, for any number of matchers. */
+typedef struct leat_matcher_work leat_matcher_work;
+leat_matcher_work *leat_matcher_work_new(void);
+void leat_matcher_work_free(leat_matcher_work **work);
+
+/* nfa must outlive it. */
+leat_code leat_matcher_new(const leat_nfa *nfa, leat_matcher **matcher, leat_err *err) LEAT_CHECKED;
+void leat_matcher_free(leat_matcher **matcher);
+const leat_nfa *leat_matcher_nfa(const leat_matcher *matcher);
+
+/* Whether the event in hand could begin a match; needs no matcher. */
+leat_code leat_matcher_starts(const leat_nfa *nfa, const leat_matcher_host *host, bool *starts,
+                              leat_err *err) LEAT_CHECKED;
+/* The next event of the key; its time is not before that of the last, and time has been advanced
+ * to it. Matches are added to `matches`. */
+leat_code leat_matcher_feed(leat_matcher *matcher, leat_matcher_work *work, int64_t timestamp_ms,
+                            const leat_matcher_host *host, leat_matches *matches,
+                            leat_err *err) LEAT_CHECKED;
+/* Time has come to now_ms: adds matches that waited for it, and timeouts. */
+leat_code leat_matcher_advance(leat_matcher *matcher, leat_matcher_work *work, int64_t now_ms,
+                               leat_matches *matches, leat_err *err) LEAT_CHECKED;
+/* When advance has something to do next; LEAT_TIME_MAX: never. */
+int64_t leat_matcher_deadline(const leat_matcher *matcher);
+/* Nothing is held: the matcher is as new. */
+bool leat_matcher_empty(const leat_matcher *matcher);
+size_t leat_matcher_partials(const leat_matcher *matcher);
+
+/* --- as bytes (matcher_codec.c) --- */
+
+leat_code leat_matcher_encode(const leat_matcher *matcher, leat_matcher_work *work, leat_buf *out,
+                              leat_err *err) LEAT_CHECKED;
+/* The beginning of what encode has written: whose state it is and its deadline. */
+leat_code leat_matcher_peek(leat_str bytes, uint64_t *fingerprint, int64_t *deadline_ms,
+                            leat_err *err) LEAT_CHECKED;
+/* nfa must be the one of the fingerprint. Bytes that cannot be are LEAT_ERR_DAMAGED. */
+leat_code leat_matcher_decode(const leat_nfa *nfa, leat_str bytes, leat_matcher **matcher,
+                              leat_err *err) LEAT_CHECKED;
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the matcher share; nobody else includes it.
+ *
+ *   matcher.c        life, feeding events, limits
+ *   matcher_step.c   one event and one partial match
+ *   matcher_time.c   deadlines, windows, timeouts
+ *   matcher_codec.c  to bytes and back
+ *   skip.c           which complete matches come out, and what they put an end to */
+#ifndef LEAT_CEP_MATCHER_INSIDE_H
+#define LEAT_CEP_MATCHER_INSIDE_H
+
+#include "cep/matcher.h"
+
+/* A state of the automaton that a partial match is in, and which of its edges are alive. */
+typedef struct place {
+    uint32_t state;
+    uint64_t alive;
+    uint64_t lifted; /* edges that no longer ban others: their stop condition was met */
+} place;
+
+typedef struct partial {
+    leat_take *last; /* NULL only of the one that stands for "no match begun" */
+    uint64_t first_seq;
+    int64_t first_ms;
+    int64_t deadline_ms;
+    uint32_t places_count;
+    place places[];
+} partial;
+
+typedef struct partials {
+    partial **items;
+    size_t count, size;
+} partials;
+
+typedef struct takes {
+    leat_take **items;
+    size_t count, size;
+} takes;
+
+struct leat_matcher {
+    const leat_nfa *nfa;
+    uint64_t seq; /* events fed so far */
+    int64_t deadline_ms;
+    partials partials; /* in the order of their making */
+    takes waiting;     /* complete matches that have not come out yet */
+};
+
+/* A take that the event in hand allows. */
+typedef struct option_take {
+    uint32_t step, target;
+} option_take;
+
+struct leat_matcher_work {
+    partials fresh; /* made by the event in hand */
+    option_take *options;
+    size_t options_count, options_size;
+    leat_event *event; /* the event in hand, once somebody has taken it */
+    /* while encoding */
+    takes order;
+    leat_event **events;
+    size_t events_count, events_size;
+};
+
+static inline const leat_nfa_edge *place_edge(const leat_nfa *nfa, const place *p, uint32_t edge)
+{
+    LEAT_ASSERT(p->state < nfa->states_count && edge < nfa->states[p->state]->edges_count);
+    return &nfa->states[p->state]->edges[edge];
+}
+
+/* Room for one item more in an array that grows. */
+leat_code matcher_reserve(void **items, size_t *size, size_t count, size_t bytes,
+                          leat_err *err) LEAT_CHECKED;
+leat_code partials_add(partials *list, partial *item, leat_err *err) LEAT_CHECKED;
+leat_code takes_add(takes *list, leat_take *take, leat_err *err) LEAT_CHECKED;
+void partial_free(partial *gone);
+
+/* --- matcher_step.c --- */
+/* What the event in hand does to p: edges die, work->options gets the takes that it allows, and
+ * *complete tells that p itself is a match now. start: p has no takes, and keeps its edges. */
+leat_code partial_step(const leat_nfa *nfa, leat_matcher_work *work, partial *p, bool fresh,
+                       bool start, const leat_matcher_host *host, bool *complete,
+                       leat_err *err) LEAT_CHECKED;
+
+/* --- matcher_time.c --- */
+void partial_deadline(const leat_nfa *nfa, partial *p);
+void matcher_deadline(leat_matcher *matcher);
+
+/* --- skip.c --- */
+/* Moves what may come out from waiting to matches. */
+leat_code skip_emit(leat_matcher *matcher, leat_matches *matches, leat_err *err) LEAT_CHECKED;
+/* Takes over the caller's reference of take, also on an error. */
+leat_code matches_add(leat_matches *matches, leat_match match, leat_err *err) LEAT_CHECKED;
+
+#endif
