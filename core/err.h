@@ -80,6 +80,18 @@ leat_code leat_err_set_v(leat_err *err, leat_code code, const char *format, va_l
     LEAT_PRINTF(3, 0);
 /* Puts "prefix: " before the text; returns err->code. */
 leat_code leat_err_prefix(leat_err *err, const char *format, ...) LEAT_PRINTF(2, 3);
+
+#ifdef __clang_analyzer__
+/* The linter sees one file at a time: that what leat_err_set returns is its code, it must be told.
+ */
+static inline leat_code leat_err_is(leat_code code, leat_code set)
+{
+    (void)set;
+    return code;
+}
+#define leat_err_set(err, code, ...) leat_err_is(code, (leat_err_set)(err, code, __VA_ARGS__))
+#endif
+
 leat_blame leat_code_blame(leat_code code);
 const char *leat_code_name(leat_code code); /* "no_field": stable, for metrics and headers */
 const char *leat_code_text(leat_code code);
