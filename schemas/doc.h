@@ -37,19 +37,23 @@ struct leat_node {
     uint32_t index;                              /* among its parent's children */
 };
 
-/* Duplicate keys are an error here (a person wrote this). text is copied. */
+/* Duplicate keys are an error here (a person wrote this), a byte order mark is passed over.
+ * Mistakes are LEAT_ERR_CONFIG with line and column (in characters), err->offset in bytes. text is
+ * copied. */
 leat_code leat_doc_parse(leat_str text, leat_str file, leat_arena *arena, leat_node **root,
                          leat_err *err, uint32_t *line, uint32_t *column) LEAT_CHECKED;
 leat_node *leat_node_member(const leat_node *object, const char *key); /* NULL: not there */
-/* "streams.clean.steps[0].filter"; keys that need it are quoted. */
+/* "streams.clean.steps[0].filter"; keys that need it are quoted. Of the root: "". */
 leat_str leat_node_path(const leat_node *node, leat_arena *arena);
 const char *leat_node_kind_name(leat_node_kind kind); /* "a string", "an object" */
-/* `--set path=value`: makes or replaces the node at path; value is JSON if it parses, else text. */
+/* `--set path=value`: makes or replaces the node at path; value is JSON if it parses, else text. An
+ * index may be one behind the last. After an error the document is as it was. */
 leat_code leat_node_override(leat_node *root, leat_str assignment, leat_arena *arena,
                              leat_err *err) LEAT_CHECKED;
 /* Replaces ${env:NAME}, ${env:NAME:default}, ${file:path} in every string value under node.
- * resolve returns the text of one reference (kind "env" or "file"). Stops at the first error;
- * *where is the node with it. Keys are never touched. "$${" stands for "${". */
+ * resolve gives the text of one reference (kind "env" or "file"); LEAT_OK with text data NULL: not
+ * there, which is an error if there is no default. What had references is secret. Stops at the
+ * first error; *where is the node with it. Keys are never touched. "$${" stands for "${". */
 typedef leat_code (*leat_resolver)(void *context, leat_str kind, leat_str name, leat_arena *arena,
                                    leat_str *text, leat_err *err);
 leat_code leat_node_interpolate(leat_node *node, leat_resolver resolve, void *context,

@@ -9,16 +9,18 @@
 #include "schemas/doc.h"
 
 typedef struct leat_finding {
-    leat_str file, path, message, suggestion; /* suggestion: what to write instead; may be none */
-    uint32_t line, column;                    /* from 1; 0: unknown */
-    bool warning;                             /* the plan can run all the same */
+    leat_str file, path, message;
+    leat_str suggestion;   /* a name to write instead, or a few words of advice; may be none */
+    uint32_t line, column; /* from 1; 0: unknown */
+    bool warning;          /* the plan can run all the same */
 } leat_finding;
 
 typedef struct leat_findings {
     leat_arena *arena;
     leat_finding *items;
     size_t count, size;
-    size_t errors; /* those that are no warnings */
+    size_t errors;      /* those that are no warnings */
+    leat_finding spare; /* where the first one goes if the arena is full */
 } leat_findings;
 
 void leat_findings_init(leat_findings *findings, leat_arena *arena);
@@ -38,7 +40,9 @@ leat_finding *leat_findings_add_key(leat_findings *findings, const leat_node *no
 void leat_findings_unknown(leat_findings *findings, const leat_node *node, const leat_str *known,
                            size_t known_count);
 void leat_findings_sort(leat_findings *findings); /* by file, line, column */
-/* file:line:column: path: message (suggestion), one a line; or a JSON list. */
+/* file:line:column: [warning: ]path: message (did you mean 'name'?), one a line, advice of several
+ * words as it is; or a JSON list of {severity, file, path, line, column, message, suggestion}.
+ * Copying a leat_findings is wrong once something was added. */
 void leat_findings_print(const leat_findings *findings, bool json, leat_buf *out);
 
 #endif

@@ -145,7 +145,7 @@ static inline bool shape_key_matches(const shape_key *it, const char *p, const c
 typedef struct members {
     const leat_json_node *node;
     shape *shape;
-    uint64_t seen;          /* bit: that key of the shape was there */
+    uint64_t seen;           /* bit: that key of the shape was there */
     uint32_t previous, next; /* keys of the shape, or SHAPE_NONE */
 } members;
 
@@ -217,7 +217,8 @@ static const char *read_string(const decoding *d, const leat_json_node *node, co
     if (LEAT_LIKELY(!escaped)) {
         value = leat_value_string(text);
         value.flags = LEAT_VALUE_PLAIN;
-    } else if (leat_json_string_value(text, true, d->input.arena, &value, d->input.err) != LEAT_OK) {
+    } else if (leat_json_string_value(text, true, d->input.arena, &value, d->input.err) !=
+               LEAT_OK) {
         return NULL;
     }
     put_all(d, node, value);

@@ -32,8 +32,8 @@ typedef struct base {
 /* The fields of one object while its base is copied. */
 typedef struct merging {
     const leat_field *object;
-    bool *placed;    /* by index of field */
-    uint64_t filter; /* bits of the names there are: most keys of a base are no field */
+    bool *placed;              /* by index of field */
+    uint64_t filter;           /* bits of the names there are: most keys of a base are no field */
     const char *run, *run_end; /* untouched members not yet copied */
     size_t first;              /* out->len behind the brace */
     uint32_t depth;
@@ -120,9 +120,9 @@ static leat_code put_nested(const encoding *e, const leat_field *field, uint32_t
     LEAT_TRY(find_base(e, field, &found));
     if (found.text.data == NULL && found.other.tag != LEAT_MISSING) {
         if (any_present(e, field)) {
-            return leat_err_set(e->err, LEAT_ERR_TYPE,
-                                "'%.*s' is no object but %s; a field cannot be set in it",
-                                LEAT_STR_ARG(field->name), leat_tag_name((leat_tag)found.other.tag));
+            return leat_err_set(
+                e->err, LEAT_ERR_TYPE, "'%.*s' is no object but %s; a field cannot be set in it",
+                LEAT_STR_ARG(field->name), leat_tag_name((leat_tag)found.other.tag));
         }
         if (field->open) return leat_json_write(found.other, e->arena, e->out, e->err);
     }

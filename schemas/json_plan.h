@@ -16,10 +16,10 @@ struct leat_json_target {
 typedef struct leat_json_node leat_json_node;
 struct leat_json_node {
     leat_str name;
-    leat_json_target *targets;  /* slots with this very value; NULL: only parts of it are read */
-    leat_json_node **children;  /* sorted by length, then bytes */
+    leat_json_target *targets; /* slots with this very value; NULL: only parts of it are read */
+    leat_json_node **children; /* sorted by length, then bytes */
     uint32_t children_count;
-    uint32_t shape;             /* number of the decoder's shape, if there are children (or root) */
+    uint32_t shape; /* number of the decoder's shape, if there are children (or root) */
     leat_json_node *next, *first; /* while the tree is being made */
 };
 

@@ -32,8 +32,8 @@ static const char *plain_end_portable(const char *start, const char *p, const ch
         uint64_t word;
         memcpy(&word, p, sizeof word);
         uint64_t quote = word ^ (ONES * '"'), escape = word ^ (ONES * '\\');
-        uint64_t hit = ((quote - ONES) & ~quote) | ((escape - ONES) & ~escape) |
-                       (word - ONES * 0x20) | word;
+        uint64_t hit =
+            ((quote - ONES) & ~quote) | ((escape - ONES) & ~escape) | (word - ONES * 0x20) | word;
         if ((hit & HIGHS) != 0) break;
         p += 8;
     }
@@ -143,10 +143,14 @@ const char *leat_json_fail(const leat_json_input *input, const char *at, leat_co
 const char *leat_json_expected(const leat_json_input *input, const char *at, const char *what)
 {
     if (at >= input->end) {
-        return leat_json_fail(input, input->end, LEAT_ERR_SYNTAX,
-                              "expected %s, but the text ends", what);
+        return leat_json_fail(input, input->end, LEAT_ERR_SYNTAX, "expected %s, but the text ends",
+                              what);
     }
     unsigned char c = (unsigned char)*at;
+    if (at == input->start && input->end - at >= 3 && memcmp(at, "\xef\xbb\xbf", 3) == 0) {
+        return leat_json_fail(input, at, LEAT_ERR_SYNTAX,
+                              "the text begins with a byte order mark, which JSON does not have");
+    }
     if (c < 0x20 || c >= 0x7f) {
         return leat_json_fail(input, at, LEAT_ERR_SYNTAX, "expected %s, found byte 0x%02x", what,
                               (unsigned)c);

@@ -268,7 +268,8 @@ leat_value leat_json_number_value(const leat_json_digits *digits, leat_str text,
         return leat_value_double(digits->negative ? -number : number);
     }
     double number;
-    if (leat_number_double(text, &number) != LEAT_NUMBER_OK) return leat_value_text(LEAT_NUMBER, text);
+    if (leat_number_double(text, &number) != LEAT_NUMBER_OK)
+        return leat_value_text(LEAT_NUMBER, text);
     return leat_value_double(number);
 }
 

@@ -131,7 +131,8 @@ static const char *key(builder *b, const char *p)
     p = leat_json_key(&b->input, p, &text);
     if (p == NULL) return NULL;
     leat_value value = leat_value_string(text);
-    if (text.data == open + 1) value.flags = LEAT_VALUE_PLAIN; /* not unescaped: nothing to escape */
+    if (text.data == open + 1)
+        value.flags = LEAT_VALUE_PLAIN; /* not unescaped: nothing to escape */
     return push(b, value) == LEAT_OK ? p : NULL;
 }
 
