@@ -103,27 +103,29 @@ static bool read_exponent(const char **at, const char *end, int64_t *exponent)
     return true;
 }
 
-static bool read_decimal(leat_str text, decimal *d)
+/* Digits from `at` on, appended to *digits (modulo 2^64 if they are too many); returns their end.
+ */
+static const char *read_run(const char *at, const char *end, uint64_t *digits)
 {
-    const char *at = text.data, *end = text.data + text.len;
-    *d = (decimal){0};
-    if (at != end && *at == '-') {
-        d->minus = true;
-        at++;
-    }
-    if (at == end || !is_digit(*at)) return false;
-    if (*at == '0' && end - at > 1 && is_digit(at[1])) return false;
-    d->first = at;
+    uint64_t sum = *digits;
+    for (; at != end && is_digit(*at); at++)
+        sum = sum * 10 + (uint64_t)(*at - '0');
+    *digits = sum;
+    return at;
+}
+
+/* The same once more for a text of so many digits that they may not fit: the first DIGITS_EXACT
+ * significant ones, and whether there is anything behind them. */
+static void read_cut(decimal *d)
+{
     unsigned significant = 0;
     bool point = false;
-    for (; at != end; at++) {
-        if (*at == '.' && !point) {
+    d->digits = 0;
+    d->power = 0;
+    for (const char *at = d->first; at != d->last; at++) {
+        if (*at == '.') {
             point = true;
-            if (end - at < 2 || !is_digit(at[1])) return false;
-            continue;
-        }
-        if (!is_digit(*at)) break;
-        if (significant < DIGITS_EXACT) {
+        } else if (significant < DIGITS_EXACT) {
             d->digits = d->digits * 10 + (uint64_t)(*at - '0');
             significant += d->digits != 0;
             d->power -= point;
@@ -132,7 +134,26 @@ static bool read_decimal(leat_str text, decimal *d)
             d->power += !point;
         }
     }
+}
+
+static bool read_decimal(leat_str text, decimal *d)
+{
+    const char *at = text.data, *end = text.data + text.len;
+    *d = (decimal){0};
+    d->minus = at != end && *at == '-';
+    d->first = at += d->minus;
+    at = read_run(at, end, &d->digits);
+    ptrdiff_t count = at - d->first;
+    if (count == 0 || (count > 1 && *d->first == '0')) return false;
+    if (at != end && *at == '.') {
+        const char *fraction = at + 1;
+        at = read_run(fraction, end, &d->digits);
+        if (at == fraction) return false;
+        d->power = fraction - at;
+        count += at - fraction;
+    }
     d->last = at;
+    if (LEAT_UNLIKELY(count > DIGITS_EXACT)) read_cut(d);
     if (at != end && (*at == 'e' || *at == 'E')) {
         at++;
         if (!read_exponent(&at, end, &d->exponent)) return false;
@@ -318,27 +339,42 @@ static uint64_t shortest(uint64_t bits, int32_t *power)
     return s + (value > middle || (value == middle && (s & 1) != 0));
 }
 
-/* "00".."99" in one run: two digits a division. */
-static const char digit_pairs[] = "0001020304050607080910111213141516171819"
-                                  "2021222324252627282930313233343536373839"
-                                  "4041424344454647484950515253545556575859"
-                                  "6061626364656667686970717273747576777879"
-                                  "8081828384858687888990919293949596979899";
+const char leat_number_pairs[200] = {"0001020304050607080910111213141516171819"
+                                     "2021222324252627282930313233343536373839"
+                                     "4041424344454647484950515253545556575859"
+                                     "6061626364656667686970717273747576777879"
+                                     "8081828384858687888990919293949596979899"};
+
+static inline void put_pair(char *to, uint32_t number)
+{
+    memcpy(to, leat_number_pairs + 2 * (size_t)number, 2);
+}
 
 char *leat_number_digits(char *end, uint64_t number)
 {
-    while (number >= 100) {
-        uint64_t rest = number / 100;
-        end -= 2;
-        memcpy(end, digit_pairs + 2 * (number - rest * 100), 2);
+    /* Eight at a time, halved and halved again: divisions that do not wait for each other. */
+    while (number >= 100000000) {
+        uint64_t rest = number / 100000000;
+        uint32_t eight = (uint32_t)(number - rest * 100000000);
+        uint32_t high = eight / 10000, low = eight % 10000;
+        end -= 8;
+        put_pair(end, high / 100);
+        put_pair(end + 2, high % 100);
+        put_pair(end + 4, low / 100);
+        put_pair(end + 6, low % 100);
         number = rest;
     }
-    if (number >= 10) {
+    uint32_t left = (uint32_t)number;
+    for (; left >= 100; left /= 100) {
         end -= 2;
-        memcpy(end, digit_pairs + 2 * number, 2);
-    } else {
-        *--end = (char)('0' + (char)number);
+        put_pair(end, left % 100);
     }
+    if (left < 10) {
+        *--end = (char)('0' + (char)left);
+        return end;
+    }
+    end -= 2;
+    put_pair(end, left);
     return end;
 }
 

@@ -32,5 +32,7 @@ void leat_number_add(leat_buf *out, double number); /* the same, appended */
 /* Writes the decimal digits of number so that they end before `end`, which has up to 20 bytes in
  * front of it; returns where they start. */
 char *leat_number_digits(char *end, uint64_t number);
+/* "00", "01" .. "99" in one run: two digits a division. */
+extern const char leat_number_pairs[200];
 
 #endif

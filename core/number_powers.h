@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* 128 bits of each power of ten that a double can need, the highest bit set: cut, not rounded,
- * but from 10^-27 to 10^-1 rounded up. Written by script/number_powers.py; for number.c only. */
+/* 128 bits of each power of ten that a double can need, the highest bit set: cut, not
+ * rounded, but from 10^-27 to 10^-1 rounded up. Written by script/number_powers.py; for
+ * number.c only. */
 #ifndef LEAT_CORE_NUMBER_POWERS_H
 #define LEAT_CORE_NUMBER_POWERS_H
 

@@ -12,6 +12,8 @@
  * Leap seconds (":60") are refused: UTC as a count of seconds has no place for them. */
 #include "core/time.h"
 
+#include "core/number.h"
+
 #define DAY_SECONDS          86400
 #define DURATION_SECONDS_MAX INT64_C(315576000000) /* 10,000 years, as CEL has it */
 #define TIME_SECONDS_MIN     INT64_C(-62135596800) /* 0001-01-01T00:00:00Z */
@@ -185,13 +187,10 @@ leat_code leat_time_parse(leat_str text, leat_value *timestamp, leat_err *err)
     return LEAT_OK;
 }
 
-static char *put_digits(char *to, int32_t number, int digits)
+static char *put_two(char *to, int32_t number)
 {
-    for (int i = digits - 1; i >= 0; i--) {
-        to[i] = (char)('0' + number % 10);
-        number /= 10;
-    }
-    return to + digits;
+    memcpy(to, leat_number_pairs + 2 * (ptrdiff_t)number, 2);
+    return to + 2;
 }
 
 /* ".5", ".000001": the fraction without trailing zeros, nothing for none. */
@@ -200,7 +199,9 @@ static char *put_fraction(char *to, uint32_t nanos)
     LEAT_ASSERT(nanos < NANOS);
     if (nanos == 0) return to;
     *to++ = '.';
-    char *end = put_digits(to, (int32_t)nanos, 9);
+    memset(to, '0', 9);
+    char *end = to + 9;
+    (void)leat_number_digits(end, nanos);
     while (end[-1] == '0')
         end--;
     return end;
@@ -213,17 +214,17 @@ void leat_time_format(leat_value timestamp, leat_buf *out)
     leat_civil c = leat_time_civil(timestamp.as.i);
     char *start = leat_buf_reserve(out, 32);
     if (start == NULL) return;
-    char *to = put_digits(start, c.year, 4);
+    char *to = put_two(put_two(start, c.year / 100), c.year % 100);
     *to++ = '-';
-    to = put_digits(to, c.month, 2);
+    to = put_two(to, c.month);
     *to++ = '-';
-    to = put_digits(to, c.day, 2);
+    to = put_two(to, c.day);
     *to++ = 'T';
-    to = put_digits(to, c.hour, 2);
+    to = put_two(to, c.hour);
     *to++ = ':';
-    to = put_digits(to, c.minute, 2);
+    to = put_two(to, c.minute);
     *to++ = ':';
-    to = put_digits(to, c.second, 2);
+    to = put_two(to, c.second);
     to = put_fraction(to, timestamp.len);
     *to++ = 'Z';
     out->len += (size_t)(to - start);

@@ -18,8 +18,9 @@ def power(q):
 
 
 print("/* SPDX-License-Identifier: Apache-2.0 */")
-print("/* 128 bits of each power of ten that a double can need, the highest bit set: cut, not rounded,")
-print(" * but from 10^-27 to 10^-1 rounded up. Written by script/number_powers.py; for number.c only. */")
+print("/* 128 bits of each power of ten that a double can need, the highest bit set: cut, not")
+print(" * rounded, but from 10^-27 to 10^-1 rounded up. Written by script/number_powers.py; for")
+print(" * number.c only. */")
 print("#ifndef LEAT_CORE_NUMBER_POWERS_H")
 print("#define LEAT_CORE_NUMBER_POWERS_H")
 print()

@@ -85,7 +85,7 @@ Test(regex, refuses)
         cr_assert_gt(strlen(err.text), 10);
     }
     char many[1000] = "";
-    for (int i = 0; i < 100; i++)
+    for (size_t i = 0; i < 100; i++)
         memcpy(many + 3 * i, "(a)", 4);
     leat_regex *regex = NULL;
     cr_assert_eq(leat_regex_new(&regex, leat_str_of(many), &err), LEAT_ERR_CONFIG);

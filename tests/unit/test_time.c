@@ -88,7 +88,7 @@ Test(time, calendar)
         for (int32_t month = 1; month <= 12; month++) {
             int32_t days = lengths[month - 1] + (month == 2 && leap);
             for (int32_t day = 1; day <= days; day++) {
-                leat_civil c = leat_time_civil(seconds + yearday % 24 * 3600 + 61);
+                leat_civil c = leat_time_civil(seconds + (int64_t)(yearday % 24) * 3600 + 61);
                 bool same = c.year == year && c.month == month && c.day == day &&
                             c.weekday == weekday && c.yearday == yearday &&
                             c.hour == yearday % 24 && c.minute == 1 && c.second == 1;
