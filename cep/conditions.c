@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names, compilation and evaluation of a pattern's expressions.
+ *
+ *   scope      step -> EXTERN(STEP + n); anything else -> the record's scope, or, when conditions
+ *              read held events, EXTERN(FIELD + n), EVENT
+ *   load       STEP: the list of events that the step has taken, built from the chain of takes
+ *
+ * What has been found out about the event in hand is kept by condition: for one that reads no step
+ * until the next event, for one that does until another partial match asks. The lists are kept in
+ * the same way.
+ *
+ * Blind: loading a step fails. In CEL an error is absorbed where the other operand decides, so an
+ * evaluation that succeeds in spite of it did not depend on what was to be loaded. A condition for
+ * which this never helps (BLIND_TRIES in a row) is not tried any more: a guess about cost only, as
+ * the outcome is the same either way. */
+#include "cep/conditions.h"
+
+#include "core/mem.h"
+#include "transforms/operator.h"
+
+enum {
+    INDEX_STEP = LEAT_EXTERN_OWN,
+    INDEX_EVENT = INDEX_STEP + LEAT_PATTERN_PARTS_MAX,
+    INDEX_FIELD,
+};
+#define FIELDS_MAX  256 /* different fields that one pattern's held conditions read */
+#define BLIND_TRIES 64
+
+/* --- names --- */
+
+typedef struct pattern_scope {
+    leat_scope scope; /* first */
+    const leat_pattern *pattern;
+    leat_scope *fields;
+    bool held, emit;
+    leat_str *names; /* FIELDS_MAX */
+    uint32_t names_count;
+    leat_arena *arena;
+    bool reads; /* a step was named since this was last cleared */
+} pattern_scope;
+
+static void nearest_step(const leat_pattern *pattern, leat_str name, leat_str *nearest)
+{
+    leat_str names[LEAT_PATTERN_PARTS_MAX];
+    for (uint32_t i = 0; i < pattern->steps_count; i++)
+        names[i] = pattern->steps[i]->name;
+    *nearest = leat_str_nearest(name, names, pattern->steps_count);
+}
+
+static leat_code resolve_held(pattern_scope *self, const leat_str *names, size_t count,
+                              leat_ref *ref, leat_err *err)
+{
+    bool event = leat_str_is(names[0], "event");
+    *ref = (leat_ref){.kind = LEAT_REF_EXTERN, .index = INDEX_EVENT, .used = 1};
+    if (event && count == 1) return LEAT_OK;
+    leat_str name = names[event ? 1 : 0];
+    ref->used = event ? 2 : 1;
+    for (uint32_t i = 0; i < self->names_count; i++) {
+        ref->index = INDEX_FIELD + i;
+        if (leat_str_equal(self->names[i], name)) return LEAT_OK;
+    }
+    if (self->names_count == FIELDS_MAX)
+        return leat_err_set(err, LEAT_ERR_LIMIT, "a pattern reads at most %d fields", FIELDS_MAX);
+    leat_str copy = leat_arena_copy(self->arena, name);
+    if (copy.data == NULL) return leat_arena_full(self->arena, err);
+    ref->index = INDEX_FIELD + self->names_count;
+    self->names[self->names_count++] = copy;
+    return LEAT_OK;
+}
+
+static leat_code resolve(leat_scope *scope, const leat_str *names, size_t count, bool absolute,
+                         leat_ref *ref, leat_str *nearest, leat_err *err)
+{
+    pattern_scope *self = (pattern_scope *)scope;
+    uint32_t step = 0;
+    LEAT_ASSERT(count > 0);
+    if (!absolute && leat_pattern_step(self->pattern, names[0], &step)) {
+        self->reads = true;
+        *ref = (leat_ref){
+            .kind = LEAT_REF_EXTERN, .index = INDEX_STEP + step, .used = 1, .type = "list(dyn)"};
+        return LEAT_OK;
+    }
+    if (self->emit) { /* there is no event in hand when time makes the match */
+        ref->kind = LEAT_REF_NONE;
+        nearest_step(self->pattern, names[0], nearest);
+        return LEAT_OK;
+    }
+    if (!self->held)
+        return self->fields->resolve(self->fields, names, count, absolute, ref, nearest, err);
+    ref->kind = LEAT_REF_NONE;
+    if (leat_str_is(names[0], "meta")) return LEAT_OK;
+    return resolve_held(self, names, count, ref, err);
+}
+
+/* --- compiling --- */
+
+typedef struct maker {
+    leat_conditions *made;
+    leat_pattern_compile compile;
+    void *self;
+    pattern_scope scope;
+    leat_arena *arena;
+    leat_findings *findings;
+} maker;
+
+static void *need(leat_arena *arena, size_t bytes)
+{
+    void *ptr = leat_arena_zero(arena, bytes);
+    LEAT_ASSERT(ptr != NULL); /* as many as the pattern has conditions and fields */
+    return ptr;
+}
+
+static const leat_expr *compile_bool(maker *m, const leat_node *node)
+{
+    const leat_expr *expr = m->compile(m->self, node, &m->scope.scope);
+    if (expr == NULL) return NULL;
+    const char *type = leat_expr_type_name(expr);
+    if (strcmp(type, "bool") != 0 && strcmp(type, "dyn") != 0)
+        leat_findings_add(m->findings, node, false, "a condition must give true or false, not a %s",
+                          type);
+    return expr;
+}
+
+static void compile_emit(maker *m, const leat_node *object, leat_emit_field **fields,
+                         uint32_t *count)
+{
+    uint32_t size = 0;
+    if (object == NULL) return;
+    for (const leat_node *node = object->child; node != NULL; node = node->next)
+        size++;
+    *fields = need(m->arena, (size + 1) * sizeof **fields);
+    m->scope.emit = true;
+    for (const leat_node *node = object->child; node != NULL; node = node->next) {
+        const leat_expr *expr = m->compile(m->self, node, &m->scope.scope);
+        if (expr != NULL) (*fields)[(*count)++] = (leat_emit_field){node->key, expr};
+    }
+    m->scope.emit = false;
+}
+
+bool leat_conditions_new(const leat_pattern *pattern, leat_scope *fields,
+                         leat_pattern_compile compile, void *self, leat_arena *arena,
+                         leat_findings *findings, leat_conditions **conditions)
+{
+    size_t before = findings->errors;
+    uint32_t count = pattern->conditions_count;
+    leat_conditions *made = need(arena, sizeof *made);
+    maker m = {.made = made,
+               .compile = compile,
+               .self = self,
+               .arena = arena,
+               .findings = findings,
+               .scope = {.scope = {.resolve = resolve, .aggregates = true},
+                         .pattern = pattern,
+                         .fields = fields,
+                         .held = fields == NULL,
+                         .names = need(arena, FIELDS_MAX * sizeof(leat_str)),
+                         .arena = arena}};
+    made->pattern = pattern;
+    made->count = count;
+    made->exprs = need(arena, (count + 1) * sizeof *made->exprs);
+    made->reads = need(arena, (count + 1) * sizeof *made->reads);
+    made->held = fields == NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        m.scope.reads = false;
+        made->exprs[i] = compile_bool(&m, pattern->conditions[i].node);
+        made->reads[i] = m.scope.reads;
+    }
+    if (pattern->order_by != NULL) made->order_by = compile(self, pattern->order_by, &m.scope.scope);
+    compile_emit(&m, pattern->emit, &made->emit, &made->emit_count);
+    compile_emit(&m, pattern->timeout_emit, &made->timeout_emit, &made->timeout_emit_count);
+    made->names = m.scope.names;
+    made->names_count = m.scope.names_count;
+    *conditions = made;
+    return findings->errors == before;
+}
+
+/* --- testing --- */
+
+typedef enum verdict { UNKNOWN, HOLDS, FAILS, BROKEN } verdict;
+
+typedef struct memory {
+    uint64_t event; /* of which event this is known */
+    const leat_take *takes;
+    verdict known;
+    bool always;     /* for whatever takes */
+    uint8_t useless; /* blind tries in a row that told nothing */
+} memory;
+
+typedef struct step_list {
+    uint64_t event;
+    const leat_take *takes;
+    leat_value value;
+} step_list;
+
+struct leat_testing {
+    const leat_conditions *conditions;
+    leat_matcher_host host;
+    leat_eval base, eval;
+    leat_event *event;
+    leat_code (*keep)(void *self, leat_event **event, leat_err *err);
+    void *keep_self;
+    uint64_t number; /* of the event in hand */
+    const leat_take *takes;
+    bool blind, failed;
+    leat_err failure;
+    memory *memories;
+    step_list *lists;
+};
+
+/* The events that a step has taken in this partial match, first to last. */
+static leat_code load_step(leat_testing *testing, uint32_t step, leat_arena *arena,
+                           leat_value *value, leat_err *err)
+{
+    step_list *list = &testing->lists[step];
+    if (list->event == testing->number && list->takes == testing->takes) {
+        *value = list->value;
+        return LEAT_OK;
+    }
+    uint32_t count = 0;
+    for (const leat_take *take = testing->takes; take != NULL; take = take->before)
+        count += take->step == step;
+    leat_value *items = leat_arena_array(arena, count, sizeof *items);
+    if (items == NULL) return leat_arena_full(arena, err);
+    uint32_t at = count;
+    for (const leat_take *take = testing->takes; take != NULL; take = take->before)
+        if (take->step == step) items[--at] = leat_event_value(take->event);
+    *value = leat_value_list(items, count);
+    *list = (step_list){testing->number, testing->takes, *value};
+    return LEAT_OK;
+}
+
+static leat_code load(void *self, uint32_t index, leat_arena *arena, leat_value *value,
+                      leat_err *err)
+{
+    leat_testing *testing = self;
+    if (index < INDEX_STEP) {
+        LEAT_ASSERT(testing->base.load != NULL);
+        return testing->base.load(testing->base.self, index, arena, value, err);
+    }
+    if (index >= INDEX_FIELD) {
+        LEAT_ASSERT(index - INDEX_FIELD < testing->conditions->names_count);
+        LEAT_ASSERT(testing->event != NULL);
+        leat_str name = testing->conditions->names[index - INDEX_FIELD];
+        return leat_event_field(testing->event, name, arena, value, err);
+    }
+    if (index == INDEX_EVENT) {
+        LEAT_ASSERT(testing->event != NULL);
+        *value = leat_event_value(testing->event);
+        return LEAT_OK;
+    }
+    if (testing->blind) {
+        err->code = LEAT_ERR_INVALID; /* nobody reads the text */
+        err->text[0] = '\0';
+        return LEAT_ERR_INVALID;
+    }
+    return load_step(testing, index - INDEX_STEP, arena, value, err);
+}
+
+/* Evaluates; what is the record's fault is BROKEN, anything else comes back. */
+static leat_code evaluate(leat_testing *testing, uint32_t condition, const leat_take *takes,
+                          verdict *known, leat_err *err)
+{
+    bool holds = false;
+    testing->takes = takes;
+    const leat_expr *expr = testing->conditions->exprs[condition];
+    leat_code code = leat_expr_test(expr, &testing->eval, &holds, err);
+    *known = holds ? HOLDS : FAILS;
+    if (code == LEAT_OK) return LEAT_OK;
+    *known = BROKEN;
+    return leat_code_blame(code) == LEAT_BLAME_RECORD ? LEAT_OK : code;
+}
+
+static void note_failure(leat_testing *testing, const leat_err *why)
+{
+    if (testing->failed) return;
+    testing->failed = true;
+    testing->failure = *why;
+}
+
+static leat_code test(void *self, uint32_t condition, const leat_take *takes, bool *holds,
+                      leat_err *err)
+{
+    leat_testing *testing = self;
+    LEAT_ASSERT(condition < testing->conditions->count);
+    memory *m = &testing->memories[condition];
+    bool fresh = m->event == testing->number && (m->always || m->takes == takes);
+    *holds = fresh && m->known == HOLDS;
+    if (fresh && m->known != UNKNOWN && (m->known != BROKEN || testing->failed)) return LEAT_OK;
+    verdict known = UNKNOWN;
+    LEAT_TRY(evaluate(testing, condition, takes, &known, err));
+    if (known == BROKEN) note_failure(testing, err);
+    m->event = testing->number;
+    m->takes = takes;
+    m->known = known;
+    m->always = !testing->conditions->reads[condition];
+    *holds = known == HOLDS;
+    return LEAT_OK;
+}
+
+static leat_code keep(void *self, leat_event **event, leat_err *err)
+{
+    leat_testing *testing = self;
+    return testing->keep(testing->keep_self, event, err);
+}
+
+leat_testing *leat_testing_new(const leat_conditions *conditions)
+{
+    leat_testing *testing = leat_mem_need(sizeof *testing);
+    testing->conditions = conditions;
+    testing->host = (leat_matcher_host){testing, test, keep};
+    testing->memories = leat_mem_need((conditions->count + 1) * sizeof *testing->memories);
+    testing->lists = leat_mem_need(LEAT_PATTERN_PARTS_MAX * sizeof *testing->lists);
+    return testing;
+}
+
+void leat_testing_free(leat_testing **testing)
+{
+    if (*testing == NULL) return;
+    leat_mem_free((*testing)->memories);
+    leat_mem_free((*testing)->lists);
+    leat_mem_free(*testing);
+    *testing = NULL;
+}
+
+void leat_testing_begin(leat_testing *testing, const leat_eval *base, leat_event *event,
+                        leat_code (*keep_event)(void *self, leat_event **event, leat_err *err),
+                        void *self)
+{
+    LEAT_ASSERT((event != NULL) == testing->conditions->held);
+    testing->base = testing->eval = *base;
+    testing->eval.load = load;
+    testing->eval.self = testing;
+    testing->event = event;
+    testing->keep = keep_event;
+    testing->keep_self = self;
+    testing->number++;
+    testing->takes = NULL;
+    testing->failed = false;
+}
+
+leat_code leat_testing_idle(leat_testing *testing, bool *idle, leat_err *err)
+{
+    const leat_conditions *conditions = testing->conditions;
+    *idle = false;
+    for (uint32_t i = 0; i < conditions->count; i++) {
+        memory *m = &testing->memories[i];
+        if (m->event == testing->number && m->always && m->known == FAILS) continue;
+        if (conditions->reads[i] && m->useless >= BLIND_TRIES) return LEAT_OK;
+        verdict known = UNKNOWN;
+        testing->blind = conditions->reads[i];
+        leat_code code = evaluate(testing, i, NULL, &known, err);
+        testing->blind = false;
+        LEAT_TRY(code);
+        if (conditions->reads[i]) m->useless = known == FAILS ? 0 : (uint8_t)(m->useless + 1);
+        if (conditions->reads[i] && known != FAILS) return LEAT_OK;
+        m->event = testing->number;
+        m->always = true;
+        m->takes = NULL;
+        m->known = known;
+        if (known != FAILS) return LEAT_OK;
+    }
+    *idle = true;
+    return LEAT_OK;
+}
+
+const leat_matcher_host *leat_testing_host(const leat_testing *testing)
+{
+    return &testing->host;
+}
+
+const leat_err *leat_testing_failure(const leat_testing *testing)
+{
+    return testing->failed ? &testing->failure : NULL;
+}
+
+leat_code leat_testing_emit(leat_testing *testing, const leat_expr *expr, const leat_take *last,
+                            leat_arena *arena, leat_value *value, leat_err *err)
+{
+    leat_eval eval = {.arena = arena,
+                      .now_ms = last->event->timestamp_ms,
+                      .load = load,
+                      .self = testing};
+    testing->number++; /* lists of another arena are void */
+    testing->takes = last;
+    return leat_expr_eval(expr, &eval, value, err);
+}
