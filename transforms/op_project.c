@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* keep, drop, rename: which fields there are, and what they are called. All three are edits of the
- * layout, made once; the records pass untouched.
+ * layout, made once; the records of keep and drop pass untouched.
  *
- * rename alone has something to do per record: "a missing source is ignored" means that an existing
- * target stays, and which of the two it is only the record can tell. So each pair has, besides the
- * slot of its source, which the target's name stands for from now on, the slot of the target's old
- * value:
+ * rename may have something to do per record: "a missing source is ignored" means that an existing
+ * target stays, and which of the two it is only the record can tell:
  *
  *   {"rename": {"a": "b"}}    {"a":1}        -> {"b":1}
  *                             {"a":1,"b":2}  -> {"b":1}
- *                             {"b":2}        -> {"b":2}   in a copy of the slots: source := old
+ *                             {"b":2}        -> {"b":2}
  *
- * A target that is a source too (a swap) has no old value: that one has moved away.
+ * So the new name gets a slot of its own, into which the one or the other is copied. Where the
+ * layout says that there can be no old value (after a keep; a target that is a source too has moved
+ * away), the new name stands for the source's slot, and nothing is copied.
  * Cost: keep and drop nothing; rename ~2 ns a pair. */
 #include "core/path.h"
 #include "transforms/operator.h"
@@ -62,8 +62,9 @@ static bool drop_plan(leat_planner *planner, leat_step *step, const leat_node *j
 
 typedef struct rename_pair {
     leat_path from, to;
-    uint32_t slot; /* of the source */
-    uint32_t old;  /* of the target's value so far; LEAT_SLOT_NONE: there is none */
+    uint32_t slot;   /* of the source */
+    uint32_t old;    /* of the target's value so far; LEAT_SLOT_NONE: there is none */
+    uint32_t target; /* where the one or the other is copied to; LEAT_SLOT_NONE: nowhere */
     const uint32_t *parents;
     size_t parents_count;
 } rename_pair;
@@ -98,6 +99,18 @@ static bool is_source(const rename_config *config, leat_path path)
     for (size_t i = 0; i < config->count; i++)
         if (leat_path_equal(config->pairs[i].from, path)) return true;
     return false;
+}
+
+/* Whether no record can have a field there. */
+static bool never_there(const leat_field *field, leat_path path)
+{
+    for (size_t i = 0; i < path.count; i++) {
+        if (field->kind != LEAT_FIELD_OBJECT) return field->kind == LEAT_FIELD_REMOVED;
+        const leat_field *member = leat_field_find(field, path.names[i]);
+        if (member == NULL) return !field->open;
+        field = member;
+    }
+    return field->kind == LEAT_FIELD_REMOVED;
 }
 
 static void rename_slots(leat_planner *planner, leat_step *step, const rename_config *config,
@@ -136,8 +149,14 @@ static bool rename_plan(leat_planner *planner, leat_step *step, const leat_node 
         rename_slots(planner, step, config, &config->pairs[i]);
     for (size_t i = 0; i < count; i++)
         leat_planner_drop(planner, step, config->pairs[i].from);
-    for (size_t i = 0; i < count; i++)
-        leat_planner_alias(planner, step, config->pairs[i].to, config->pairs[i].slot);
+    for (size_t i = 0; i < count; i++) {
+        rename_pair *pair = &config->pairs[i];
+        pair->target = LEAT_SLOT_NONE;
+        if (pair->old == LEAT_SLOT_NONE)
+            leat_planner_alias(planner, step, pair->to, pair->slot);
+        else
+            pair->target = leat_planner_assign(planner, step, pair->to);
+    }
     return true;
 }
 
@@ -147,39 +166,15 @@ static bool is_object_or_missing(leat_value value)
            (value.tag == LEAT_JSON && value.len > 0 && value.as.text[0] == '{');
 }
 
-/* A target whose source is missing keeps its value: in slots of this step's own, as other branches
- * read the same slots. */
-static leat_code rename_keep_old(leat_run *run, leat_record **record, leat_err *err)
+static leat_code rename_record(const rename_config *config, leat_record *record, leat_err *err)
 {
-    const rename_config *config = run->step->config;
-    size_t bytes = run->step->shape_in->slots * sizeof *(*record)->slots;
-    leat_record *copy = leat_arena_alloc(leat_run_arena(run), sizeof *copy);
-    leat_value *slots = leat_arena_alloc(leat_run_arena(run), bytes);
-    if (copy == NULL || slots == NULL) return leat_arena_full(leat_run_arena(run), err);
-    memcpy(slots, (*record)->slots, bytes);
     for (size_t i = 0; i < config->count; i++) {
         const rename_pair *pair = &config->pairs[i];
-        if (pair->old != LEAT_SLOT_NONE && slots[pair->slot].tag == LEAT_MISSING)
-            slots[pair->slot] = (*record)->slots[pair->old];
-    }
-    *copy = **record;
-    copy->slots = slots;
-    *record = copy;
-    return LEAT_OK;
-}
-
-/* Is there anything to be done for it? */
-static leat_code rename_look(const rename_config *config, const leat_record *record, bool *stays,
-                             leat_err *err)
-{
-    *stays = false;
-    for (size_t i = 0; i < config->count; i++) {
-        const rename_pair *pair = &config->pairs[i];
-        if (LEAT_UNLIKELY(record->slots[pair->slot].tag == LEAT_MISSING)) {
-            *stays |= pair->old != LEAT_SLOT_NONE && record->slots[pair->old].tag != LEAT_MISSING;
-            continue;
-        }
-        for (size_t p = 0; p < pair->parents_count; p++)
+        leat_value value = record->slots[pair->slot];
+        bool moves = value.tag != LEAT_MISSING;
+        if (pair->target != LEAT_SLOT_NONE)
+            record->slots[pair->target] = moves ? value : record->slots[pair->old];
+        for (size_t p = 0; moves && p < pair->parents_count; p++)
             if (LEAT_UNLIKELY(!is_object_or_missing(record->slots[pair->parents[p]])))
                 return leat_err_set(err, LEAT_ERR_TYPE,
                                     "cannot rename '%.*s': a field on the way to its new name is "
@@ -195,13 +190,10 @@ static leat_code rename_process(leat_run *run, const leat_batch *in, leat_err *e
     for (size_t i = 0; i < in->count; i++) {
         leat_record *record = in->records[i];
         leat_err why;
-        bool stays;
-        if (LEAT_UNLIKELY(rename_look(config, record, &stays, &why) != LEAT_OK)) {
+        if (LEAT_UNLIKELY(rename_record(config, record, &why) != LEAT_OK))
             LEAT_TRY(leat_run_reject(run, record, &why, err));
-            continue;
-        }
-        if (LEAT_UNLIKELY(stays)) LEAT_TRY(rename_keep_old(run, &record, err));
-        LEAT_TRY(leat_run_emit(run, 0, record, err));
+        else
+            LEAT_TRY(leat_run_emit(run, 0, record, err));
     }
     return LEAT_OK;
 }
