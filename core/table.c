@@ -32,7 +32,7 @@
 #include "core/slots.h"
 
 #define NEVER      UINT32_MAX          /* value_len of a cell without committed bytes */
-#define USES_KEPT  4096u               /* live objects kept over a commit, */
+#define USES_KEPT  ((size_t)4096)      /* live objects kept over a commit, */
 #define BYTES_KEPT ((uint64_t)8 << 20) /* unless their encoded forms add up to more */
 #define SPARE_KEPT ((size_t)1 << 20)   /* the buffer of pending bytes is kept up to this size */
 #define OVERHEAD   (sizeof(leat_item) + sizeof(leat_slot) + 16) /* of a cell; 16: the heap's */
@@ -154,10 +154,10 @@ static void cell_drop(leat_table *table, size_t at)
 /* --- uses ---------------------------------------------------------------------------------------
  */
 
-static bool uses_grow(leat_table *table, bool must)
+/* must: abort without memory rather than return false. */
+static bool uses_resize(leat_table *table, uint64_t size, bool must)
 {
-    uint64_t size = table->uses_size == 0 ? 16 : (uint64_t)table->uses_size * 2;
-    if (size > UINT32_MAX && !must) return false;
+    LEAT_ASSERT(size >= table->uses_end);
     LEAT_ASSERT(size <= UINT32_MAX);
     use *uses = leat_mem_try_resize(table->uses, (size_t)size * sizeof *uses);
     if (uses == NULL) {
@@ -172,14 +172,14 @@ static bool uses_grow(leat_table *table, bool must)
     return true;
 }
 
-/* must: abort without memory rather than return 0. */
 static uint32_t use_new(leat_table *table, leat_item *cell, uint32_t hash, bool must)
 {
     uint32_t number = table->uses_free;
     if (number != 0) {
         table->uses_free = table->uses[number].after;
     } else {
-        if (table->uses_end == table->uses_size && !uses_grow(table, must)) return 0;
+        uint64_t size = table->uses_size == 0 ? 16 : (uint64_t)table->uses_size * 2;
+        if (table->uses_end == table->uses_size && !uses_resize(table, size, must)) return 0;
         number = table->uses_end++;
     }
     table->uses[number] = (use){.cell = cell, .hash = hash, .pending_len = NEVER, .state = CLEAN};
@@ -245,8 +245,7 @@ static uint32_t found_again(const leat_table *table, leat_str key)
 {
     uint32_t number = table->last_found;
     if (number == 0) return 0;
-    LEAT_ASSERT(table->uses[number].state != FREE);
-    return leat_str_equal(leat_item_key(table->uses[number].cell), key) ? number : 0;
+    return leat_item_is(table->uses[number].cell, key) ? number : 0;
 }
 
 static leat_code no_memory(const leat_table *table, leat_err *err)
@@ -480,6 +479,8 @@ static void shrink_uses(leat_table *table)
     }
     table->uses_end = end;
     table->uses_free = 0;
+    if (table->uses_size > 8 * USES_KEPT && end <= 2 * USES_KEPT)
+        (void)uses_resize(table, 2 * USES_KEPT, false);
     for (uint32_t number = end - 1; number != 0; number--) {
         if (table->uses[number].state != FREE) continue;
         table->uses[number].after = table->uses_free;

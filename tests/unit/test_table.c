@@ -251,7 +251,7 @@ Test(table, live_objects_are_bounded_over_commits)
     leat_table *table = table_of(64 << 20);
     leat_err err;
     char key[32];
-    for (int i = 0; i < 20000; i++) {
+    for (int i = 0; i < 40000; i++) {
         snprintf(key, sizeof key, "%d", i);
         ok(put(table, key, i, &err));
     }
@@ -261,7 +261,7 @@ Test(table, live_objects_are_bounded_over_commits)
     leat_table_commit(table);
     cr_assert_leq(lives, 4096);
     cr_assert_gt(lives, 1000); /* a cache is left */
-    for (int i = 19999; i >= 0; i--) {
+    for (int i = 39999; i >= 0; i--) {
         snprintf(key, sizeof key, "%d", i);
         cr_assert_eq(find(table, key)->number, i);
         if (i % 5000 != 0) continue;
