@@ -57,6 +57,35 @@ leat_code leat_arena_new(leat_arena **arena, size_t bytes_max, leat_err *err)
     return LEAT_OK;
 }
 
+/* A note in the arena itself; `used` is how full that was, with the note. */
+struct leat_arena_deferred {
+    struct leat_arena_deferred *next;
+    void (*free_function)(void *thing);
+    void *thing;
+    size_t used;
+};
+
+bool leat_arena_defer(leat_arena *arena, void (*free_function)(void *thing), void *thing)
+{
+    LEAT_ASSERT(free_function != NULL);
+    struct leat_arena_deferred *note = leat_arena_alloc(arena, sizeof *note);
+    if (note == NULL) return false;
+    *note = (struct leat_arena_deferred){arena->deferred, free_function, thing,
+                                         leat_arena_used(arena)};
+    arena->deferred = note;
+    return true;
+}
+
+/* Of all that was noted since the arena was `used` full. */
+static void run_deferred(leat_arena *arena, size_t used)
+{
+    while (arena->deferred != NULL && arena->deferred->used > used) {
+        struct leat_arena_deferred *note = arena->deferred;
+        arena->deferred = note->next;
+        note->free_function(note->thing);
+    }
+}
+
 static void release_chunks(leat_arena *arena)
 {
     for (chunk *next, *c = arena->first; c != NULL; c = next) {
@@ -71,6 +100,7 @@ static void release_chunks(leat_arena *arena)
 void leat_arena_free(leat_arena **arena)
 {
     if (*arena == NULL) return;
+    run_deferred(*arena, 0);
     release_chunks(*arena);
     leat_mem_free(*arena);
     *arena = NULL;
@@ -214,6 +244,7 @@ void leat_arena_reset(leat_arena *arena)
 {
     size_t used = leat_arena_used(arena);
     if (used > arena->peak) arena->peak = used;
+    if (LEAT_UNLIKELY(arena->deferred != NULL)) run_deferred(arena, 0);
     rewind_all(arena);
     bool spread = arena->first != NULL && count_chunks(arena) > CHUNKS_KEPT;
     bool due = ++arena->resets >= RESETS_SHRINK;
@@ -241,6 +272,7 @@ void leat_arena_restore(leat_arena *arena, leat_arena_mark mark)
     size_t used = leat_arena_used(arena);
     if (used > arena->peak) arena->peak = used;
     LEAT_ASSERT(mark.total + mark.used <= used);
+    run_deferred(arena, mark.total + mark.used);
     if (mark.chunk == NULL) {
         rewind_all(arena);
         return;

@@ -40,6 +40,7 @@ struct leat_arena {
     size_t peak;        /* most bytes handed out before one of the last resets */
     unsigned resets;    /* since the peak was last forgotten */
     bool out_of_memory; /* the last refusal was the heap's, not the limit's */
+    struct leat_arena_deferred *deferred; /* latest first */
 };
 
 leat_code leat_arena_new(leat_arena **arena, size_t bytes_max, leat_err *err) LEAT_CHECKED;
@@ -72,6 +73,11 @@ void *leat_arena_extend(leat_arena *arena, void *ptr, size_t bytes_old, size_t b
 /* Copies, with a NUL behind (not counted in len). data NULL in the result: limit. */
 leat_str leat_arena_copy(leat_arena *arena, leat_str str);
 leat_str leat_arena_print(leat_arena *arena, const char *format, ...) LEAT_PRINTF(2, 3);
+/* free_function(thing) is called when what is now in the arena becomes void (reset, free, restore
+ * to an earlier place), latest first: for the few things that only their library can free. False:
+ * limit, and nothing was noted. */
+bool leat_arena_defer(leat_arena *arena, void (*free_function)(void *thing),
+                      void *thing) LEAT_CHECKED;
 size_t leat_arena_used(const leat_arena *arena); /* bytes handed out since the reset */
 size_t leat_arena_held(const leat_arena *arena); /* bytes of its chunks */
 /* A place to go back to: what was allocated since is void. For scratch inside a batch. */

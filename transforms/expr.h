@@ -43,9 +43,10 @@ typedef struct leat_scope leat_scope;
 struct leat_scope {
     leat_code (*resolve)(leat_scope *scope, const leat_str *names, size_t count, bool absolute,
                          leat_ref *ref, leat_str *nearest, leat_err *err);
-    bool lenient; /* unknown names are errors of the evaluation, not of the compilation */
+    bool lenient;    /* unknown names are errors of the evaluation, not of the compilation */
     bool aggregates; /* sum avg min max first last are functions over lists (patterns) */
     bool unchecked;  /* do not run the type checker */
+    bool strict;     /* the checker refuses to compare an int with a double and the like */
     bool no_macros;  /* has, all, map ... are plain calls */
 };
 
@@ -55,7 +56,8 @@ leat_code leat_expr_compile(leat_str text, leat_scope *scope, leat_arena *arena,
 /* A bare path such as `a.b` (so that a number's text can be handed on); index of its slot. */
 bool leat_expr_is_slot(const leat_expr *expr, uint32_t *slot);
 bool leat_expr_is_constant(const leat_expr *expr, leat_value *value);
-const char *leat_expr_type_name(const leat_expr *expr); /* the checker's result: "bool", "dyn", ... */
+const char *
+leat_expr_type_name(const leat_expr *expr); /* the checker's result: "bool", "dyn", ... */
 
 /* One overload of a function or operator, or a macro (name NULL, signature: how it is written). */
 struct leat_expr_run;
