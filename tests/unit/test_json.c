@@ -330,35 +330,78 @@ Test(json, depth_is_exact)
     leat_arena_free(&arena);
 }
 
-static bool decode_with_failures(void)
+/* LEAT_OK, or the error that the missing memory became. */
+static leat_code decode_much(leat_json_decoder *decoder)
 {
     leat_err err;
     leat_arena *arena = NULL;
-    if (leat_arena_new(&arena, ARENA_MAX, &err) != LEAT_OK) return true;
-    leat_code code = LEAT_OK;
     leat_buf text;
+    if (leat_arena_new(&arena, ARENA_MAX, &err) != LEAT_OK) return err.code;
     leat_buf_init(&text, 65536);
     leat_buf_add_char(&text, '{');
-    for (int i = 0; i < 200; i++) {
-        leat_buf_add_format(&text, "\"key %d\":{\"a\":1,\"a\":2},", i);
+    for (int i = 0; i < 400; i++) {
+        leat_buf_add_format(&text, "\"key \\u00%d\":[1],", 10 + i);
     }
-    leat_buf_add_text(&text, "\"b\":1}");
-    uint64_t before = leat_mem_allocations();
-    if (text.overflow) {
-        code = LEAT_ERR_MEMORY;
-    } else {
-        leat_str rest;
-        leat_value value;
+    leat_buf_add_text(&text, "\"b\":\"\\n\"}");
+    leat_value value;
+    leat_str raw;
+    leat_code code = text.overflow ? LEAT_ERR_MEMORY : LEAT_OK;
+    if (code == LEAT_OK) {
+        code = leat_json_decode(decoder, leat_buf_str(&text), arena, &value, &raw, &err);
+    }
+    if (code == LEAT_OK) {
         code = leat_json_value(leat_buf_str(&text), LIMITS_BIG, arena, &value, &err);
-        (void)rest;
     }
-    (void)before;
     leat_buf_release(&text);
     leat_arena_free(&arena);
-    return code != LEAT_OK;
+    return code;
 }
 
 Test(json, survives_failing_memory)
 {
-    leat_tests_fail_each(decode_with_failures);
+    leat_arena *arena = make_arena();
+    leat_json_plan *plan = make_plan("b", LIMITS_BIG, arena);
+    leat_code code = LEAT_ERR_MEMORY;
+    uint64_t nth = 1;
+    for (; code != LEAT_OK; nth++) {
+        uint64_t live = leat_mem_live();
+        leat_json_decoder *decoder = leat_json_decoder_new(plan); /* small and fixed: cannot fail */
+        leat_mem_fail_at(nth, true);
+        code = decode_much(decoder);
+        leat_mem_fail_at(0, false);
+        leat_json_decoder_free(&decoder);
+        cr_assert_eq(leat_mem_live(), live, "allocation %llu failing", (unsigned long long)nth);
+        cr_assert(code == LEAT_OK || code == LEAT_ERR_MEMORY || code == LEAT_ERR_LIMIT);
+        cr_assert_lt(nth, 10000);
+    }
+    cr_assert_gt(nth, 5); /* something did fail */
+    leat_arena_free(&arena);
+}
+
+/* What an arena cannot hold is an error, wherever it happens. */
+Test(json, survives_full_arenas)
+{
+    static const char text[] = "{\"a\":\"x\\n\",\"a\":[1,2,{\"b\":\"y\\n\"}],\"\\u0063\":1}";
+    leat_arena *plan_arena = make_arena();
+    leat_json_decoder *decoder =
+        leat_json_decoder_new(make_plan("a b", LEAT_JSON_LIMITS_DEFAULT, plan_arena));
+    size_t refused = 0, accepted = 0;
+    for (size_t bytes = 0; bytes < 2048; bytes += 16) {
+        leat_arena *arena = NULL;
+        leat_err err;
+        leat_value slots[2];
+        leat_str raw;
+        cr_assert_eq(leat_arena_new(&arena, bytes, &err), LEAT_OK);
+        leat_code code = leat_json_decode(decoder, leat_str_of(text), arena, slots, &raw, &err);
+        if (code == LEAT_OK) {
+            code = leat_json_value(raw, LEAT_JSON_LIMITS_DEFAULT, arena, slots, &err);
+        }
+        cr_assert(code == LEAT_OK || code == LEAT_ERR_LIMIT, "%s", err.text);
+        refused += code != LEAT_OK;
+        accepted += code == LEAT_OK;
+        leat_arena_free(&arena);
+    }
+    cr_assert(refused > 0 && accepted > 0);
+    leat_json_decoder_free(&decoder);
+    leat_arena_free(&plan_arena);
 }
