@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An event that a matcher holds: its JSON text, its time, and where it came from. Counted: every
- * take of it, in whatever partial match or pattern of one key, shares the one copy.
+ * take of it, in whatever partial match of whatever pattern, shares the one copy.
  *
  * In expressions it is an OBJECT: a field is found in the text when somebody asks, and scalars that
  * were found are remembered. Cost: ~1 ns a byte for the first look at a field.
@@ -23,7 +23,6 @@ typedef struct leat_identity {
 typedef struct leat_event {
     leat_object object; /* first: an OBJECT value points here */
     int64_t timestamp_ms;
-    uint64_t seq; /* among the events of its key, from 1; the matcher's */
     leat_identity identity;
     uint32_t references;
     uint32_t number; /* while encoding */

@@ -152,12 +152,12 @@ static leat_code take_new(leat_matcher_work *work, const leat_matcher *matcher, 
     if (work->event == NULL) {
         LEAT_TRY(host->keep(host->self, &work->event, err));
         LEAT_ASSERT(work->event != NULL);
-        work->event->seq = matcher->seq;
     }
     leat_take *made = leat_mem_try(sizeof *made);
     if (made == NULL) return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for a take");
     *made = (leat_take){.before = before,
                         .event = leat_event_share(work->event),
+                        .seq = matcher->seq,
                         .step = step,
                         .depth = before == NULL ? 1 : before->depth + 1,
                         .references = 1};
@@ -303,7 +303,7 @@ static leat_code feed_partial(leat_matcher *matcher, leat_matcher_work *work, pa
                               leat_matches *matches, bool *dead, leat_err *err)
 {
     const leat_pattern *pattern = matcher->nfa->pattern;
-    bool fresh = p->last->event->seq + 1 == matcher->seq;
+    bool fresh = p->last->seq + 1 == matcher->seq;
     bool complete = false;
     bool full = false;
     LEAT_TRY(partial_step(matcher->nfa, work, p, fresh, false, host, &complete, err));

@@ -26,6 +26,7 @@ typedef struct leat_take leat_take;
 struct leat_take {
     leat_take *before; /* NULL: the first */
     leat_event *event;
+    uint64_t seq; /* of the event, among those that the matcher was fed, from 1 */
     uint32_t step;
     uint32_t depth;      /* takes so far, this one included */
     uint32_t references; /* partial matches, matches and later takes */

@@ -3,8 +3,8 @@
  * them, in an order in which everything refers backwards:
  *
  *   version 1 | fingerprint 8 | deadline | seq
- *   events:    seq, time, identity 16, JSON text
- *   takes:     the take before (0: none, else its number + 1), event, step
+ *   events:    time, identity 16, JSON text
+ *   takes:     the take before (0: none, else its number + 1), event, its seq, step
  *   partials:  last take, places: state, living edges, lifted edges
  *   waiting:   last take
  *
@@ -99,7 +99,6 @@ static void write_body(const leat_matcher *matcher, const leat_matcher_work *wor
     leat_buf_add_varuint(out, work->events_count);
     for (size_t i = 0; i < work->events_count; i++) {
         const leat_event *event = work->events[i];
-        leat_buf_add_varuint(out, event->seq);
         leat_buf_add_varint(out, event->timestamp_ms);
         leat_buf_add_u64(out, event->identity.high);
         leat_buf_add_u64(out, event->identity.low);
@@ -110,6 +109,7 @@ static void write_body(const leat_matcher *matcher, const leat_matcher_work *wor
         const leat_take *take = work->order.items[i];
         leat_buf_add_varuint(out, take->before == NULL ? 0 : take->before->number);
         leat_buf_add_varuint(out, take->event->number - 1);
+        leat_buf_add_varuint(out, take->seq);
         leat_buf_add_varuint(out, take->step);
     }
     leat_buf_add_varuint(out, matcher->partials.count);
@@ -184,27 +184,23 @@ static leat_code read_count(decoder *d, uint64_t least, uint64_t *count)
 static leat_code read_event(decoder *d, leat_event **event)
 {
     static const leat_json_limits limits = {LEAT_EVENT_DEPTH_MAX, UINT32_MAX};
-    uint64_t seq = 0;
     int64_t timestamp_ms = 0;
     leat_identity identity = {0, 0};
     leat_str json = LEAT_STR_NONE;
-    if (!leat_reader_varuint(&d->in, &seq) || !leat_reader_varint(&d->in, &timestamp_ms) ||
+    if (!leat_reader_varint(&d->in, &timestamp_ms) ||
         !leat_reader_u64(&d->in, &identity.high) || !leat_reader_u64(&d->in, &identity.low) ||
         !leat_reader_bytes(&d->in, &json))
         return damaged(d->err, "an event is cut short");
-    if (seq == 0 || seq > d->matcher->seq) return damaged(d->err, "an event's number is wrong");
     leat_err why = {0};
     if (json.len >= UINT32_MAX || leat_json_validate(json, limits, &why) != LEAT_OK)
         return damaged(d->err, "an event is no JSON");
-    LEAT_TRY(leat_event_new(json, timestamp_ms, identity, event, d->err));
-    (*event)->seq = seq;
-    return LEAT_OK;
+    return leat_event_new(json, timestamp_ms, identity, event, d->err);
 }
 
 static leat_code read_events(decoder *d)
 {
     uint64_t count = 0;
-    LEAT_TRY(read_count(d, 19, &count));
+    LEAT_TRY(read_count(d, 18, &count));
     if (count == 0) return LEAT_OK;
     d->events = leat_mem_try(count * sizeof(leat_event *));
     if (d->events == NULL) return leat_err_set(d->err, LEAT_ERR_MEMORY, "no memory for events");
@@ -220,20 +216,23 @@ static leat_code read_take(decoder *d, leat_take **take)
 {
     uint64_t before = 0;
     uint64_t event = 0;
+    uint64_t seq = 0;
     uint64_t step = 0;
     if (!leat_reader_varuint(&d->in, &before) || !leat_reader_varuint(&d->in, &event) ||
-        !leat_reader_varuint(&d->in, &step) || before > d->takes_count ||
+        !leat_reader_varuint(&d->in, &seq) || !leat_reader_varuint(&d->in, &step) || before > d->takes_count ||
         event >= d->events_count || step >= d->matcher->nfa->pattern->steps_count)
         return damaged(d->err, "a take points nowhere");
     leat_take *previous = before == 0 ? NULL : d->takes[before - 1];
     leat_event *taken = d->events[event];
-    if (previous != NULL && (previous->event->seq >= taken->seq ||
+    if (seq == 0 || seq > d->matcher->seq) return damaged(d->err, "a take's number is wrong");
+    if (previous != NULL && (previous->seq >= seq ||
                              previous->event->timestamp_ms > taken->timestamp_ms))
         return damaged(d->err, "takes are out of order");
     leat_take *made = leat_mem_try(sizeof *made);
     if (made == NULL) return leat_err_set(d->err, LEAT_ERR_MEMORY, "no memory for a take");
     *made = (leat_take){.before = previous,
                         .event = leat_event_share(taken),
+                        .seq = seq,
                         .step = (uint32_t)step,
                         .depth = previous == NULL ? 1 : previous->depth + 1,
                         .references = 1};
@@ -245,7 +244,7 @@ static leat_code read_take(decoder *d, leat_take **take)
 static leat_code read_takes(decoder *d)
 {
     uint64_t count = 0;
-    LEAT_TRY(read_count(d, 3, &count));
+    LEAT_TRY(read_count(d, 4, &count));
     if (count == 0) return LEAT_OK;
     d->takes = leat_mem_try(count * sizeof(leat_take *));
     if (d->takes == NULL) return leat_err_set(d->err, LEAT_ERR_MEMORY, "no memory for takes");
@@ -296,8 +295,9 @@ static leat_code read_partial(decoder *d)
         return damaged(d->err, "a partial match has no place");
     partial *p = leat_mem_try(sizeof *p + places * sizeof(place));
     if (p == NULL) return leat_err_set(d->err, LEAT_ERR_MEMORY, "no memory for a partial match");
-    const leat_event *first = leat_take_first(last)->event;
-    *p = (partial){.last = last, .first_seq = first->seq, .first_ms = first->timestamp_ms};
+    const leat_take *first = leat_take_first(last);
+    *p = (partial){
+        .last = last, .first_seq = first->seq, .first_ms = first->event->timestamp_ms};
     last->references++;
     leat_code code = LEAT_OK;
     for (; code == LEAT_OK && p->places_count < places; p->places_count++) {

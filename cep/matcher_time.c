@@ -91,7 +91,7 @@ static leat_code expire(leat_matcher *matcher, int64_t now_ms, leat_matches *lat
             list->items[kept++] = p;
             continue;
         }
-        bool fresh = p->last->event->seq == matcher->seq;
+        bool fresh = p->last->seq == matcher->seq;
         due d = partial_expire(matcher->nfa, p, fresh, now_ms);
         if (d.complete) code = takes_add(&matcher->waiting, p->last, err);
         if (d.ended && p->places_count == 0 && code == LEAT_OK) {

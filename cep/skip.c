@@ -32,7 +32,7 @@ int leat_skip_compare(const leat_take *a, const leat_take *b)
     /* From the end to what they share: the last difference seen is the earliest. */
     for (; a != b; a = a->before, b = b->before) {
         LEAT_ASSERT(a != NULL && b != NULL);
-        int seq = order_of(a->event->seq, b->event->seq);
+        int seq = order_of(a->seq, b->seq);
         if (seq != 0) events = seq;
         if (a->step != b->step) steps = order_of(a->step, b->step);
     }
@@ -54,14 +54,14 @@ static uint64_t skip_limit(const leat_pattern *pattern, const leat_take *last, b
     *missed = false;
     switch (pattern->skip) {
     case LEAT_SKIP_NONE: return 0;
-    case LEAT_SKIP_TO_NEXT: return leat_take_first(last)->event->seq;
-    case LEAT_SKIP_PAST_LAST_EVENT: return last->event->seq;
+    case LEAT_SKIP_TO_NEXT: return leat_take_first(last)->seq;
+    case LEAT_SKIP_PAST_LAST_EVENT: return last->seq;
     case LEAT_SKIP_TO_FIRST:
     case LEAT_SKIP_TO_LAST: break;
     }
     for (const leat_take *take = last; take != NULL; take = take->before) {
         if (take->step != pattern->skip_to) continue;
-        named = take->event->seq;
+        named = take->seq;
         if (pattern->skip == LEAT_SKIP_TO_LAST) break;
     }
     *missed = named == 0 && pattern->skip_must;
@@ -86,7 +86,7 @@ static void drop_waiting(leat_matcher *matcher, uint64_t limit)
     takes *list = &matcher->waiting;
     size_t kept = 0;
     for (size_t i = 0; i < list->count; i++) {
-        if (leat_take_first(list->items[i])->event->seq > limit)
+        if (leat_take_first(list->items[i])->seq > limit)
             list->items[kept++] = list->items[i];
         else
             leat_take_release(&list->items[i]);
@@ -142,7 +142,7 @@ leat_code skip_emit(leat_matcher *matcher, leat_matches *matches, leat_err *err)
     if (pattern->skip == LEAT_SKIP_NONE) return emit_all(matcher, matches, err);
     while (list->count > 0) {
         leat_take *last = list->items[0];
-        if (earliest_partial(matcher) < leat_take_first(last)->event->seq) break;
+        if (earliest_partial(matcher) < leat_take_first(last)->seq) break;
         leat_match match = {.last = last};
         uint64_t limit = skip_limit(pattern, last, &match.missed);
         list->count--;
