@@ -157,6 +157,10 @@ uint32_t leat_planner_slot(leat_planner *planner, leat_shape *shape);
 /* The step makes records of its own: their `raw` is JSON text, all fields of it are open. Compile
  * what reads the records that come in before this. */
 void leat_planner_new_shape(leat_planner *planner, leat_step *step);
+/* What leaves through `port` (not 0, which is the stream's own) goes to the sink, or list of sinks,
+ * at node. After leat_planner_new_shape, where the step has a shape of its own. */
+void leat_planner_sink(leat_planner *planner, const leat_step *step, uint32_t port,
+                       const leat_node *node);
 /* Files that a glob (relative to the pipeline file) names, in order of name. Finding if none. */
 typedef struct leat_planned_file {
     leat_str name, text;

@@ -310,6 +310,18 @@ void plan_sinks(leat_planner *planner, const leat_node *node, const plan_point *
     }
 }
 
+void leat_planner_sink(leat_planner *planner, const leat_step *step, uint32_t port,
+                       const leat_node *node)
+{
+    LEAT_ASSERT(port > 0 && port < step->ports);
+    plan_point point = {.node = step->index,
+                        .port = port,
+                        .source = planner->step_source,
+                        .shape = step->shape_out,
+                        .layout = step->layout_out};
+    plan_sinks(planner, node, &point, step);
+}
+
 /* --- all of them together --- */
 
 static bool source_reads(const leat_source *source, leat_str topic)
