@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the pure part of a pipeline costs per event, from the message's bytes to the output's, one
+ * line of JSON for each pipeline.
+ *
+ *   bench_exec [ROUNDS [BATCH]]
+ *
+ * The events are the payments of the peers' workloads (bench/peers/c/gen.h). `etl` is their W1: a
+ * filter that keeps half, 5 of 12 fields renamed, a SHA-256 mask, one computed field. The others
+ * show what its parts cost, and what event time does: `order` has a reorder buffer that holds a
+ * thousand records all the time, `order_none` one that holds none but the last.
+ * Time is the thread's CPU time; each figure is the best of ROUNDS (default 20) over 20,000 events
+ * in batches of BATCH (default 500). Allocations are those of core/mem.h after the first round:
+ * a steady load makes none. A sum over the output is compared with what the generator says. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "core/mem.h"
+#include "transforms/exec.h"
+#include "worker/registry.h"
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#pragma GCC diagnostic ignored "-Wpedantic"
+#include "bench/peers/c/gen.h"
+#pragma GCC diagnostic pop
+
+#define EVENTS      20000u
+#define BATCH_MAX   10000u
+#define EVENT_BYTES 512u
+
+typedef struct bench {
+    leat_message messages[EVENTS];
+    char texts[EVENTS][EVENT_BYTES];
+    char keys[EVENTS][32];
+    size_t large; /* events that the filter keeps */
+} bench;
+
+typedef struct bench_case {
+    const char *name, *source, *steps;
+    bool filtered;
+} bench_case;
+
+#define FILTER "{\"filter\":\"amount >= 10.0\"}"
+#define NAMES                                                                                      \
+    "{\"keep\":[\"event_id\",\"ts\",\"amount\",\"merchant_id\",\"country\",\"card_number\"]},"     \
+    "{\"rename\":{\"event_id\":\"id\",\"ts\":\"t\",\"amount\":\"amt\",\"merchant_id\":"            \
+    "\"merchant\",\"country\":\"cc\",\"card_number\":\"card\"}}"
+#define MASK "{\"mask\":{\"card\":\"sha256\"}}"
+#define FEE  "{\"set\":{\"fee\":\"double(int(amt * 1.5 + 0.5)) / 100.0\"}}"
+
+static const bench_case cases[] = {
+    {"pass", "", "", false},
+    {"filter", "", FILTER, true},
+    {"rename", "", FILTER "," NAMES, true},
+    {"mask", "", FILTER "," NAMES "," MASK, true},
+    {"etl", "", FILTER "," NAMES "," MASK "," FEE, true},
+    {"etl_all", "", NAMES "," MASK "," FEE, false},
+    {"etl_keyed", ",\"key\":\"card_id\",\"timestamp\":\"ts\"", FILTER "," NAMES "," MASK "," FEE,
+     true},
+};
+
+static void must(leat_code code, const leat_err *err)
+{
+    if (code == LEAT_OK) return;
+    (void)fprintf(stderr, "bench_exec: %s\n", err->text);
+    exit(1);
+}
+
+static double now_ns(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+static void generate(bench *b)
+{
+    gen_t gen;
+    gen_init(&gen, 1);
+    for (size_t i = 0; i < EVENTS; i++) {
+        int key_len = 0;
+        int64_t at = GEN_BASE_MS + (int64_t)i;
+        int len = gen_pay(&gen, i, at, b->texts[i], EVENT_BYTES, b->keys[i], &key_len);
+        b->messages[i] = (leat_message){.topic = LEAT_STR("pay"),
+                                        .offset = (int64_t)i,
+                                        .timestamp_ms = at,
+                                        .key = {b->keys[i], (size_t)key_len},
+                                        .value = {b->texts[i], (size_t)len}};
+        const char *amount = strstr(b->texts[i], "\"amount\":");
+        b->large += strtod(amount + 9, NULL) >= 10.0;
+    }
+}
+
+static leat_code no_files(void *self, leat_str glob, bool want_text, leat_arena *arena,
+                          leat_planned_file **files, size_t *count, leat_err *err)
+{
+    (void)self;
+    (void)want_text;
+    (void)arena;
+    (void)files;
+    (void)count;
+    return leat_err_set(err, LEAT_ERR_IO, "no file '%.*s'", LEAT_STR_ARG(glob));
+}
+
+static leat_code no_references(void *self, leat_str kind, leat_str name, leat_arena *arena,
+                               leat_str *text, leat_err *err)
+{
+    (void)self;
+    (void)kind;
+    (void)arena;
+    (void)text;
+    return leat_err_set(err, LEAT_ERR_CONFIG, "nothing named '%.*s'", LEAT_STR_ARG(name));
+}
+
+static leat_plan *plan_of(const bench_case *c, leat_arena *arena)
+{
+    char text[4096];
+    leat_err err;
+    leat_plan *plan = NULL;
+    leat_findings findings;
+    leat_plan_env env = {.files = no_files, .resolve = no_references};
+    env.operators = leat_registry(&env.operators_count);
+    (void)snprintf(text, sizeof text,
+                   "{\"name\":\"bench\",\"sources\":{\"pay\":{\"topic\":\"pay\"%s}},\"streams\":{"
+                   "\"out\":{\"from\":\"pay\",\"steps\":[%s],\"to\":\"out\"}}}",
+                   c->source, c->steps);
+    leat_findings_init(&findings, arena);
+    must(leat_plan_new(leat_str_of(text), LEAT_STR("bench"), &env, arena, &findings, &plan, &err),
+         &err);
+    if (plan != NULL) return plan;
+    leat_buf said;
+    leat_buf_init(&said, 1 << 20);
+    leat_findings_print(&findings, false, &said);
+    (void)fprintf(stderr, "bench_exec: %s: %.*s", c->name, (int)said.len, said.data);
+    exit(1);
+}
+
+/* All events once; returns how many came out. */
+static size_t run(leat_exec *exec, const bench *b, size_t batch, size_t *bytes)
+{
+    size_t count = 0;
+    leat_err err;
+    *bytes = 0;
+    for (size_t at = 0; at < EVENTS; at += batch) {
+        const leat_output *outputs;
+        size_t outputs_count, size = EVENTS - at < batch ? EVENTS - at : batch;
+        must(leat_exec_batch(exec, &b->messages[at], size, &outputs, &outputs_count, &err), &err);
+        count += outputs_count;
+        for (size_t i = 0; i < outputs_count; i++)
+            *bytes += outputs[i].value.len;
+    }
+    return count;
+}
+
+static void measure(const bench *b, const bench_case *c, int rounds, size_t batch)
+{
+    leat_arena *arena = NULL;
+    leat_exec *exec = NULL;
+    leat_err err;
+    must(leat_arena_new(&arena, 64 << 20, &err), &err);
+    const leat_plan *plan = plan_of(c, arena);
+    must(leat_exec_open(plan, 0, 64 << 20, &exec, &err), &err);
+    size_t want = c->filtered ? b->large : EVENTS, bytes = 0;
+    uint64_t allocations = 0;
+    double best = 1e18;
+    for (int i = 0; i < rounds; i++) {
+        if (i == 1) allocations = leat_mem_allocations();
+        double began = now_ns();
+        size_t count = run(exec, b, batch, &bytes);
+        double took = now_ns() - began;
+        if (took < best) best = took;
+        if (count == want) continue;
+        (void)fprintf(stderr, "bench_exec: %s: %zu records came out, expected %zu\n", c->name,
+                      count, want);
+        exit(1);
+    }
+    allocations = leat_mem_allocations() - allocations;
+    printf("{\"bench\":\"exec\",\"name\":\"%s\",\"ns_per_event\":%.1f,\"allocations_per_event\":"
+           "%.4f,\"bytes_out_per_event\":%.1f,\"batch\":%zu,\"rounds\":%d}\n",
+           c->name, best / EVENTS, (double)allocations / EVENTS / (rounds > 1 ? rounds - 1 : 1),
+           (double)bytes / EVENTS, batch, rounds);
+    (void)fflush(stdout);
+    leat_exec_close(&exec);
+    leat_arena_free(&arena);
+}
+
+int main(int argc, char **argv)
+{
+    int rounds = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 20;
+    size_t batch = argc > 2 ? (size_t)strtoul(argv[2], NULL, 10) : 500;
+    if (rounds < 2 || batch < 1 || batch > BATCH_MAX) {
+        (void)fprintf(stderr, "usage: bench_exec [ROUNDS (2..) [BATCH (1..%u)]]\n", BATCH_MAX);
+        return 2;
+    }
+    bench *b = leat_mem_need(sizeof *b);
+    generate(b);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        measure(b, &cases[i], rounds, batch);
+    leat_mem_free(b);
+    return 0;
+}
