@@ -70,8 +70,8 @@ bool leat_arena_defer(leat_arena *arena, void (*free_function)(void *thing), voi
     LEAT_ASSERT(free_function != NULL);
     struct leat_arena_deferred *note = leat_arena_alloc(arena, sizeof *note);
     if (note == NULL) return false;
-    *note = (struct leat_arena_deferred){arena->deferred, free_function, thing,
-                                         leat_arena_used(arena)};
+    *note =
+        (struct leat_arena_deferred){arena->deferred, free_function, thing, leat_arena_used(arena)};
     arena->deferred = note;
     return true;
 }
@@ -285,6 +285,7 @@ void leat_arena_restore(leat_arena *arena, leat_arena_mark mark)
     enter(arena, c, mark.used);
 }
 
+#undef leat_arena_full /* what the linter sees of it */
 leat_code leat_arena_full(const leat_arena *arena, leat_err *err)
 {
     if (arena->out_of_memory) return leat_err_set(err, LEAT_ERR_MEMORY, "out of memory");

@@ -90,5 +90,8 @@ void leat_arena_restore(leat_arena *arena, leat_arena_mark mark);
 
 /* The usual error of a full arena: LEAT_ERR_LIMIT, or LEAT_ERR_MEMORY if the heap had none. */
 leat_code leat_arena_full(const leat_arena *arena, leat_err *err);
+#ifdef __clang_analyzer__
+#define leat_arena_full(arena, err) leat_err_is(LEAT_ERR_LIMIT, (leat_arena_full)(arena, err))
+#endif
 
 #endif
