@@ -68,7 +68,7 @@ static leat_code read_element(leat_str path, size_t *at, bool first, leat_arena 
                               element *item, leat_err *err)
 {
     *item = (element){LEAT_STR_NONE, 0};
-    if (!first && path.data[*at] == '[') {
+    if (*at < path.len && path.data[*at] == '[') {
         (*at)++;
         return index_of(path, at, &item->index, err);
     }

@@ -325,6 +325,8 @@ static const char *read_root(decoding *d)
     if (p == input->end || *p != '{') {
         const char *stop = leat_json_skip(input, p, 0);
         if (stop == NULL) return NULL;
+        stop = leat_json_space_end(stop, input->end);
+        if (stop != input->end) return leat_json_expected(input, stop, "the end of the record");
         return leat_json_fail(input, p, LEAT_ERR_TYPE, "the record is no object");
     }
     p = read_object(d, &plan->root, p, 0);

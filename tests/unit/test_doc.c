@@ -189,7 +189,7 @@ Test(doc, overrides)
         {"a..b=1", NULL, "expected a name"},
         {"a.=1", NULL, "expected a name"},
         {"'a=1", NULL, "write path=value"},
-        {"[0]=1", NULL, "expected a name"},
+        {"[0]=1", NULL, "element 1 needs a list, found an object"},
         {"s[0]x=1", NULL, "expected '.' or '['"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
