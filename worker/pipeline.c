@@ -22,16 +22,12 @@
 
 int leat_exit_code(leat_code code)
 {
-    switch (code) {
-    case LEAT_OK: return LEAT_EXIT_OK;
-    case LEAT_ERR_CONFIG: return LEAT_EXIT_CONFIG;
-    case LEAT_ERR_UNAVAILABLE:
-    case LEAT_ERR_TIMEOUT: return LEAT_EXIT_UNAVAILABLE;
-    case LEAT_ERR_DENIED: return LEAT_EXIT_DENIED;
-    case LEAT_ERR_DAMAGED:
-    case LEAT_ERR_IO: return LEAT_EXIT_STATE;
-    default: return LEAT_EXIT_INTERNAL;
-    }
+    if (code == LEAT_OK) return LEAT_EXIT_OK;
+    if (code == LEAT_ERR_CONFIG) return LEAT_EXIT_CONFIG;
+    if (code == LEAT_ERR_UNAVAILABLE || code == LEAT_ERR_TIMEOUT) return LEAT_EXIT_UNAVAILABLE;
+    if (code == LEAT_ERR_DENIED) return LEAT_EXIT_DENIED;
+    if (code == LEAT_ERR_DAMAGED || code == LEAT_ERR_IO) return LEAT_EXIT_STATE;
+    return LEAT_EXIT_INTERNAL;
 }
 
 /* --- which log --- */
@@ -332,7 +328,7 @@ void leat_pipeline_close(leat_pipeline **pipeline)
     if (closing->input_log != NULL) closing->input_type->close(&closing->input_log);
     leat_mem_free(closing->sources);
     leat_mem_free(closing->files);
-    leat_mem_free((void *)closing->sink_counts);
+    leat_mem_free((void *)(uintptr_t)closing->sink_counts);
     pthread_mutex_destroy(&closing->dump_lock);
     leat_arena_free(&closing->arena);
     leat_mem_free(closing);

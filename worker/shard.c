@@ -246,7 +246,8 @@ static leat_code look_for_end(leat_shard *shard, leat_poll_state state, leat_err
         shard->waiting = there;
         atomic_fetch_add(&pipeline->waiting, there ? 1u : (uint32_t)-1);
     }
-    if (!there || pipeline->waiting < pipeline->shards_count) return LEAT_OK;
+    if (pipeline->waiting == pipeline->shards_count) pipeline->all_read = true;
+    if (!there || !pipeline->all_read) return LEAT_OK;
     if (pipeline->options.finish) return end_tasks(shard, err);
     shard->ended = true;
     return LEAT_OK;
@@ -318,6 +319,18 @@ static void guarded_turn(leat_shard *shard)
 
 static leat_code open_sessions(leat_shard *shard, leat_err *err);
 
+/* At the end of a bounded run nobody leaves the group before all have committed: a rebalance then
+ * would only hand finished partitions around. */
+static void wait_for_others(leat_shard *shard)
+{
+    leat_pipeline *pipeline = shard->pipeline;
+    int64_t until = leat_shard_now_ms() + CLOSE_MS;
+    atomic_fetch_add(&pipeline->settled, 1);
+    while (pipeline->settled < pipeline->shards_count && !pipeline->stopping &&
+           leat_shard_now_ms() < until)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
 void *leat_shard_main(void *context)
 {
     leat_shard *shard = context;
@@ -331,6 +344,7 @@ void *leat_shard_main(void *context)
         code = leat_shard_commit(shard, &err);
         if (code != LEAT_OK) leat_shard_fail(shard, &err);
     }
+    if (shard->ended && shard->code == LEAT_OK) wait_for_others(shard);
     if (shard->code == LEAT_OK && shard->pipeline->options.state_dump != NULL) {
         code = leat_shard_dump(shard, &err);
         if (code != LEAT_OK) leat_shard_fail(shard, &err);

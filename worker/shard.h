@@ -46,6 +46,8 @@ struct leat_pipeline {
     _Atomic bool stopping;
     _Atomic bool complete;    /* the input will not grow any more */
     _Atomic uint32_t waiting; /* shards that have read all of theirs (until_end) */
+    _Atomic bool all_read;    /* all of them had, at one moment: the run is over */
+    _Atomic uint32_t settled; /* shards that have committed their end */
     pthread_mutex_t dump_lock;
 };
 
