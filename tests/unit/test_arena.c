@@ -160,9 +160,42 @@ Test(arena, a_limit_of_nothing)
 {
     leat_arena *arena = arena_of(0);
     cr_assert_null(leat_arena_alloc(arena, 1));
+    cr_assert_null(leat_arena_alloc(arena, 0)); /* even that takes room */
     leat_arena_reset(arena);
     cr_assert_null(leat_arena_zero(arena, 1));
     leat_arena_free(&arena);
+}
+
+static char order[16];
+
+static void note_order(void *thing)
+{
+    size_t len = strlen(order);
+    order[len] = *(const char *)thing;
+    order[len + 1] = 0;
+}
+
+Test(arena, deferred_frees_run_when_their_place_is_void)
+{
+    static char names[] = "abcd";
+    leat_arena *arena = arena_of(1 << 20);
+    cr_assert(leat_arena_defer(arena, note_order, &names[0]));
+    leat_arena_mark mark = leat_arena_save(arena);
+    cr_assert(leat_arena_defer(arena, note_order, &names[1]));
+    cr_assert_not_null(leat_arena_alloc(arena, 100000)); /* in another chunk */
+    cr_assert(leat_arena_defer(arena, note_order, &names[2]));
+    leat_arena_restore(arena, mark);
+    cr_assert_str_eq(order, "cb"); /* the latest first */
+    leat_arena_reset(arena);
+    cr_assert_str_eq(order, "cba");
+    leat_arena_reset(arena);
+    cr_assert(leat_arena_defer(arena, note_order, &names[3]));
+    leat_arena_free(&arena);
+    cr_assert_str_eq(order, "cbad");
+    arena = arena_of(16);
+    cr_assert_not(leat_arena_defer(arena, note_order, &names[0]));
+    leat_arena_free(&arena);
+    cr_assert_str_eq(order, "cbad");
 }
 
 static bool fill(void)
