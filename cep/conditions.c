@@ -363,6 +363,13 @@ leat_code leat_testing_idle(leat_testing *testing, bool *idle, leat_err *err)
     return LEAT_OK;
 }
 
+leat_code leat_testing_order(leat_testing *testing, leat_value *value, leat_err *err)
+{
+    LEAT_ASSERT(testing->conditions->order_by != NULL);
+    testing->takes = NULL;
+    return leat_expr_eval(testing->conditions->order_by, &testing->eval, value, err);
+}
+
 const leat_matcher_host *leat_testing_host(const leat_testing *testing)
 {
     return &testing->host;

@@ -52,6 +52,8 @@ void leat_testing_begin(leat_testing *testing, const leat_eval *base, leat_event
                         void *self);
 /* True: no condition holds for this event, whatever a partial match has taken. */
 leat_code leat_testing_idle(leat_testing *testing, bool *idle, leat_err *err) LEAT_CHECKED;
+/* The value of order_by for the event in hand. */
+leat_code leat_testing_order(leat_testing *testing, leat_value *value, leat_err *err) LEAT_CHECKED;
 const leat_matcher_host *leat_testing_host(const leat_testing *testing);
 /* The first evaluation of the event in hand that failed; NULL: none did. */
 const leat_err *leat_testing_failure(const leat_testing *testing);

@@ -122,6 +122,7 @@ void leat_matcher_free(leat_matcher **matcher)
         partial_free(gone->partials.items[i]);
     for (size_t i = 0; i < gone->waiting.count; i++)
         leat_take_release(&gone->waiting.items[i]);
+    held_clear(gone);
     leat_mem_free(gone->partials.items);
     leat_mem_free(gone->waiting.items);
     leat_mem_free(gone);
@@ -135,7 +136,7 @@ const leat_nfa *leat_matcher_nfa(const leat_matcher *matcher)
 
 bool leat_matcher_empty(const leat_matcher *matcher)
 {
-    return matcher->partials.count == 0 && matcher->waiting.count == 0;
+    return matcher->partials.count == 0 && matcher->waiting.count == 0 && matcher->held_count == 0;
 }
 
 size_t leat_matcher_partials(const leat_matcher *matcher)
@@ -354,7 +355,8 @@ leat_code leat_matcher_feed(leat_matcher *matcher, leat_matcher_work *work, int6
                             const leat_matcher_host *host, leat_matches *matches, leat_err *err)
 {
     LEAT_ASSERT(work->event == NULL && work->fresh.count == 0);
-    LEAT_ASSERT(matcher->deadline_ms > timestamp_ms); /* time was advanced before */
+    /* Time was advanced before; but for what is held, which is fed when its time is past. */
+    LEAT_ASSERT(matcher->deadline_ms > timestamp_ms);
     matcher->seq++;
     leat_code code = feed_all(matcher, work, timestamp_ms, host, matches, err);
     if (code == LEAT_OK) code = skip_emit(matcher, matches, err);

@@ -87,6 +87,18 @@ leat_code leat_matcher_advance(leat_matcher *matcher, leat_matcher_work *work, i
                                leat_matches *matches, leat_err *err) LEAT_CHECKED;
 /* When advance has something to do next; LEAT_TIME_MAX: never. */
 int64_t leat_matcher_deadline(const leat_matcher *matcher);
+/* --- events that wait for their order among those of one time (matcher_order.c) --- */
+
+/* What events of one time are ordered by: an int, a double or a text; NULL comes first. Others that
+ * have an order (uint, bool, timestamp, duration) become one of these; the rest becomes NULL. */
+leat_value leat_matcher_order_value(leat_value value);
+/* Holds the event, sharing it, until time has passed over it; text in order is copied. Events held
+ * at the same time have the same timestamp. */
+leat_code leat_matcher_hold(leat_matcher *matcher, leat_event *event, leat_value order,
+                            leat_err *err) LEAT_CHECKED;
+/* The next event held from before now_ms, to be fed; a reference. False: there is none. */
+bool leat_matcher_unhold(leat_matcher *matcher, int64_t now_ms, leat_event **event);
+
 /* Nothing is held: the matcher is as new. */
 bool leat_matcher_empty(const leat_matcher *matcher);
 size_t leat_matcher_partials(const leat_matcher *matcher);

@@ -7,6 +7,7 @@
  *   takes:     the take before (0: none, else its number + 1), event, its seq, step
  *   partials:  last take, places: state, living edges, lifted edges
  *   waiting:   last take
+ *   held:      time, identity 16, JSON text; order
  *
  * The head can be read without the rest, so a restart sets timers without decoding anything. The
  * fingerprint tells the automaton that states and edges belong to; under another one the bytes mean
@@ -94,16 +95,29 @@ static void write_partial(const partial *p, leat_buf *out)
     }
 }
 
+static void write_event(const leat_event *event, leat_buf *out)
+{
+    leat_buf_add_varint(out, event->timestamp_ms);
+    leat_buf_add_u64(out, event->identity.high);
+    leat_buf_add_u64(out, event->identity.low);
+    leat_buf_add_bytes(out, leat_event_json(event));
+}
+
+static void write_held(const held *h, leat_buf *out)
+{
+    write_event(h->event, out);
+    leat_buf_add_char(out, (char)h->order.tag);
+    if (h->order.tag == LEAT_STRING)
+        leat_buf_add_bytes(out, leat_value_str(h->order));
+    else
+        leat_buf_add_u64(out, h->order.tag == LEAT_NULL ? 0 : h->order.as.u);
+}
+
 static void write_body(const leat_matcher *matcher, const leat_matcher_work *work, leat_buf *out)
 {
     leat_buf_add_varuint(out, work->events_count);
-    for (size_t i = 0; i < work->events_count; i++) {
-        const leat_event *event = work->events[i];
-        leat_buf_add_varint(out, event->timestamp_ms);
-        leat_buf_add_u64(out, event->identity.high);
-        leat_buf_add_u64(out, event->identity.low);
-        leat_buf_add_bytes(out, leat_event_json(event));
-    }
+    for (size_t i = 0; i < work->events_count; i++)
+        write_event(work->events[i], out);
     leat_buf_add_varuint(out, work->order.count);
     for (size_t i = 0; i < work->order.count; i++) {
         const leat_take *take = work->order.items[i];
@@ -118,6 +132,9 @@ static void write_body(const leat_matcher *matcher, const leat_matcher_work *wor
     leat_buf_add_varuint(out, matcher->waiting.count);
     for (size_t i = 0; i < matcher->waiting.count; i++)
         leat_buf_add_varuint(out, matcher->waiting.items[i]->number - 1);
+    leat_buf_add_varuint(out, matcher->held_count);
+    for (size_t i = 0; i < matcher->held_count; i++)
+        write_held(&matcher->held[i], out);
 }
 
 leat_code leat_matcher_encode(const leat_matcher *matcher, leat_matcher_work *work, leat_buf *out,
@@ -312,6 +329,38 @@ static leat_code read_partial(decoder *d)
     return code;
 }
 
+static leat_code read_order(decoder *d, leat_value *order)
+{
+    uint8_t tag = 0;
+    leat_str text = LEAT_STR_NONE;
+    *order = LEAT_VALUE_NULL;
+    bool good = leat_reader_u8(&d->in, &tag) && (tag == LEAT_NULL || tag == LEAT_INT ||
+                                                 tag == LEAT_DOUBLE || tag == LEAT_STRING);
+    order->tag = tag;
+    if (good && tag == LEAT_STRING) {
+        good = leat_reader_bytes(&d->in, &text) && text.len < UINT32_MAX;
+        *order = leat_value_string(text);
+    } else if (good) {
+        good = leat_reader_u64(&d->in, &order->as.u);
+    }
+    return good ? LEAT_OK : damaged(d->err, "the order of an event is cut short");
+}
+
+static leat_code read_held(decoder *d)
+{
+    leat_event *event = NULL;
+    leat_value order;
+    LEAT_TRY(read_event(d, &event));
+    leat_code code = read_order(d, &order);
+    const leat_matcher *matcher = d->matcher;
+    if (code == LEAT_OK && matcher->held_count > 0 &&
+        matcher->held[0].event->timestamp_ms != event->timestamp_ms)
+        code = damaged(d->err, "events of different times are held");
+    if (code == LEAT_OK) code = leat_matcher_hold(d->matcher, event, order, d->err);
+    leat_event_release(&event);
+    return code;
+}
+
 static leat_code read_body(decoder *d)
 {
     uint64_t count = 0;
@@ -326,6 +375,9 @@ static leat_code read_body(decoder *d)
         LEAT_TRY(read_last(d, &last));
         LEAT_TRY(takes_add(&d->matcher->waiting, last, d->err));
     }
+    LEAT_TRY(read_count(d, 20, &count));
+    for (; count > 0; count--)
+        LEAT_TRY(read_held(d));
     return d->in.at == d->in.end ? LEAT_OK : damaged(d->err, "something follows it");
 }
 

@@ -4,6 +4,7 @@
  *   matcher.c        life, feeding events, limits
  *   matcher_step.c   one event and one partial match
  *   matcher_time.c   deadlines, windows, timeouts
+ *   matcher_order.c  events that wait for their order
  *   matcher_codec.c  to bytes and back
  *   skip.c           which complete matches come out, and what they put an end to */
 #ifndef LEAT_CEP_MATCHER_INSIDE_H
@@ -37,12 +38,20 @@ typedef struct takes {
     size_t count, size;
 } takes;
 
+/* An event that has not been fed yet. */
+typedef struct held {
+    leat_event *event;
+    leat_value order; /* NULL, INT, DOUBLE, or STRING of its own memory */
+} held;
+
 struct leat_matcher {
     const leat_nfa *nfa;
     uint64_t seq; /* events fed so far */
     int64_t deadline_ms;
     partials partials; /* in the order of their making */
     takes waiting;     /* complete matches that have not come out yet */
+    held *held;        /* in the order in which they will be fed */
+    size_t held_count, held_size;
 };
 
 /* A take that the event in hand allows. */
@@ -84,6 +93,9 @@ leat_code partial_step(const leat_nfa *nfa, leat_matcher_work *work, partial *p,
 /* --- matcher_time.c --- */
 void partial_deadline(const leat_nfa *nfa, partial *p);
 void matcher_deadline(leat_matcher *matcher);
+
+/* --- matcher_order.c --- */
+void held_clear(leat_matcher *matcher);
 
 /* --- skip.c --- */
 /* Moves what may come out from waiting to matches. */

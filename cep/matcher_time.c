@@ -42,6 +42,9 @@ void matcher_deadline(leat_matcher *matcher)
     for (size_t i = 0; i < matcher->partials.count; i++)
         if (matcher->partials.items[i]->deadline_ms < matcher->deadline_ms)
             matcher->deadline_ms = matcher->partials.items[i]->deadline_ms;
+    if (matcher->held_count == 0) return;
+    int64_t held_ms = matcher->held[0].event->timestamp_ms;
+    if (held_ms < matcher->deadline_ms - 1) matcher->deadline_ms = held_ms + 1;
 }
 
 /* What is due of one partial match. */
@@ -111,6 +114,7 @@ leat_code leat_matcher_advance(leat_matcher *matcher, leat_matcher_work *work, i
                                leat_matches *matches, leat_err *err)
 {
     LEAT_ASSERT(work != NULL && matches != NULL);
+    LEAT_ASSERT(matcher->held_count == 0 || matcher->held[0].event->timestamp_ms >= now_ms);
     if (matcher->deadline_ms > now_ms) return LEAT_OK;
     leat_matches late = {0};
     leat_code code = expire(matcher, now_ms, &late, err);
