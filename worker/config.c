@@ -83,11 +83,8 @@ static leat_code resolve_reference(void *context, leat_str kind, leat_str name, 
         leat_str terminated = leat_arena_copy(arena, name);
         if (terminated.data == NULL) return leat_arena_full(arena, err);
         const char *value = getenv(terminated.data);
-        if (value == NULL)
-            return leat_err_set(err, LEAT_ERR_NO_FIELD,
-                                "the environment variable %.*s is not set; set it, or write a "
-                                "default: ${env:%.*s:default}",
-                                LEAT_STR_ARG(name), LEAT_STR_ARG(name));
+        *text = LEAT_STR_NONE; /* not set: the reference may have a default */
+        if (value == NULL) return LEAT_OK;
         *text = leat_arena_copy(arena, leat_str_of(value));
         return text->data == NULL ? leat_arena_full(arena, err) : LEAT_OK;
     }
