@@ -179,8 +179,10 @@ static leat_code resolve(void *context, leat_str kind, leat_str name, leat_arena
 {
     resolver *self = context;
     leat_code code = self->env->resolve(self->env->self, kind, name, arena, text, err);
-    self->outside = code != LEAT_OK;
-    return code;
+    self->outside = code != LEAT_OK || text->data == NULL;
+    if (code != LEAT_ERR_NO_FIELD || !leat_str_is(kind, "env")) return code;
+    *text = LEAT_STR_NONE; /* not set: the reference may have a default */
+    return LEAT_OK;
 }
 
 /* Node by node, so that all that cannot be resolved is found at once. */

@@ -242,12 +242,18 @@ leat_expr *leat_planner_expr(leat_planner *planner, leat_step *step, const leat_
     return plan_expr(planner, node, site, scope);
 }
 
+static const char *article(const char *type)
+{
+    return strchr("aeio", type[0]) != NULL ? "an" : "a"; /* a uint */
+}
+
 bool leat_planner_expect(leat_planner *planner, const leat_node *node, const leat_expr *expr,
                          const char *type)
 {
     const char *is = leat_expr_type_name(expr);
     if (strcmp(is, "dyn") == 0 || strcmp(is, type) == 0) return true;
-    leat_findings_add(planner->findings, node, false, "must give a %s, but gives a %s", type, is);
+    leat_findings_add(planner->findings, node, false, "must give %s %s, but gives %s %s",
+                      article(type), type, article(is), is);
     return false;
 }
 

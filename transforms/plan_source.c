@@ -132,10 +132,8 @@ static void pattern_add(leat_planner *planner, leat_source *source, const leat_n
     if (!plan_is_text(planner, node, "a regular expression")) return;
     leat_str text = plan_unresolved(planner, node) ? LEAT_STR("x") : node->text;
     if (text.len == 0 || leat_regex_new(&regex, text, &err) != LEAT_OK) {
-        leat_findings_add(planner->findings, node, false, "is no regular expression: %s",
-                          text.len == 0  ? "it is empty"
-                          : node->secret ? "***"
-                                         : err.text);
+        leat_findings_add(planner->findings, node, false, "%s",
+                          text.len == 0 || node->secret ? "is no regular expression" : err.text);
     }
     leat_regex_free(&regex);
     bool anchored = text.len > 0 && text.data[0] == '^';
