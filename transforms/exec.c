@@ -178,16 +178,25 @@ static leat_code fail(leat_exec *exec, leat_err *err)
     return err->code;
 }
 
-static leat_code begin(leat_exec *exec, size_t messages, leat_err *err)
+/* What the batch before has left is void. */
+static void clear(leat_exec *exec)
 {
-    if (exec->failed)
-        return leat_err_set(err, LEAT_ERR_ABORTED, "the task has failed and was not aborted");
     leat_arena_reset(exec->arena);
     exec_held_free_all(exec);
     if (exec->out.size > EXEC_OUTPUT_BYTES_KEEP) leat_buf_release(&exec->out);
     leat_buf_reset(&exec->out);
     exec->outputs_count = 0;
     exec->outputs_mixed = false;
+    exec->marks = NULL;
+    exec->marks_count = 0;
+}
+
+static leat_code begin(leat_exec *exec, size_t messages, leat_err *err)
+{
+    if (exec->failed)
+        return leat_err_set(err, LEAT_ERR_ABORTED, "the task has failed and was not aborted");
+    if (!exec->carries) clear(exec);
+    exec->carries = false;
     exec->before_ms = exec->progress.watermark_ms;
     exec->marks_count = 0;
     exec->marks = NULL;
@@ -224,9 +233,8 @@ static leat_code fill(exec_node *node, const leat_batch *in, leat_batch *filled,
     return LEAT_OK;
 }
 
-static leat_code run_step(exec_node *node, const leat_batch *in, leat_err *err)
+leat_code exec_step_process(exec_node *node, const leat_batch *in, leat_err *err)
 {
-    leat_exec *exec = node->run.exec;
     const leat_step *step = node->run.step;
     leat_batch filled = {0};
     node->counts.in += in->count;
@@ -234,13 +242,18 @@ static leat_code run_step(exec_node *node, const leat_batch *in, leat_err *err)
         LEAT_TRY(fill(node, in, &filled, err));
         in = &filled;
     }
-    if (step->type->process == NULL) {
-        node->out[0] = *in;
-        node->counts.out += in->count;
-    } else if (in->count > 0) {
-        LEAT_TRY(step->type->process(&node->run, in, err));
-    }
-    int64_t watermark_ms = exec->progress.watermark_ms;
+    if (step->type->process != NULL)
+        return in->count > 0 ? step->type->process(&node->run, in, err) : LEAT_OK;
+    node->out[0] = *in;
+    node->counts.out += in->count;
+    return LEAT_OK;
+}
+
+static leat_code run_step(exec_node *node, const leat_batch *in, leat_err *err)
+{
+    const leat_step *step = node->run.step;
+    int64_t watermark_ms = node->run.exec->progress.watermark_ms;
+    LEAT_TRY(exec_step_process(node, in, err));
     if (step->type->advance == NULL || watermark_ms <= node->advanced_ms) return LEAT_OK;
     node->advanced_ms = watermark_ms;
     return step->type->advance(&node->run, watermark_ms, err);
@@ -332,6 +345,8 @@ leat_table *leat_exec_table(const leat_exec *exec, leat_str name)
 
 leat_code leat_exec_restored(leat_exec *exec, leat_err *err)
 {
+    clear(exec);
+    exec->carries = false;
     LEAT_TRY(exec_progress_restored(exec, err));
     for (size_t i = 0; i < exec->nodes_count; i++) {
         exec_node *node = &exec->nodes[i];

@@ -10,7 +10,7 @@
  *
  * Slots are kept and not decoded anew, because those that steps have assigned cannot be had from
  * the message. The fingerprint is that of the slots' meaning: a pipeline that was changed in
- * between must not read one field's value as another's.
+ * between must not read one field's value as another's; it makes the slots anew (exec_rebuild.c).
  *
  * Bytes come from the changelog, so that reading trusts nothing: each length is checked, nesting is
  * bounded, what does not fit is LEAT_ERR_DAMAGED.
@@ -344,41 +344,54 @@ leat_code exec_held_of(const exec_order *order, leat_str bytes, exec_held **held
     leat_record head = {0};
     uint64_t fingerprint = 0;
     if (!get_head(&in, &fingerprint, &head)) return damaged(err);
-    if (fingerprint != order->fingerprint)
-        return leat_err_set(err, LEAT_ERR_DAMAGED,
-                            "records wait in front of %.*s that an earlier version of the pipeline "
-                            "has put there, and its fields have changed since; run that version "
-                            "until its input is idle, or reset the pipeline's state",
-                            LEAT_STR_ARG(order->place));
     LEAT_TRY(held_make(bytes, held, err));
     (*held)->timestamp_ms = head.timestamp_ms;
     (*held)->seq = head.seq;
+    (*held)->foreign = fingerprint != order->fingerprint;
     return LEAT_OK;
+}
+
+/* All but the slots, which are MISSING. */
+static leat_code get_origin(held_reader *reader, const exec_order *order, leat_record **record,
+                            leat_err *err)
+{
+    uint64_t fingerprint = 0;
+    leat_str value = LEAT_STR_NONE, key = LEAT_STR_NONE;
+    leat_record *made = leat_arena_zero(reader->arena, sizeof *made);
+    if (made == NULL) return leat_arena_full(reader->arena, err);
+    made->slots = leat_arena_zero(reader->arena, order->shape->slots * sizeof *made->slots);
+    if (made->slots == NULL) return leat_arena_full(reader->arena, err);
+    if (!get_head(&reader->in, &fingerprint, made) || !get_message(reader, &made->message))
+        return damaged(err);
+    if (made->message != NULL) {
+        value = made->message->value;
+        key = made->message->key;
+    }
+    if (!get_text(&reader->in, value, &made->raw) || !get_text(&reader->in, key, &made->key))
+        return damaged(err);
+    reader->raw = made->raw;
+    *record = made;
+    return LEAT_OK;
+}
+
+leat_code exec_held_origin(const exec_order *order, const exec_held *held, leat_arena *arena,
+                           leat_record **record, leat_err *err)
+{
+    held_reader reader = {leat_reader_of((leat_str){held->bytes, held->len}), LEAT_STR_NONE, arena};
+    return get_origin(&reader, order, record, err);
 }
 
 leat_code exec_held_record(const exec_order *order, const exec_held *held, leat_arena *arena,
                            leat_record **record, leat_err *err)
 {
     held_reader reader = {leat_reader_of((leat_str){held->bytes, held->len}), LEAT_STR_NONE, arena};
-    uint64_t fingerprint = 0, slots = 0;
-    leat_str value = LEAT_STR_NONE, key = LEAT_STR_NONE;
-    leat_record *made = leat_arena_zero(arena, sizeof *made);
-    leat_value *values = leat_arena_array(arena, order->shape->slots, sizeof *values);
-    if (made == NULL || values == NULL) return leat_arena_full(arena, err);
-    if (!get_head(&reader.in, &fingerprint, made) || !get_message(&reader, &made->message))
+    uint64_t slots = 0;
+    LEAT_ASSERT(!held->foreign);
+    LEAT_TRY(get_origin(&reader, order, record, err));
+    if (!leat_reader_varuint(&reader.in, &slots) || slots != order->shape->slots)
         return damaged(err);
-    if (made->message != NULL) {
-        value = made->message->value;
-        key = made->message->key;
-    }
-    if (!get_text(&reader.in, value, &made->raw) || !get_text(&reader.in, key, &made->key) ||
-        !leat_reader_varuint(&reader.in, &slots) || slots != order->shape->slots)
-        return damaged(err);
-    reader.raw = made->raw;
     for (size_t i = 0; i < slots; i++)
-        if (!get_value(&reader, 0, &values[i])) return damaged(err);
-    made->slots = values;
-    *record = made;
+        if (!get_value(&reader, 0, &(*record)->slots[i])) return damaged(err);
     return LEAT_OK;
 }
 

@@ -7,6 +7,7 @@
  *   exec_order.c     the reorder buffer in front of stateful steps
  *   exec_held.c      a record outside of its batch: as bytes
  *   exec_sort.c      a merge sort that knows runs
+ *   exec_rebuild.c   held records of an older pipeline
  *   exec_output.c    records -> outputs
  *   exec_reject.c    dead letters and late records
  *   exec_run.c       what operators may ask for
@@ -62,6 +63,7 @@ typedef struct exec_held {
     uint64_t seq;
     uint32_t users;         /* the buffer and, once flushed, its table */
     bool stored;            /* it is a cell of the table */
+    bool foreign;           /* its slots are those of another version of the pipeline */
     struct exec_held *next; /* among those to be freed when the batch's outputs are void */
     size_t len;
     char bytes[];
@@ -134,7 +136,8 @@ struct leat_exec {
     leat_arena *own;                   /* for what lives as long as the task */
     leat_site site;                    /* of source and sinks */
     leat_buf scratch;
-    bool failed; /* until abort */
+    bool failed;  /* until abort */
+    bool carries; /* what a restore has left in arena and outputs goes out with the next batch */
     leat_exec_counts counts;
     leat_err last_error; /* code OK: none yet */
 };
@@ -150,6 +153,8 @@ leat_code exec_table_add(leat_exec *exec, const char *name, const leat_table_typ
                          uint64_t bytes_max, leat_table **table, leat_err *err) LEAT_CHECKED;
 leat_code exec_decoder(leat_exec *exec, const leat_shape *shape, leat_json_decoder **decoder,
                        leat_err *err) LEAT_CHECKED;
+/* The step, on this batch; leaves its own in node->out. */
+leat_code exec_step_process(exec_node *node, const leat_batch *in, leat_err *err) LEAT_CHECKED;
 
 /* --- exec_source.c --- */
 leat_code exec_source_process(leat_exec *exec, exec_node *node, const leat_message *messages,
@@ -182,8 +187,16 @@ leat_code exec_held_of(const exec_order *order, leat_str bytes, exec_held **held
 /* As it was, in the arena; borrows from held. */
 leat_code exec_held_record(const exec_order *order, const exec_held *held, leat_arena *arena,
                            leat_record **record, leat_err *err) LEAT_CHECKED;
+/* The same without its slots, which are MISSING: also of a foreign one. */
+leat_code exec_held_origin(const exec_order *order, const exec_held *held, leat_arena *arena,
+                           leat_record **record, leat_err *err) LEAT_CHECKED;
 void exec_held_drop(leat_exec *exec, exec_held *held); /* one user less */
 void exec_held_free_all(leat_exec *exec);              /* those without users */
+
+/* --- exec_rebuild.c --- */
+/* What this version of the pipeline makes of a foreign record; NULL: it does not get so far. */
+leat_code exec_rebuild(exec_node *order, const exec_held *held, leat_record **record,
+                       leat_err *err) LEAT_CHECKED;
 
 /* --- exec_order.c --- */
 leat_code exec_order_open(leat_exec *exec, exec_node *node, leat_err *err) LEAT_CHECKED;

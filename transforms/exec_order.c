@@ -277,8 +277,46 @@ static leat_code restore_cell(void *context, leat_str key, leat_str committed, l
     return code;
 }
 
+/* Records of an older version of the pipeline are made anew, or end here if this version does not
+ * let them come so far. Their cells stay as they are until then: each restart does it again. */
+static leat_code restore_foreign(exec_node *node, leat_err *err)
+{
+    exec_order *order = node->order;
+    leat_exec *exec = order->exec;
+    size_t count = order->count;
+    order->count = 0;
+    order->bytes = 0;
+    leat_code code = LEAT_OK;
+    for (size_t i = 0; i < count; i++) {
+        exec_held *old = order->heap[i], *held = old;
+        if (old->foreign && code == LEAT_OK) {
+            leat_record *record = NULL;
+            held = NULL;
+            code = exec_rebuild(node, old, &record, err);
+            if (code == LEAT_OK && record != NULL)
+                code = exec_held_new(exec, order, record, &held, err);
+            order_key key;
+            if (held != NULL)
+                held->stored = true;
+            else if (code == LEAT_OK)
+                leat_table_remove(order->table, key_of(old->seq, &key));
+            exec_held_drop(exec, old);
+        }
+        /* What is pushed takes a place that has been read already. */
+        if (held != NULL && code == LEAT_OK)
+            code = heap_push(order, held, err);
+        else if (held != NULL)
+            exec_held_drop(exec, held);
+    }
+    return code;
+}
+
 leat_code exec_order_restored(exec_node *node, leat_err *err)
 {
-    order_clear(node->order);
-    return leat_table_visit(node->order->table, restore_cell, node->order, err);
+    exec_order *order = node->order;
+    order_clear(order);
+    LEAT_TRY(leat_table_visit(order->table, restore_cell, order, err));
+    for (size_t i = 0; i < order->count; i++)
+        if (order->heap[i]->foreign) return restore_foreign(node, err);
+    return LEAT_OK;
 }

@@ -107,7 +107,8 @@ static leat_code topic_of(const leat_sink *sink, const leat_eval *eval, leat_str
                           leat_err *err)
 {
     leat_value value;
-    LEAT_TRY(leat_expr_eval(sink->topic_expr, eval, &value, err));
+    if (leat_expr_eval(sink->topic_expr, eval, &value, err) != LEAT_OK)
+        return leat_err_prefix(err, "topic");
     if (value.tag != LEAT_STRING)
         return leat_err_set(err, LEAT_ERR_TYPE, "topic: the expression gives %s, not a string",
                             leat_tag_name((leat_tag)value.tag));
@@ -122,7 +123,8 @@ static leat_code partition_of(const leat_sink *sink, const leat_eval *eval, int3
                               leat_err *err)
 {
     leat_value value;
-    LEAT_TRY(leat_expr_eval(sink->partition_expr, eval, &value, err));
+    if (leat_expr_eval(sink->partition_expr, eval, &value, err) != LEAT_OK)
+        return leat_err_prefix(err, "partition");
     if (value.tag == LEAT_NUMBER) LEAT_TRY(leat_json_number(leat_value_str(value), &value, err));
     if (value.tag != LEAT_INT)
         return leat_err_set(err, LEAT_ERR_TYPE, "partition: the expression gives %s, not an int",

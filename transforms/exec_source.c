@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Messages become records.
  *
- *   message -> number -> decode -> timestamp -> late? -> watermark -> key -> batch
+ *   message -> number -> decode -> timestamp -> key -> late? -> watermark -> batch
  *
  * Every message takes the next sequence number, also one that cannot be read, so that numbers do
  * not depend on what a later version can read. Lateness is judged by the watermark as it was before
@@ -110,15 +110,14 @@ static leat_code source_record(leat_exec *exec, leat_json_decoder *decoder, exec
         place = exec->timestamp_place;
         code = source_time(exec, record, &why);
     }
-    bool late = false;
     if (code == LEAT_OK) {
-        late = record->timestamp_ms <= record->watermark_ms;
-        exec_progress_see(exec, input, record->timestamp_ms);
         place = exec->key_place;
         code = source_key(exec, record, &why);
     }
     *goes = false;
     if (LEAT_UNLIKELY(code != LEAT_OK)) return exec_reject(exec, place, record, &why, err);
+    bool late = record->timestamp_ms <= record->watermark_ms;
+    exec_progress_see(exec, input, record->timestamp_ms);
     if (LEAT_UNLIKELY(late)) {
         exec->counts.late++;
         if (exec->source->late != LEAT_LATE_UNSET) return exec_late(exec, record, err);
