@@ -201,8 +201,13 @@ leat_code leat_run_make(leat_run *run, uint32_t port, leat_str json, leat_str ke
 leat_code leat_run_reject(leat_run *run, const leat_record *record, const leat_err *why,
                           leat_err *err)
 {
-    node_of(run)->counts.rejected++;
-    return exec_reject(run->exec, run->step->place, record, why, err);
+    exec_node *node = node_of(run);
+    leat_record placed = *record;
+    node->counts.rejected++;
+    if (placed.moment == 0) /* made by the step itself when time came for it */
+        placed.moment = exec_moment_of(run->exec, placed.timestamp_ms);
+    if (placed.moment < node->last_moment) placed.moment = node->last_moment;
+    return exec_reject(run->exec, run->step->place, &placed, why, err);
 }
 
 void leat_run_count(leat_run *run, const char *reason, uint64_t count)

@@ -213,7 +213,8 @@ leat_code leat_run_emit(leat_run *run, uint32_t port, leat_record *record,
 leat_code leat_run_make(leat_run *run, uint32_t port, leat_str json, leat_str key,
                         int64_t timestamp_ms, const leat_record *cause, leat_err *err) LEAT_CHECKED;
 /* The record goes to the dead letter as it came, with why's text; the step goes on. why's blame
- * must be RECORD: anything else is passed back. */
+ * must be RECORD: anything else is passed back. A record that the step has made up for this has no
+ * message, its own text as raw, and as its time the timer's. */
 leat_code leat_run_reject(leat_run *run, const leat_record *record, const leat_err *why,
                           leat_err *err) LEAT_CHECKED;
 /* Records that the step lets go on purpose: counted under reason ("filtered", "no_route",
