@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Numbers as texts, both ways, exactly: what is read is the double nearest to the text, what is
  * written is the shortest text that reads back as the same double. No locale.
- * Thread: any. Cost: an integer ~5 ns, a short decimal ~10 ns, any double ~30 ns to write. */
+ * Thread: any. Cost: reading ~2 ns a digit; writing a double ~40 ns. */
 #ifndef LEAT_CORE_NUMBER_H
 #define LEAT_CORE_NUMBER_H
 
