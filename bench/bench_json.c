@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the JSON codec costs per event, beside jansson, one line of JSON each.
  *
- *   bench_json [ROUNDS]
+ *   bench_json [ROUNDS [NAME]]      NAME: only what begins so
  *
  * The events are those of the peers' workloads (bench/peers/c/gen.h): 12 fields, about 248 bytes.
  * Each figure is the best of ROUNDS rounds (default 30) over 2,000 different events, as what
@@ -38,7 +38,8 @@ typedef struct bench {
     leat_json_decoder *decoder;
     leat_field *layout;
     leat_buf out;
-    double check; /* the sum that all readers must find */
+    double check;     /* the sum that all readers must find */
+    const char *only; /* measure what begins so */
 } bench;
 
 static void must(leat_code code, const leat_err *err)
@@ -152,6 +153,7 @@ static double run_jansson(bench *b)
 static void measure(bench *b, const char *name, double (*run)(bench *), int rounds)
 {
     double best = INFINITY;
+    if (!leat_str_starts(leat_str_of(name), leat_str_of(b->only))) return;
     for (int i = 0; i < rounds; i++) {
         double start = now_ns();
         double sum = run(b);
@@ -220,6 +222,7 @@ int main(int argc, char **argv)
     leat_err err;
     leat_arena *plan_arena = NULL;
     long rounds = argc > 1 ? strtol(argv[1], NULL, 10) : 30;
+    b.only = argc > 2 ? argv[2] : "";
     if (rounds < 1 || rounds > 1000000) rounds = 30;
     must(leat_arena_new(&plan_arena, ARENA_MAX, &err), &err);
     must(leat_arena_new(&b.arena, ARENA_MAX, &err), &err);

@@ -207,21 +207,30 @@ static const char *read_number(const decoding *d, const leat_json_node *node, co
     return stop;
 }
 
+static __attribute__((noinline)) const char *put_escaped(const decoding *d,
+                                                         const leat_json_node *node, leat_str text)
+{
+    leat_value value;
+    if (leat_json_string_value(text, true, d->input.arena, &value, d->input.err) != LEAT_OK) {
+        return NULL;
+    }
+    put_all(d, node, value);
+    return text.data + text.len + 1;
+}
+
 static const char *read_string(const decoding *d, const leat_json_node *node, const char *p)
 {
     bool escaped;
     const char *close = leat_json_string_end(&d->input, p + 1, &escaped);
     if (close == NULL) return NULL;
     leat_str text = {p + 1, (size_t)(close - p - 1)};
-    leat_value value;
-    if (LEAT_LIKELY(!escaped)) {
-        value = leat_value_string(text);
-        value.flags = LEAT_VALUE_PLAIN;
-    } else if (leat_json_string_value(text, true, d->input.arena, &value, d->input.err) !=
-               LEAT_OK) {
-        return NULL;
+    if (LEAT_UNLIKELY(escaped)) return put_escaped(d, node, text);
+    /* Written at once: a value put together field by field on the stack and read back as a whole
+     * waits for its bytes to be joined, which took a quarter of the decoder's time. */
+    for (const leat_json_target *it = node->targets; it != NULL; it = it->next) {
+        d->slots[it->slot] =
+            (leat_value){LEAT_STRING, LEAT_VALUE_PLAIN, 0, (uint32_t)text.len, {.text = text.data}};
     }
-    put_all(d, node, value);
     return close + 1;
 }
 
@@ -259,7 +268,13 @@ static inline const char *read_member(decoding *d, members *m, const char *p, ui
         p = member_search(d, m, p, &child);
         if (p == NULL) return NULL;
     }
-    return child != NULL ? read_value(d, child, p, depth) : leat_json_skip(&d->input, p, depth);
+    if (child != NULL) return read_value(d, child, p, depth);
+    if (LEAT_LIKELY(p < d->input.end && *p == '"')) {
+        bool escaped;
+        const char *close = leat_json_string_end(&d->input, p + 1, &escaped);
+        return close != NULL ? close + 1 : NULL;
+    }
+    return leat_json_skip(&d->input, p, depth);
 }
 
 static const char *read_object(decoding *d, const leat_json_node *node, const char *p,

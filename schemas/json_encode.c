@@ -124,19 +124,22 @@ static leat_code put_nested(const encoding *e, const leat_field *field, uint32_t
                 e->err, LEAT_ERR_TYPE, "'%.*s' is no object but %s; a field cannot be set in it",
                 LEAT_STR_ARG(field->name), leat_tag_name((leat_tag)found.other.tag));
         }
-        if (field->open) return leat_json_write(found.other, e->arena, e->out, e->err);
+        if (field->open) return leat_json_put(found.other, e->arena, e->out, e->err);
     }
     return put_object(e, field, found.text, depth + 1);
 }
 
 static leat_code put_field(const encoding *e, const leat_field *field, size_t first, uint32_t depth)
 {
+    if (LEAT_LIKELY(field->kind == LEAT_FIELD_SLOT)) {
+        leat_value value = e->slots[field->slot];
+        if (value.tag == LEAT_MISSING) return LEAT_OK;
+        leat_json_put_name(field->name, e->out->len > first, e->out);
+        return leat_json_put(value, e->arena, e->out, e->err);
+    }
     if (!field_present(e, field)) return LEAT_OK;
-    put_comma(e, first);
-    leat_json_write_string(field->name, e->out);
-    leat_buf_add_char(e->out, ':');
-    if (field->kind == LEAT_FIELD_OBJECT) return put_nested(e, field, depth);
-    return leat_json_write(e->slots[field->slot], e->arena, e->out, e->err);
+    leat_json_put_name(field->name, e->out->len > first, e->out);
+    return put_nested(e, field, depth);
 }
 
 static uint64_t name_bit(leat_str name)

@@ -17,9 +17,6 @@
 #include <immintrin.h>
 #endif
 
-#define ONES  0x0101010101010101u
-#define HIGHS 0x8080808080808080u
-
 static bool is_special(char c)
 {
     return (signed char)c < 0x20 || c == '"' || c == '\\';
@@ -31,10 +28,7 @@ static const char *plain_end_portable(const char *start, const char *p, const ch
     while (end - p >= 8) {
         uint64_t word;
         memcpy(&word, p, sizeof word);
-        uint64_t quote = word ^ (ONES * '"'), escape = word ^ (ONES * '\\');
-        uint64_t hit =
-            ((quote - ONES) & ~quote) | ((escape - ONES) & ~escape) | (word - ONES * 0x20) | word;
-        if ((hit & HIGHS) != 0) break;
+        if (leat_json_special_word(word) != 0) break;
         p += 8;
     }
     while (p < end && !is_special(*p)) {

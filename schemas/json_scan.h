@@ -94,6 +94,38 @@ static inline const char *leat_json_plain_end(const char *start, const char *p, 
     return leat_json_plain_end_long(start, p, end);
 }
 
+/* Nonzero: one of eight bytes is special. (Which one, it cannot tell.) */
+static inline uint64_t leat_json_special_word(uint64_t word)
+{
+    const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
+    uint64_t quote = word ^ (ones * '"'), escape = word ^ (ones * '\\');
+    return (((quote - ones) & ~quote) | ((escape - ones) & ~escape) | (word - ones * 0x20) | word) &
+           highs;
+}
+/* Nothing special in text? Short texts by words that overlap: most names and values are short. */
+static inline bool leat_json_is_plain(leat_str text)
+{
+    if (text.len == 0) return true;
+    const char *end = text.data + text.len;
+    if (text.len >= 16) return leat_json_plain_end(text.data, text.data, end) == end;
+    if (text.len >= 8) {
+        uint64_t words[2];
+        memcpy(&words[0], text.data, 8);
+        memcpy(&words[1], end - 8, 8);
+        return (leat_json_special_word(words[0]) | leat_json_special_word(words[1])) == 0;
+    }
+    uint64_t word = 0x6161616161616161u; /* plain bytes */
+    if (text.len >= 4) {
+        memcpy(&word, text.data, 4);
+        memcpy((char *)&word + 4, end - 4, 4);
+    } else {
+        for (size_t i = 0; i < text.len; i++) {
+            ((char *)&word)[i] = text.data[i];
+        }
+    }
+    return leat_json_special_word(word) == 0;
+}
+
 /* --- white space ------------------------------------------------------------------------------ */
 
 const char *leat_json_space_end_long(const char *p, const char *end);
@@ -185,21 +217,35 @@ static inline const char *leat_json_digits_end(const char *p, const char *end, u
 static inline const char *leat_json_number_end(const leat_json_input *input, const char *p,
                                                leat_json_digits *digits)
 {
-    *digits = (leat_json_digits){.negative = *p == '-', .integer = true};
-    p += digits->negative;
-    const char *stop = leat_json_digits_end(p, input->end, &digits->mantissa);
-    digits->count = (uint32_t)(stop - p);
+    bool negative = *p == '-';
+    uint64_t mantissa = 0;
+    p += negative;
+    const char *stop = leat_json_digits_end(p, input->end, &mantissa);
     if (LEAT_UNLIKELY(stop == p)) return leat_json_expected(input, p, "a digit");
     if (LEAT_UNLIKELY(*p == '0' && stop - p > 1)) {
         return leat_json_fail(input, p, LEAT_ERR_SYNTAX, "a number must not begin with 0");
     }
-    if (stop < input->end && (*stop == '.' || (*stop | 0x20) == 'e')) {
-        return leat_json_number_rest(input, stop, digits);
-    }
+    *digits = (leat_json_digits){mantissa, 0, (uint32_t)(stop - p), negative, true};
+    if (stop == input->end || (*stop != '.' && (*stop | 0x20) != 'e')) return stop;
+    leat_json_digits rest = *digits; /* so that only this case needs an address */
+    stop = leat_json_number_rest(input, stop, &rest);
+    *digits = rest;
     return stop;
 }
+leat_value leat_json_number_value_any(const leat_json_digits *digits, leat_str text, bool exact);
+
 /* What a number with these digits and this text is. exact: as leat_slot_request says. */
-leat_value leat_json_number_value(const leat_json_digits *digits, leat_str text, bool exact);
+static inline leat_value leat_json_number_value(const leat_json_digits *digits, leat_str text,
+                                                bool exact)
+{
+    if (LEAT_LIKELY(digits->integer && digits->count < LEAT_JSON_MANTISSA_DIGITS &&
+                    digits->mantissa != 0)) {
+        int64_t number = (int64_t)digits->mantissa;
+        return leat_value_int(digits->negative ? -number : number);
+    }
+    leat_json_digits rest = *digits;
+    return leat_json_number_value_any(&rest, text, exact);
+}
 
 /* --- values ----------------------------------------------------------------------------------- */
 
@@ -210,6 +256,13 @@ const char *leat_json_skip(const leat_json_input *input, const char *p, uint32_t
 /* From an object's brace (or the comma) to its next member: behind the key's quotes, the colon and
  * white space. The key is unescaped if it must be. */
 const char *leat_json_key(const leat_json_input *input, const char *p, leat_str *key);
+
+/* A value as JSON, as leat_json_write; what was written stays after an error, and that out is full
+ * is for the caller to see. */
+leat_code leat_json_put(leat_value value, leat_arena *arena, leat_buf *out,
+                        leat_err *err) LEAT_CHECKED;
+/* ,"name": */
+void leat_json_put_name(leat_str name, bool comma, leat_buf *out);
 
 #define LEAT_JSON_DEPTH_CAP 1024u /* depth_max is never taken as more than this */
 

@@ -253,7 +253,7 @@ static leat_value integer_value(const leat_json_digits *digits, leat_str text, b
     return leat_value_int((int64_t)number);
 }
 
-leat_value leat_json_number_value(const leat_json_digits *digits, leat_str text, bool exact)
+leat_value leat_json_number_value_any(const leat_json_digits *digits, leat_str text, bool exact)
 {
     static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                     1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,

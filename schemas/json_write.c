@@ -29,7 +29,7 @@ static void put_escape(unsigned char c, leat_buf *out)
     leat_buf_add(out, (leat_str){text, len});
 }
 
-void leat_json_write_string(leat_str text, leat_buf *out)
+static void write_escaped(leat_str text, leat_buf *out)
 {
     leat_buf_add_char(out, '"');
     const char *p = text.data, *end = text.data + text.len, *from = p;
@@ -49,18 +49,53 @@ void leat_json_write_string(leat_str text, leat_buf *out)
     leat_buf_add_char(out, '"');
 }
 
-static void put_string(leat_value value, leat_buf *out)
+static void write_plain(leat_str text, leat_buf *out)
 {
-    if ((value.flags & LEAT_VALUE_PLAIN) == 0) {
-        leat_json_write_string(leat_value_str(value), out);
-        return;
-    }
-    char *to = leat_buf_reserve(out, (size_t)value.len + 2);
+    char *to = leat_buf_reserve(out, text.len + 2);
     if (to == NULL) return;
     to[0] = '"';
-    if (value.len > 0) memcpy(to + 1, value.as.text, value.len);
-    to[value.len + 1] = '"';
-    out->len += (size_t)value.len + 2;
+    if (text.len > 0) memcpy(to + 1, text.data, text.len);
+    to[text.len + 1] = '"';
+    out->len += text.len + 2;
+}
+
+void leat_json_write_string(leat_str text, leat_buf *out)
+{
+    if (LEAT_LIKELY(leat_json_is_plain(text))) {
+        write_plain(text, out);
+    } else {
+        write_escaped(text, out);
+    }
+}
+
+static void put_string(leat_value value, leat_buf *out)
+{
+    if ((value.flags & LEAT_VALUE_PLAIN) != 0) {
+        write_plain(leat_value_str(value), out);
+    } else {
+        leat_json_write_string(leat_value_str(value), out);
+    }
+}
+
+void leat_json_put_name(leat_str name, bool comma, leat_buf *out)
+{
+    if (LEAT_UNLIKELY(!leat_json_is_plain(name))) {
+        if (comma) leat_buf_add_char(out, ',');
+        write_escaped(name, out);
+        leat_buf_add_char(out, ':');
+        return;
+    }
+    char *to = leat_buf_reserve(out, name.len + 4);
+    if (to == NULL) return;
+    char *start = to;
+    *to = ',';
+    to += comma;
+    *to++ = '"';
+    memcpy(to, name.data, name.len);
+    to += name.len;
+    *to++ = '"';
+    *to++ = ':';
+    out->len += (size_t)(to - start);
 }
 
 static leat_code put_double(double number, leat_buf *out, leat_err *err)
@@ -202,6 +237,16 @@ static leat_code put_value(const writing *w, leat_value value, uint32_t depth)
     if (value.tag == LEAT_OBJECT) return put_object(w, value.as.object, depth + 1);
     LEAT_ASSERT(value.tag == LEAT_OPTIONAL);
     return put_value(w, value.as.items != NULL ? value.as.items[0] : LEAT_VALUE_NULL, depth + 1);
+}
+
+leat_code leat_json_put(leat_value value, leat_arena *arena, leat_buf *out, leat_err *err)
+{
+    if (LEAT_LIKELY(value.tag == LEAT_STRING)) {
+        put_string(value, out);
+        return LEAT_OK;
+    }
+    writing w = {arena, out, err};
+    return put_value(&w, value, 0);
 }
 
 leat_code leat_json_write(leat_value value, leat_arena *arena, leat_buf *out, leat_err *err)
