@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Patterns: what is complained of, what they unfold into, and the schema made from their tables. */
+#include <stdio.h>
+
+#include "tests/unit/cep_harness.h"
+#include "tests/unit/leak.h"
+
+LEAT_SUITE(pattern);
+
+#define P(steps)      "{\"name\":\"p\",\"steps\":[" steps "]}"
+#define PW(more, steps) "{\"name\":\"p\"," more ",\"steps\":[" steps "]}"
+#define A             "{\"name\":\"A\",\"where\":\"a\"}"
+#define B(more)       "{\"name\":\"B\",\"where\":\"b\"" more "}"
+
+static const struct {
+    const char *text, *want;
+} mistakes[] = {
+    {P(A), ""},
+    {"[]", "must be an object, not a list"},
+    {"{}", "'name' is missing"},
+    {"{}", "'steps' is missing"},
+    {"{\"name\":\"\",\"steps\":[" A "]}", "a pattern needs a name"},
+    {"{\"name\":\"p\",\"steps\":{}}", "steps: must be a list of steps, not an object"},
+    {P(""), "steps: must be a list of steps, not an empty one"},
+    {P("7"), "steps[0]: must be an object, not a whole number"},
+    {P("{}"), "steps[0]: a step needs a name"},
+    {P("{\"name\":\"A\",\"wher\":\"a\"}"), "unknown key 'wher' (did you mean 'where'?)"},
+    {PW("\"wihtin\":\"1s\"", A), "unknown key 'wihtin' (did you mean 'within'?)"},
+    {P("{\"name\":\"event\"}"), "'event' stands for something else"},
+    {P("{\"name\":\"meta\"}"), "'meta' stands for something else"},
+    {P("{\"name\":\"a:b\"}"), "a name may not hold ':'"},
+    {P(A "," A), "two steps are called 'A'"},
+    {P(A "," B(",\"contiguity\":\"after\"")), "must be one of: next, followed_by, followed_by_any"},
+    {P(A "," B(",\"times\":0")), "times: must be between 1 and 10000"},
+    {P(A "," B(",\"times\":-1")), "times: must be between 1 and 10000"},
+    {P(A "," B(",\"times\":10001")), "times: must be between 1 and 10000"},
+    {P(A "," B(",\"times\":{\"min\":3,\"max\":2}")), "`max` not below `min`"},
+    {P(A "," B(",\"times\":{\"min\":-1}")), "`max` not below `min`"},
+    {P(A "," B(",\"times\":{\"max\":\"x\"}")), "must be a whole number or null, not a string"},
+    {P(A "," B(",\"times\":{\"most\":2}")), "unknown key 'most'"},
+    {P(A "," B(",\"times\":\"x\"")), "must be a whole number or an object"},
+    {P(A "," B(",\"repeat\":\"next\"")), "`repeat` is about a repetition"},
+    {P(A "," B(",\"greedy\":true")), "`greedy` is about a repetition"},
+    {P(A "," B(",\"greedy\":true,\"times\":{\"min\":1},\"repeat\":\"followed_by_any\"")),
+     "choose one"},
+    {P(A "," B(",\"until\":\"c\"")), "`until` ends a repetition without upper bound"},
+    {P(A "," B(",\"until\":\"c\",\"times\":3")), "`until` ends a repetition without upper bound"},
+    {P(A ",{\"not\":true,\"times\":2}," B("")), "a negated step takes no events"},
+    {P(A ",{\"not\":true,\"optional\":true}," B("")), "nothing to leave out"},
+    {P(A ",{\"not\":true,\"contiguity\":\"followed_by_any\"}," B("")),
+     "a negated step is `next` or `followed_by`"},
+    {P(A ",{\"not\":true,\"where\":\"x\"}"), "a pattern that ends with `not` needs `within`"},
+    {P(A ",{\"not\":true,\"where\":\"x\",\"contiguity\":\"next\"}"), ""},
+    {PW("\"within\":\"1s\"", A ",{\"not\":true,\"where\":\"x\"}"), ""},
+    {P(A ",{\"not\":true,\"where\":\"x\",\"within\":\"1s\"}"), ""},
+    {P(A ",{\"not\":true,\"within\":\"1s\"},{\"not\":true,\"within\":\"2s\"}"),
+     "must have the same `within`"},
+    {P(A ",{\"not\":true,\"within\":\"1s\"}," B("")), "only at the end of a pattern"},
+    {P("{\"not\":true}," A), "a pattern cannot begin with a negated step"},
+    {P(A ",{\"steps\":[{\"not\":true}," B("") "]}"), "a group cannot begin with a negated step"},
+    {P(A ",{\"any_of\":[{\"not\":true}," B("") "]}"), "an alternative cannot be negated"},
+    {P(A ",{\"steps\":[" B("") ",{\"not\":true}]}"), "warning: steps[1].steps[1]: a negated step"},
+    {P(A ",{\"steps\":[" B("") "],\"where\":\"x\"}"), "a group has no condition of its own"},
+    {P(A ",{\"steps\":[" B("") "],\"name\":\"x\"}"), "a group has no name"},
+    {P(A ",{\"any_of\":[" B("") "],\"within\":\"1s\"}"), "`any_of` has no window of its own"},
+    {P("{\"steps\":[" A "],\"any_of\":[" B("") "]}"), "exclude each other"},
+    {PW("\"within\":\"ten\"", A), "within: "},
+    {PW("\"within\":\"1s\"", A "," B(",\"within\":\"2s\"")), "is longer than the pattern's own"},
+    {PW("\"skip\":\"skip_to_first\",\"within\":\"1s\"", A), "skip: needs `skip_to`"},
+    {PW("\"skip\":\"skip_to_last\",\"skip_to\":\"AB\",\"within\":\"1s\"",
+        A ",{\"name\":\"ABC\"}"),
+     "there is no step 'AB' (did you mean 'A'?)"},
+    {PW("\"skip_to\":\"A\"", A), "goes with `skip: skip_to_first`"},
+    {PW("\"skip\":\"skip_to_next\"", A), "warning: skip: without `within`"},
+    {PW("\"emit\":{\"end\":\"1\"}", A), "'end' is a field of every alert"},
+    {PW("\"emit\":{\"x\":1}", A), "must be a string with an expression"},
+    {PW("\"emit\":[]", A), "emit: must be an object"},
+    {PW("\"timeout\":{\"emit\":{}}", A), "without `within` no partial match ever times out"},
+    {PW("\"timeout\":{\"emti\":{}},\"within\":\"1s\"", A), "did you mean 'emit'?"},
+    {PW("\"limits\":{\"events\":0}", A), "limits.events: must be between 1 and 100000"},
+    {PW("\"tags\":[1]", A), "must be a list of strings"},
+    {PW("\"version\":1.5", A), "must be a string or a whole number"},
+    {P("{\"steps\":[{\"steps\":[{\"steps\":[{\"steps\":[{\"steps\":[{\"steps\":[{\"steps\":[{"
+       "\"steps\":[" A "]}]}]}]}]}]}]}]}"),
+     "groups are nested deeper than 8"},
+    {P("{\"name\":\"A\",\"times\":10000},{\"name\":\"B\",\"times\":10000}"),
+     "unfolds into more than"},
+};
+
+Test(pattern, tells_every_mistake)
+{
+    for (size_t i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
+        cep_bed bed;
+        bool good = cep_read(&bed, mistakes[i].text);
+        leat_buf_add_char(&bed.out, '\0');
+        const char *want = mistakes[i].want;
+        bool warned = strstr(want, "warning") != NULL;
+        cr_expect_eq(good, *want == '\0' || warned, "%s: %s", mistakes[i].text, bed.out.data);
+        cr_expect(*want == '\0' ? bed.out.len == 1 : strstr(bed.out.data, want) != NULL,
+                  "%s\ngot:  %swant: %s\n", mistakes[i].text, bed.out.data, want);
+        cep_close(&bed);
+    }
+}
+
+Test(pattern, tells_all_mistakes_at_once)
+{
+    cep_bed bed;
+    cr_expect_not(cep_read(&bed, "{\"nam\":\"p\",\"within\":5,\n"
+                                 "\"steps\":[{\"name\":\"A\",\"times\":0},\n"
+                                 "{\"name\":\"A\",\"until\":\"x\"}]}"));
+    cr_expect_eq(bed.findings.errors, 6);
+    cep_close(&bed);
+}
+
+Test(pattern, takes_at_most_64_parts)
+{
+    for (int count = 63; count <= 64; count++) {
+        leat_buf text;
+        cep_bed bed;
+        leat_buf_init(&text, 1 << 20);
+        leat_buf_add_text(&text, "{\"name\":\"p\",\"steps\":[");
+        for (int i = 0; i < count; i++)
+            leat_buf_add_format(&text, "%s{\"name\":\"s%d\"}", i > 0 ? "," : "", i);
+        leat_buf_add_text(&text, "]}");
+        leat_buf_add_char(&text, '\0');
+        cr_expect_eq(cep_read(&bed, text.data), count == 63);
+        cep_close(&bed);
+        leat_buf_release(&text);
+    }
+}
+
+static const struct {
+    const char *text, *want;
+} automata[] = {
+    {P(A "," B("")),
+     "3 states, no_skip\n"
+     "0 start\n  followed_by A -> 1, where 0\n"
+     "1 A(1)\n  followed_by B -> 2, where 1\n"
+     "2 B(1) accepts\n"},
+    {PW("\"within\":\"10ms\",\"skip\":\"skip_to_last\",\"skip_to\":\"A\"",
+        "{\"name\":\"A\",\"where\":\"a\",\"times\":{\"min\":2},\"greedy\":true,\"until\":\"u\"},"
+        "{\"not\":true,\"contiguity\":\"next\",\"where\":\"n\"}," B(",\"contiguity\":\"next\"")),
+     "4 states, skip_to_last A, within 10 ms\n"
+     "0 start\n  followed_by A -> 1, where 0, until {1}\n"
+     "1 A(1)\n  followed_by A -> 2, where 0, until {1}, ends {1}\n"
+     "2 A(2)\n  followed_by A -> 2, where 0, until {1}, ends {1}, not next {2}\n"
+     "  next B -> 3, where 3, not next {2}, after #0\n"
+     "3 B(1) accepts\n"},
+    {P(A ",{\"steps\":[" B(",\"contiguity\":\"next\"") "],\"optional\":true,"
+       "\"contiguity\":\"followed_by_any\"},{\"not\":true,\"where\":\"x\"},{\"name\":\"C\"}"),
+     "4 states, no_skip\n"
+     "0 start\n  followed_by A -> 1, where 0\n"
+     "1 A(1)\n  followed_by_any B -> 2, where 1\n"
+     "  followed_by C -> 3, not between {2}\n"
+     "2 B(1.1)\n  followed_by C -> 3, not between {2}\n"
+     "3 C(1) accepts\n"},
+    {PW("\"within\":\"9ms\"",
+        A ",{\"any_of\":[" B("") ",{\"name\":\"C\",\"where\":\"c\"}],\"times\":2},"
+          "{\"not\":true,\"where\":\"x\"}"),
+     "6 states, no_skip, within 9 ms\n"
+     "0 start\n  followed_by A -> 1, where 0\n"
+     "1 A(1)\n  followed_by B -> 2, where 1, first of {1 2}\n"
+     "  followed_by C -> 3, where 2, first of {1 2}\n"
+     "2 B(1.1)\n  followed_by B -> 4, where 1, first of {1 2}\n"
+     "  followed_by C -> 5, where 2, first of {1 2}\n"
+     "3 C(1.1)\n  followed_by B -> 4, where 1, first of {1 2}\n"
+     "  followed_by C -> 5, where 2, first of {1 2}\n"
+     "4 B(2.1)\n  wait -> accept, not between {3}\n"
+     "5 C(2.1)\n  wait -> accept, not between {3}\n"},
+};
+
+Test(pattern, unfolds)
+{
+    for (size_t i = 0; i < sizeof automata / sizeof automata[0]; i++) {
+        cep_bed bed;
+        cr_assert(cep_read(&bed, automata[i].text), "%.*s", LEAT_STR_ARG(leat_buf_str(&bed.out)));
+        leat_buf_reset(&bed.out);
+        leat_nfa_print(bed.nfa, &bed.out);
+        cep_expect(&bed, automata[i].want);
+        cep_close(&bed);
+    }
+}
+
+Test(pattern, empty_rounds_come_to_an_end)
+{
+    cep_bed bed;
+    cr_assert(cep_read(&bed, P(A ",{\"steps\":[" B(",\"optional\":true")
+                               "],\"times\":{\"min\":2}},{\"name\":\"C\",\"where\":\"c\"}")));
+    cep_close(&bed);
+}
+
+/* Only what decides about stored state may change the fingerprint. */
+Test(pattern, fingerprints)
+{
+    static const char *const texts[] = {
+        P(A "," B("")),
+        P(A ",{\"name\":\"B\",\"where\":\"bc\"}"),
+        PW("\"within\":\"1s\"", A "," B("")),
+        PW("\"key\":\"k\"", A "," B("")),
+        "{\"name\":\"q\",\"steps\":[" A "," B("") "]}",
+        PW("\"severity\":\"high\",\"description\":\"d\"", A "," B("")), /* as the first */
+    };
+    uint64_t prints[sizeof texts / sizeof texts[0]];
+    size_t last = sizeof texts / sizeof texts[0] - 1;
+    for (size_t i = 0; i <= last; i++) {
+        cep_bed bed;
+        cr_assert(cep_read(&bed, texts[i]));
+        prints[i] = bed.nfa->fingerprint;
+        cep_close(&bed);
+        for (size_t j = 0; j < i; j++)
+            cr_expect_eq(prints[i] == prints[j], i == last && j == 0, "%zu and %zu", i, j);
+    }
+}
+
+/* schemas/pattern.schema.json is what the tables say. LEAT_BLESS=1 rewrites it. */
+Test(pattern, published_schema_is_up_to_date)
+{
+    static const char path[] = "schemas/pattern.schema.json";
+    leat_buf compact, pretty, there;
+    leat_arena *arena = NULL;
+    leat_node *root = NULL;
+    leat_err err;
+    uint32_t line, column;
+    leat_buf_init(&compact, 1 << 20);
+    leat_buf_init(&pretty, 1 << 20);
+    leat_buf_init(&there, 1 << 20);
+    cr_assert_eq(leat_arena_new(&arena, 1 << 24, &err), LEAT_OK);
+    leat_pattern_schema(&compact);
+    cr_assert_eq(leat_doc_parse(leat_buf_str(&compact), LEAT_STR("schema"), arena, &root, &err,
+                                &line, &column),
+                 LEAT_OK, "%s", err.text);
+    leat_node_print(root, true, &pretty);
+    if (pretty.len > 0 && pretty.data[pretty.len - 1] != '\n') leat_buf_add_char(&pretty, '\n');
+    FILE *file = NULL;
+    if (getenv("LEAT_BLESS") != NULL) {
+        file = fopen(path, "wb");
+        cr_assert_not_null(file);
+        cr_assert_eq(fwrite(pretty.data, 1, pretty.len, file), pretty.len);
+        (void)fclose(file);
+    }
+    file = fopen(path, "rb");
+    cr_assert_not_null(file, "%s cannot be read: tests run in the root of the tree", path);
+    char *to = leat_buf_reserve(&there, 1 << 19);
+    there.len = fread(to, 1, 1 << 19, file);
+    (void)fclose(file);
+    cr_expect(leat_str_equal(leat_buf_str(&there), leat_buf_str(&pretty)),
+              "%s is out of date: LEAT_BLESS=1 with this test rewrites it", path);
+    leat_buf_release(&compact);
+    leat_buf_release(&pretty);
+    leat_buf_release(&there);
+    leat_arena_free(&arena);
+}
+
+Test(pattern, has_a_manual)
+{
+    leat_buf out;
+    leat_buf_init(&out, 1 << 20);
+    leat_pattern_manual(&out);
+    leat_buf_add_char(&out, '\0');
+    cr_expect_not_null(strstr(out.data, "`skip_on_miss`"));
+    cr_expect_not_null(strstr(out.data, "`contiguity`"));
+    leat_buf_release(&out);
+}
