@@ -70,6 +70,7 @@ static size_t choices_split(const char *choices, leat_str *names, size_t size)
 
 static bool wrong_kind(leat_findings *findings, const leat_node *node, const char *wanted)
 {
+    LEAT_ASSERT(node != NULL); /* a table's own default is never wrong */
     leat_findings_add(findings, node, false, "must be %s, not %s", wanted,
                       leat_node_kind_name(node->kind));
     return false;
@@ -78,6 +79,7 @@ static bool wrong_kind(leat_findings *findings, const leat_node *node, const cha
 /* The parser's text quotes what it has read; a secret is not to be quoted. */
 static bool wrong_text(leat_findings *findings, const leat_node *node, const leat_err *err)
 {
+    LEAT_ASSERT(node != NULL);
     leat_findings_add(findings, node, false, "%s",
                       node->secret ? "the text that comes from ${...} is wrong" : err->text);
     return false;

@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The published JSON Schema of pipeline files (draft 7, which editors know best), and the
- * operators' manual: both printed from the tables that planning reads by, so that an editor offers
- * what `check` accepts. */
+/* The published JSON Schema of pipeline files (draft 7, which editors know best), and the manual.
+ *
+ * Both are printed from the tables that planning reads by, so that an editor offers what `check`
+ * accepts, and a setting cannot be added without its line in the manual. The schema is a little
+ * wider than the truth: a text with a reference (${env:}) may stand for any value, and that one of
+ * several keys has to be there is left to `check`, whose words are better than a schema's. Steps
+ * are an object with one key of those that exist, which is what completion needs.
+ *
+ * The text is laid out one member a line, as the file is committed and its changes are read. */
 #include <string.h>
 
 #include "transforms/plan_inside.h"
@@ -86,8 +92,7 @@ static void new_line(leat_buf *out, size_t depth)
         leat_buf_add_text(out, "  ");
 }
 
-/* Lays JSON text out over lines, as a committed file should be: one member a line, so that a
- * change shows as a change of lines. */
+/* Lays JSON text out over lines. */
 static void add_pretty(leat_str text, leat_buf *out)
 {
     size_t depth = 0;

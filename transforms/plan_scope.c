@@ -39,13 +39,11 @@ static const struct {
 };
 #define META_COUNT (sizeof meta_names / sizeof meta_names[0])
 
-static void resolve_meta(const leat_str *names, size_t count, leat_ref *ref, leat_str *nearest)
+static leat_code resolve_meta(const leat_str *names, size_t count, leat_ref *ref, leat_err *err)
 {
-    if (count == 1) {
-        *ref = (leat_ref){.kind = LEAT_REF_EXTERN, .index = LEAT_EXTERN_META, .used = 1};
-        return;
-    }
     leat_str known[META_COUNT];
+    *ref = (leat_ref){.kind = LEAT_REF_EXTERN, .index = LEAT_EXTERN_META, .used = 1};
+    if (count == 1) return LEAT_OK;
     for (size_t i = 0; i < META_COUNT; i++) {
         known[i] = leat_str_of(meta_names[i].name);
         if (!leat_str_equal(known[i], names[1])) continue;
@@ -53,9 +51,15 @@ static void resolve_meta(const leat_str *names, size_t count, leat_ref *ref, lea
                           .index = meta_names[i].index,
                           .used = 2,
                           .type = meta_names[i].type};
-        return;
+        return LEAT_OK;
     }
-    *nearest = leat_str_nearest(names[1], known, META_COUNT);
+    leat_str nearest = leat_str_nearest(names[1], known, META_COUNT);
+    return leat_err_set(
+        err, LEAT_ERR_NO_FIELD, "meta has no '%.*s'%s%.*s%s", LEAT_STR_ARG(names[1]),
+        nearest.data != NULL ? "; did you mean '" : "", LEAT_STR_ARG(nearest),
+        nearest.data != NULL ? "'?"
+                             : "; it has key, topic, partition, offset, timestamp, headers and "
+                               "watermark");
 }
 
 /* Names that CEL gives to types. `type` is not among them: it is too good a name for a field, and
@@ -145,13 +149,14 @@ static leat_code resolve(leat_scope *scope, const leat_str *names, size_t count,
     const planner_scope *self = (const planner_scope *)scope;
     LEAT_ASSERT(count > 0);
     (void)absolute; /* there is but one level of names */
+    (void)nearest;  /* any name may be a field's */
     if (count > LEAT_PATH_DEPTH_MAX)
         return leat_err_set(err, LEAT_ERR_LIMIT, "a path has at most %d names",
                             LEAT_PATH_DEPTH_MAX);
     if (names_a_type(names, count)) {
         ref->kind = LEAT_REF_NONE;
     } else if (leat_str_is(names[0], "meta")) {
-        resolve_meta(names, count, ref, nearest);
+        return resolve_meta(names, count, ref, err);
     } else if (leat_str_is(names[0], "event") && count == 1) {
         *ref = view_ref(self, (leat_view){.field = self->site.layout}, 1);
     } else {

@@ -364,11 +364,9 @@ static void from_resolve(leat_planner *planner, plan_stream *stream)
 static void circles_cut(leat_planner *planner)
 {
     for (size_t i = 0; i < planner->streams_count; i++) {
-        plan_stream *first = &planner->streams[i], *at = first;
-        for (size_t hops = 0; at != NULL && hops < planner->streams_count; hops++) {
+        plan_stream *first = &planner->streams[i], *at = first->from_stream;
+        for (size_t hops = 1; at != NULL && at != first && hops < planner->streams_count; hops++)
             at = at->from_stream;
-            if (at == first) break;
-        }
         if (at != first) continue;
         leat_buf names;
         leat_buf_init(&names, 1024);
@@ -377,7 +375,7 @@ static void circles_cut(leat_planner *planner)
             plan_stream *next = at->from_stream;
             at->from_stream = NULL; /* so that the others are not told of it again */
             at = next;
-        } while (at != first);
+        } while (at != NULL && at != first);
         leat_findings_add(planner->findings, first->from, false,
                           "these streams read each other in a circle: %.*s%.*s",
                           LEAT_STR_ARG(leat_buf_str(&names)), LEAT_STR_ARG(first->name));

@@ -220,7 +220,7 @@ static const finding_case step_cases[] = {
      "streams.t.steps[1].filter: must give a bool, but gives an int\np:5:11: "
      "streams.t.steps[2].filter: must be a string with an expression, not true or false\n"},
     {STEPS("{\"filter\":\"meta.topc == 'a'\"}"),
-     "p:3:12: streams.t.steps[0].filter: undeclared name 'meta'; did you mean 'topic'?\n"},
+     "p:3:12: streams.t.steps[0].filter: meta has no 'topc'; did you mean 'topic'?\n"},
     {STEPS("{\"drop\":[\"a\"]},\n{\"filter\":\"a == 1\"}"),
      "p:4:11: warning: streams.t.steps[1].filter: 'a' does not exist here: an earlier step has "
      "removed it\n"},
