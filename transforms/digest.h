@@ -9,7 +9,7 @@
 #include "core/str.h"
 
 #define LEAT_DIGEST_BYTES 32 /* of SHA-256 */
-#define LEAT_DIGEST_HEX   (2 * LEAT_DIGEST_BYTES)
+#define LEAT_DIGEST_HEX   64 /* characters */
 
 typedef struct leat_digest leat_digest;
 
