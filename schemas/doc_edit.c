@@ -89,15 +89,28 @@ static leat_code read_element(leat_str path, size_t *at, bool first, leat_arena 
     return item->name.data != NULL ? LEAT_OK : leat_arena_full(arena, err);
 }
 
+/* Below `kafka` stand client properties, whose names have dots (bootstrap.servers): what follows is
+ * one name, quoted or not. */
+static bool is_property(leat_str path, size_t at)
+{
+    return at + 1 < path.len && path.data[at] == '.' && path.data[at + 1] != '\'';
+}
+
 static leat_code read_path(leat_str path, leat_arena *arena, element_list *list, leat_err *err)
 {
     size_t at = 0;
     list->count = 0;
     do {
-        if (list->count == LEAT_PATH_DEPTH_MAX) return bad_path(path, at, "too many names", err);
+        if (list->count + 1 >= LEAT_PATH_DEPTH_MAX)
+            return bad_path(path, at, "too many names", err);
         element *item = &list->items[list->count];
         LEAT_TRY(read_element(path, &at, list->count == 0, arena, item, err));
         list->count++;
+        if (leat_str_is(item->name, "kafka") && is_property(path, at)) {
+            item = &list->items[list->count++];
+            *item = (element){leat_arena_copy(arena, leat_str_slice(path, at + 1, path.len)), 0};
+            return item->name.data != NULL ? LEAT_OK : leat_arena_full(arena, err);
+        }
     } while (at < path.len);
     return LEAT_OK;
 }
