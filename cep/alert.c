@@ -103,8 +103,7 @@ static leat_code write_emit(const leat_alert *alert, leat_arena *arena, leat_buf
         leat_buf_add_text(out, "null");
         if (why->code != LEAT_OK) continue;
         *why = *err;
-        (void)leat_err_prefix(why, "pattern %.*s, %s.%.*s",
-                              LEAT_STR_ARG(conditions->pattern->name),
+        (void)leat_err_prefix(why, "pattern %.*s, %s.%.*s", LEAT_STR_ARG(conditions->pattern->name),
                               late ? "timeout.emit" : "emit", LEAT_STR_ARG(fields[i].name));
     }
     return LEAT_OK;

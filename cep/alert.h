@@ -19,7 +19,8 @@ typedef struct leat_alert {
  * the first such in *why (code LEAT_OK: none). arena: scratch. */
 leat_code leat_alert_write(const leat_alert *alert, leat_arena *arena, leat_buf *out, leat_err *why,
                            leat_err *err) LEAT_CHECKED;
-/* 32 hexadecimal digits of a hash over pattern, version, key, and step and identity of each take. */
+/* 32 hexadecimal digits of a hash over pattern, version, key, and step and identity of each take.
+ */
 void leat_alert_id(const leat_pattern *pattern, leat_str key, const leat_take *last, leat_buf *out);
 
 #endif

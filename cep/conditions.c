@@ -165,7 +165,8 @@ bool leat_conditions_new(const leat_pattern *pattern, leat_scope *fields,
         made->exprs[i] = compile_bool(&m, pattern->conditions[i].node);
         made->reads[i] = m.scope.reads;
     }
-    if (pattern->order_by != NULL) made->order_by = compile(self, pattern->order_by, &m.scope.scope);
+    if (pattern->order_by != NULL)
+        made->order_by = compile(self, pattern->order_by, &m.scope.scope);
     compile_emit(&m, pattern->emit, &made->emit, &made->emit_count);
     compile_emit(&m, pattern->timeout_emit, &made->timeout_emit, &made->timeout_emit_count);
     made->names = m.scope.names;
@@ -383,10 +384,8 @@ const leat_err *leat_testing_failure(const leat_testing *testing)
 leat_code leat_testing_emit(leat_testing *testing, const leat_expr *expr, const leat_take *last,
                             leat_arena *arena, leat_value *value, leat_err *err)
 {
-    leat_eval eval = {.arena = arena,
-                      .now_ms = last->event->timestamp_ms,
-                      .load = load,
-                      .self = testing};
+    leat_eval eval = {
+        .arena = arena, .now_ms = last->event->timestamp_ms, .load = load, .self = testing};
     testing->number++; /* lists of another arena are void */
     testing->takes = last;
     return leat_expr_eval(expr, &eval, value, err);

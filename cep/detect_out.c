@@ -28,8 +28,8 @@ leat_code detect_reject(detect_state *state, leat_str otherwise, const leat_err 
 static leat_code record_key(detect_state *state, leat_str json, leat_str *key, leat_err *err)
 {
     leat_value value = LEAT_VALUE_NULL;
-    LEAT_TRY(leat_json_value(json, LEAT_JSON_LIMITS_DEFAULT, leat_run_arena(state->run), &value,
-                             err));
+    LEAT_TRY(
+        leat_json_value(json, LEAT_JSON_LIMITS_DEFAULT, leat_run_arena(state->run), &value, err));
     *key = json;
     if (value.tag == LEAT_STRING) *key = leat_value_str(value);
     if (value.tag == LEAT_NULL) *key = LEAT_STR_NONE;

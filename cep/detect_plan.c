@@ -79,8 +79,8 @@ static void plan_key(const detect_planner *d, const leat_pattern *pattern, detec
     if (!known && pattern->enabled) d->config->rekeys = true;
     planned->key_kind = node->text.len == 0 ? DETECT_KEY_GLOBAL : DETECT_KEY_EXPR;
     if (node->text.len > 0)
-        planned->key = leat_planner_expr(d->planner, d->step, node,
-                                         leat_planner_scope(d->planner, d->step));
+        planned->key =
+            leat_planner_expr(d->planner, d->step, node, leat_planner_scope(d->planner, d->step));
 }
 
 /* --- one pattern --- */
@@ -141,8 +141,7 @@ static void plan_pattern(detect_planner *d, const leat_node *node)
     remember(d, pattern);
     warn_hidden(d, pattern);
     /* Events that wait for their order are judged when their record is long gone. */
-    leat_scope *fields =
-        pattern->order_by != NULL ? NULL : leat_planner_scope(d->planner, d->step);
+    leat_scope *fields = pattern->order_by != NULL ? NULL : leat_planner_scope(d->planner, d->step);
     (void)leat_conditions_new(pattern, fields, compile, d, d->arena, d->findings, &conditions);
     if (leat_nfa_new(pattern, d->arena, d->findings, &nfa, &err) != LEAT_OK)
         leat_findings_add(d->findings, node, false, "%s", err.text);
@@ -164,8 +163,8 @@ static void plan_file(detect_planner *d, const leat_planned_file *file)
         plan_pattern(d, root);
         return;
     }
-    leat_node place = {.kind = LEAT_NODE_OBJECT, .file = file->name, .line = line,
-                       .column = column};
+    leat_node place = {
+        .kind = LEAT_NODE_OBJECT, .file = file->name, .line = line, .column = column};
     leat_findings_add(d->findings, &place, false, "%s", err.text);
 }
 

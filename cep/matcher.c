@@ -292,8 +292,7 @@ leat_code leat_matcher_starts(const leat_nfa *nfa, const leat_matcher_host *host
     *starts = false;
     for (uint32_t i = 0; i < state->edges_count && !*starts; i++) {
         *starts = state->edges[i].where == LEAT_CONDITION_TRUE;
-        if (!*starts)
-            LEAT_TRY(host->test(host->self, state->edges[i].where, NULL, starts, err));
+        if (!*starts) LEAT_TRY(host->test(host->self, state->edges[i].where, NULL, starts, err));
     }
     return LEAT_OK;
 }

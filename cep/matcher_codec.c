@@ -27,8 +27,8 @@ static leat_code number_event(leat_matcher_work *work, leat_event *event, leat_e
 {
     if (event->number != 0) return LEAT_OK;
     void *items = work->events;
-    LEAT_TRY(matcher_reserve(&items, &work->events_size, work->events_count, sizeof *work->events,
-                             err));
+    LEAT_TRY(
+        matcher_reserve(&items, &work->events_size, work->events_count, sizeof *work->events, err));
     work->events = items;
     work->events[work->events_count++] = event;
     event->number = (uint32_t)work->events_count;
@@ -174,8 +174,8 @@ static leat_code read_head(leat_reader *in, uint64_t *fingerprint, int64_t *dead
     if (!leat_reader_u8(in, &version)) return damaged(err, "it is empty");
     if (version != VERSION)
         return leat_err_set(err, LEAT_ERR_DAMAGED,
-                            "the state of a pattern has version %u, this program reads %u",
-                            version, VERSION);
+                            "the state of a pattern has version %u, this program reads %u", version,
+                            VERSION);
     if (!leat_reader_u64(in, fingerprint) || !leat_reader_varint(in, deadline_ms) ||
         !leat_reader_varuint(in, seq))
         return damaged(err, "its head is cut short");
@@ -204,9 +204,8 @@ static leat_code read_event(decoder *d, leat_event **event)
     int64_t timestamp_ms = 0;
     leat_identity identity = {0, 0};
     leat_str json = LEAT_STR_NONE;
-    if (!leat_reader_varint(&d->in, &timestamp_ms) ||
-        !leat_reader_u64(&d->in, &identity.high) || !leat_reader_u64(&d->in, &identity.low) ||
-        !leat_reader_bytes(&d->in, &json))
+    if (!leat_reader_varint(&d->in, &timestamp_ms) || !leat_reader_u64(&d->in, &identity.high) ||
+        !leat_reader_u64(&d->in, &identity.low) || !leat_reader_bytes(&d->in, &json))
         return damaged(d->err, "an event is cut short");
     leat_err why = {0};
     if (json.len >= UINT32_MAX || leat_json_validate(json, limits, &why) != LEAT_OK)
@@ -236,14 +235,15 @@ static leat_code read_take(decoder *d, leat_take **take)
     uint64_t seq = 0;
     uint64_t step = 0;
     if (!leat_reader_varuint(&d->in, &before) || !leat_reader_varuint(&d->in, &event) ||
-        !leat_reader_varuint(&d->in, &seq) || !leat_reader_varuint(&d->in, &step) || before > d->takes_count ||
-        event >= d->events_count || step >= d->matcher->nfa->pattern->steps_count)
+        !leat_reader_varuint(&d->in, &seq) || !leat_reader_varuint(&d->in, &step) ||
+        before > d->takes_count || event >= d->events_count ||
+        step >= d->matcher->nfa->pattern->steps_count)
         return damaged(d->err, "a take points nowhere");
     leat_take *previous = before == 0 ? NULL : d->takes[before - 1];
     leat_event *taken = d->events[event];
     if (seq == 0 || seq > d->matcher->seq) return damaged(d->err, "a take's number is wrong");
-    if (previous != NULL && (previous->seq >= seq ||
-                             previous->event->timestamp_ms > taken->timestamp_ms))
+    if (previous != NULL &&
+        (previous->seq >= seq || previous->event->timestamp_ms > taken->timestamp_ms))
         return damaged(d->err, "takes are out of order");
     leat_take *made = leat_mem_try(sizeof *made);
     if (made == NULL) return leat_err_set(d->err, LEAT_ERR_MEMORY, "no memory for a take");
@@ -289,8 +289,7 @@ static leat_code read_place(decoder *d, const partial *p, place *at)
     if (!leat_reader_varuint(&d->in, &state) || !leat_reader_varuint(&d->in, &at->alive) ||
         !leat_reader_varuint(&d->in, &at->lifted))
         return damaged(d->err, "a place is cut short");
-    if (state == 0 || state >= nfa->states_count ||
-        nfa->states[state]->part->step != p->last->step)
+    if (state == 0 || state >= nfa->states_count || nfa->states[state]->part->step != p->last->step)
         return damaged(d->err, "a place is no state of the pattern");
     uint32_t edges = nfa->states[state]->edges_count;
     uint64_t all = edges == 64 ? UINT64_MAX : ((uint64_t)1 << edges) - 1;
@@ -313,8 +312,7 @@ static leat_code read_partial(decoder *d)
     partial *p = leat_mem_try(sizeof *p + places * sizeof(place));
     if (p == NULL) return leat_err_set(d->err, LEAT_ERR_MEMORY, "no memory for a partial match");
     const leat_take *first = leat_take_first(last);
-    *p = (partial){
-        .last = last, .first_seq = first->seq, .first_ms = first->event->timestamp_ms};
+    *p = (partial){.last = last, .first_seq = first->seq, .first_ms = first->event->timestamp_ms};
     last->references++;
     leat_code code = LEAT_OK;
     for (; code == LEAT_OK && p->places_count < places; p->places_count++) {
@@ -334,8 +332,8 @@ static leat_code read_order(decoder *d, leat_value *order)
     uint8_t tag = 0;
     leat_str text = LEAT_STR_NONE;
     *order = LEAT_VALUE_NULL;
-    bool good = leat_reader_u8(&d->in, &tag) && (tag == LEAT_NULL || tag == LEAT_INT ||
-                                                 tag == LEAT_DOUBLE || tag == LEAT_STRING);
+    bool good = leat_reader_u8(&d->in, &tag) &&
+                (tag == LEAT_NULL || tag == LEAT_INT || tag == LEAT_DOUBLE || tag == LEAT_STRING);
     order->tag = tag;
     if (good && tag == LEAT_STRING) {
         good = leat_reader_bytes(&d->in, &text) && text.len < UINT32_MAX;

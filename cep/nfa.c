@@ -94,9 +94,9 @@ static uint32_t state_of(builder *b, const leat_part *part, const counts *c)
     }
     if (nfa->states_count == b->states_size) {
         uint32_t size = b->states_size == 0 ? 16 : b->states_size * 2;
-        void *grown = leat_arena_extend(b->arena, nfa->states,
-                                        b->states_size * sizeof(leat_nfa_state *),
-                                        size * sizeof(leat_nfa_state *));
+        void *grown =
+            leat_arena_extend(b->arena, nfa->states, b->states_size * sizeof(leat_nfa_state *),
+                              size * sizeof(leat_nfa_state *));
         if (grown == NULL) {
             b->full = true;
             return 0;
@@ -105,8 +105,7 @@ static uint32_t state_of(builder *b, const leat_part *part, const counts *c)
         b->states_size = size;
     }
     leat_nfa_state *state = leat_arena_zero(b->arena, sizeof *state);
-    if (state == NULL ||
-        leat_map_put(b->index, bytes, nfa->states_count, &b->err) != LEAT_OK) {
+    if (state == NULL || leat_map_put(b->index, bytes, nfa->states_count, &b->err) != LEAT_OK) {
         b->full = true;
         return 0;
     }
@@ -177,9 +176,9 @@ static bool same_any(leat_any a, leat_any b)
 static bool same_edge(const leat_nfa_edge *a, const leat_nfa_edge *b)
 {
     return a->target == b->target && a->step == b->step && a->link == b->link &&
-           a->bans == b->bans && same_any(a->blocks, b->blocks) &&
-           same_any(a->ends, b->ends) && same_any(a->not_next, b->not_next) &&
-           same_any(a->not_between, b->not_between) && same_any(a->not_in_loop, b->not_in_loop);
+           a->bans == b->bans && same_any(a->blocks, b->blocks) && same_any(a->ends, b->ends) &&
+           same_any(a->not_next, b->not_next) && same_any(a->not_between, b->not_between) &&
+           same_any(a->not_in_loop, b->not_in_loop);
 }
 
 /* The edge's number, which is that of an equal edge if there is one. */
@@ -241,9 +240,11 @@ static void accept(builder *b, way w)
         b->accepts = true;
         return;
     }
-    leat_nfa_edge edge = {
-        .target = LEAT_NFA_ACCEPT, .step = UINT32_MAX, .where = LEAT_CONDITION_TRUE,
-        .not_next = any_of_parts(b, next), .not_between = any_of_parts(b, between)};
+    leat_nfa_edge edge = {.target = LEAT_NFA_ACCEPT,
+                          .step = UINT32_MAX,
+                          .where = LEAT_CONDITION_TRUE,
+                          .not_next = any_of_parts(b, next),
+                          .not_between = any_of_parts(b, between)};
     for (uint32_t i = 0; i < b->pattern->parts_count; i++)
         if (between >> i & 1) edge.within_ms = b->pattern->parts[i]->within_ms;
     (void)edge_add(b, &edge);
@@ -251,8 +252,8 @@ static void accept(builder *b, way w)
 
 /* --- walking --- */
 
-static void enter(builder *b, const leat_part *part, const approach *forced, way w,
-                  const counts *c, ways *past);
+static void enter(builder *b, const leat_part *part, const approach *forced, way w, const counts *c,
+                  ways *past);
 static void end_body(builder *b, const leat_part *group, way w, const counts *c);
 
 /* The steps that can be taken first by entering a part. */
@@ -331,8 +332,8 @@ static void iterate(builder *b, const leat_part *group, const approach *how, way
 }
 
 /* forced: how to get there, where the part is the first of a group; else by its own contiguity. */
-static void enter(builder *b, const leat_part *part, const approach *forced, way w,
-                  const counts *c, ways *past)
+static void enter(builder *b, const leat_part *part, const approach *forced, way w, const counts *c,
+                  ways *past)
 {
     if (b->complex || b->full) return;
     approach how = {.link = part->contiguity};
@@ -470,8 +471,8 @@ static void settle(builder *b, uint32_t number)
         if (matters_always(&edges[i], number == 0)) b->nfa->strict = true;
     }
     for (uint32_t i = 0; i < b->edges_count; i++)
-        edges[i].lifts = (banning >> i & 1) && (edges[i].untils.count > 0 ||
-                                                edges[i].untils.always);
+        edges[i].lifts =
+            (banning >> i & 1) && (edges[i].untils.count > 0 || edges[i].untils.always);
     state->edges = edges;
     state->edges_count = b->edges_count;
     state->accepts = b->accepts;

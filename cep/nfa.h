@@ -47,7 +47,7 @@ typedef struct leat_nfa_edge {
 } leat_nfa_edge;
 
 typedef struct leat_nfa_state {
-    const leat_part *part; /* the step that took last; NULL: the start */
+    const leat_part *part;                       /* the step that took last; NULL: the start */
     uint32_t counts[LEAT_PATTERN_DEPTH_MAX + 1]; /* by depth: of the step and the groups around */
     const leat_nfa_edge *edges;
     uint32_t edges_count;

@@ -32,7 +32,8 @@ static void print_edge(const leat_nfa *nfa, const leat_nfa_edge *edge, leat_buf 
         if (edge->where != LEAT_CONDITION_TRUE) leat_buf_add_format(out, ", where %u", edge->where);
     }
     print_any("until", edge->untils, out);
-    if (edge->blocks.count > 1 || (edge->blocks.count == 1 && edge->blocks.conditions[0] != edge->where))
+    if (edge->blocks.count > 1 ||
+        (edge->blocks.count == 1 && edge->blocks.conditions[0] != edge->where))
         print_any("first of", edge->blocks, out);
     print_any("ends", edge->ends, out);
     print_any("not next", edge->not_next, out);

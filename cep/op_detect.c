@@ -7,8 +7,8 @@
  *
  * Most records mean nothing to most patterns: they cost their conditions, and no look into state.
  *
- * Time: a cell has one timer, its matcher's next deadline. Timers fire in order of (time, key), each
- * at its own time, before the first record of that time or a later one, so that what comes out
+ * Time: a cell has one timer, its matcher's next deadline. Timers fire in order of (time, key),
+ * each at its own time, before the first record of that time or a later one, so that what comes out
  * depends on the sequence of records alone: not on batches, nor on when other keys' records or the
  * watermark happen to come.
  *
@@ -31,10 +31,9 @@ static leat_code make_event(detect_state *state, leat_err *err)
     leat_str json;
     if (state->event != NULL) return LEAT_OK;
     LEAT_TRY(leat_run_encode(state->run, record, &json, err));
-    leat_identity identity = message == NULL
-                                 ? leat_identity_of(LEAT_STR_NONE, 0, 0, json)
-                                 : leat_identity_of(message->topic, message->partition,
-                                                    message->offset, json);
+    leat_identity identity = message == NULL ? leat_identity_of(LEAT_STR_NONE, 0, 0, json)
+                                             : leat_identity_of(message->topic, message->partition,
+                                                                message->offset, json);
     return leat_event_new(json, record->timestamp_ms, identity, &state->event, err);
 }
 
@@ -93,8 +92,7 @@ static leat_code settle_cell(detect_state *state, leat_str key, detect_cell *cel
     int64_t deadline_ms = leat_matcher_deadline(cell->matcher);
     if (deadline_ms == cell->timer_ms) return LEAT_OK;
     cell->timer_ms = deadline_ms;
-    if (deadline_ms != LEAT_TIME_MAX)
-        return leat_timers_set(state->timers, key, deadline_ms, err);
+    if (deadline_ms != LEAT_TIME_MAX) return leat_timers_set(state->timers, key, deadline_ms, err);
     leat_timers_cancel(state->timers, key);
     return LEAT_OK;
 }

@@ -361,10 +361,10 @@ static leat_part *read_part(pattern_reader *reader, const leat_node *node, leat_
     if (node->kind != LEAT_NODE_OBJECT) return NULL;
     leat_part *part = part_new(reader, node, parent, position);
     if (part == NULL) return NULL; /* told by read_parts of another branch or of this one */
-    part->kind = read.any_of != NULL   ? LEAT_PART_ANY_OF
-                 : read.steps != NULL  ? LEAT_PART_GROUP
-                 : read.negated        ? LEAT_PART_NOT
-                                       : LEAT_PART_STEP;
+    part->kind = read.any_of != NULL  ? LEAT_PART_ANY_OF
+                 : read.steps != NULL ? LEAT_PART_GROUP
+                 : read.negated       ? LEAT_PART_NOT
+                                      : LEAT_PART_STEP;
     part->name = read.name;
     part->contiguity = (leat_contiguity)read.contiguity;
     part->repeat = (leat_contiguity)read.repeat;

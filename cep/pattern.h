@@ -56,12 +56,12 @@ struct leat_part {
     uint32_t step;     /* STEP: index in pattern->steps */
     leat_str name;     /* STEP; NOT may have one */
     leat_contiguity contiguity, repeat;
-    uint32_t min, max; /* times, when it is not left out; min at least 1 */
-    bool optional;     /* may be left out altogether */
-    bool greedy;       /* has an effect: min and max as written differ */
-    bool passable;     /* can be gone through without a take */
-    bool hollow;       /* GROUP, ANY_OF: even one iteration can be without a take */
-    int64_t within_ms; /* 0: none */
+    uint32_t min, max;     /* times, when it is not left out; min at least 1 */
+    bool optional;         /* may be left out altogether */
+    bool greedy;           /* has an effect: min and max as written differ */
+    bool passable;         /* can be gone through without a take */
+    bool hollow;           /* GROUP, ANY_OF: even one iteration can be without a take */
+    int64_t within_ms;     /* 0: none */
     uint32_t where, until; /* conditions; LEAT_CONDITION_TRUE: not given */
     bool has_until;
     const leat_node *node; /* as written; findings are shown there */
@@ -90,7 +90,7 @@ typedef struct leat_pattern {
     leat_beyond beyond;
     /* NULL: not given */
     const leat_node *key, *order_by, *emit, *version, *severity, *tags;
-    const leat_node *timeout;                /* the object; NULL: timeouts are not told */
+    const leat_node *timeout; /* the object; NULL: timeouts are not told */
     const leat_node *timeout_emit, *timeout_to;
 } leat_pattern;
 

@@ -198,8 +198,7 @@ static void check_nots(pattern_reader *reader, const leat_part *part)
 {
     if (part->kind != LEAT_PART_NOT) return;
     const leat_part *root = reader->pattern->root;
-    bool tail = part->parent == root &&
-                part->position + trailing_nots(root) >= root->parts_count &&
+    bool tail = part->parent == root && part->position + trailing_nots(root) >= root->parts_count &&
                 part->contiguity == LEAT_FOLLOWED_BY;
     if (part->within_ms != 0 && !tail)
         leat_findings_add(reader->findings, leat_node_member(part->node, "within"), false,
@@ -232,9 +231,8 @@ static void check_skip(pattern_reader *reader, const pattern_options *read)
         leat_str names[LEAT_PATTERN_PARTS_MAX];
         for (uint32_t i = 0; i < pattern->steps_count; i++)
             names[i] = pattern->steps[i]->name;
-        leat_finding *finding =
-            leat_findings_add(reader->findings, to, false, "there is no step '%.*s'",
-                              LEAT_STR_ARG(read->skip_to));
+        leat_finding *finding = leat_findings_add(
+            reader->findings, to, false, "there is no step '%.*s'", LEAT_STR_ARG(read->skip_to));
         finding->suggestion = leat_str_nearest(read->skip_to, names, pattern->steps_count);
     } else if (!wants && to != NULL) {
         leat_findings_add_key(reader->findings, to, false,
@@ -248,8 +246,8 @@ static void check_skip(pattern_reader *reader, const pattern_options *read)
 
 static bool reserved(leat_str name)
 {
-    static const char *const names[] = {"pattern", "version", "key", "severity", "tags",
-                                        "start",   "end",     "match_id", "events", "timed_out"};
+    static const char *const names[] = {"pattern", "version", "key",      "severity", "tags",
+                                        "start",   "end",     "match_id", "events",   "timed_out"};
     for (size_t i = 0; i < COUNT(names); i++)
         if (leat_str_is(name, names[i])) return true;
     return false;

@@ -137,8 +137,7 @@ leat_code skip_emit(leat_matcher *matcher, leat_matches *matches, leat_err *err)
 {
     takes *list = &matcher->waiting;
     const leat_pattern *pattern = matcher->nfa->pattern;
-    if (list->count > 1)
-        qsort(list->items, list->count, sizeof(leat_take *), compare_waiting);
+    if (list->count > 1) qsort(list->items, list->count, sizeof(leat_take *), compare_waiting);
     if (pattern->skip == LEAT_SKIP_NONE) return emit_all(matcher, matches, err);
     while (list->count > 0) {
         leat_take *last = list->items[0];

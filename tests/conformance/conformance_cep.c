@@ -345,7 +345,7 @@ static int compare_keys(const void *a, const void *b)
 static long at_number(leat_str at)
 {
     return at.len > 0 && at.data[0] >= '0' && at.data[0] <= '9' ? strtol(at.data, NULL, 10)
-                                                                  : LONG_MAX;
+                                                                : LONG_MAX;
 }
 
 static int compare_at(const void *a, const void *b)
@@ -376,8 +376,7 @@ static leat_str normal(const entries *list, bool ordered, bool keyed, leat_arena
             to++;
         if (!ordered) qsort(sorted + from, to - from, sizeof *sorted, compare_text);
         for (size_t i = from; i < to; i++)
-            leat_buf_add_format(&out, "  %.*s at %.*s: %.*s\n",
-                                keyed ? (int)sorted[i].key.len : 0,
+            leat_buf_add_format(&out, "  %.*s at %.*s: %.*s\n", keyed ? (int)sorted[i].key.len : 0,
                                 keyed && sorted[i].key.data ? sorted[i].key.data : "",
                                 LEAT_STR_ARG(sorted[i].at), LEAT_STR_ARG(sorted[i].text));
     }
@@ -462,8 +461,8 @@ static bool compare(player *p, leat_value want, const entries *late)
     leat_value matches = member(want, "matches");
     leat_value timeouts = member(want, "timeouts");
     leat_value dropped = member(want, "late");
-    bool keyed = p->keyed &&
-                 (matches.len == 0 || member(matches.as.items[0], "key").tag != LEAT_MISSING);
+    bool keyed =
+        p->keyed && (matches.len == 0 || member(matches.as.items[0], "key").tag != LEAT_MISSING);
     entries list = {0};
     expected(p, matches, &list);
     bool good = same("matches", normal(&p->matched, ordered, keyed, p->arena),
