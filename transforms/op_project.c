@@ -118,8 +118,8 @@ static void rename_slots(leat_planner *planner, leat_step *step, const rename_co
 {
     uint32_t parents[LEAT_PATH_DEPTH_MAX];
     pair->slot = leat_planner_read(planner, step, pair->from);
-    pair->old =
-        is_source(config, pair->to) ? LEAT_SLOT_NONE : leat_planner_read(planner, step, pair->to);
+    bool stays = !is_source(config, pair->to) && !never_there(step->layout_out, pair->to);
+    pair->old = stays ? leat_planner_read(planner, step, pair->to) : LEAT_SLOT_NONE;
     pair->parents_count = leat_planner_parents(planner, step, pair->to, parents);
     if (pair->parents_count == 0) return;
     size_t bytes = pair->parents_count * sizeof *parents;
