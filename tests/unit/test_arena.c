@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Arenas: alignment, limits, marks, growth, what is given back, and memory that runs out. */
 #include <criterion/criterion.h>
 
 #include "core/arena.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Base64: known pairs, what is refused, and that decoding undoes encoding. */
 #include <criterion/criterion.h>
 
 #include "core/base64.h"

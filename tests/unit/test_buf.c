@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Buffers: what is added, the state that overflow leaves, and bytes read back. */
 #include <criterion/criterion.h>
 
 #include "core/buf.h"

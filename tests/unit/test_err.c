@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Errors: the list is complete, texts are cut and prefixed, LEAT_TRY passes them up. */
 #include <criterion/criterion.h>
 #include <ctype.h>
 #include <signal.h>

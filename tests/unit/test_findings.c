@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Findings: their places, their order, and that too many or a full arena lose none silently. */
 #include <criterion/criterion.h>
 
 #include "schemas/findings.h"

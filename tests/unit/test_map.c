@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Maps: against an array that does the same slowly, and with memory that runs out. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The heap: what is live is counted, and allocations fail where a test tells them to. */
 #include <criterion/criterion.h>
 
 #include "core/mem.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Numbers read and written exactly, beside the C library, whatever the locale. */
 #include <criterion/criterion.h>
 #include <float.h>
 #include <locale.h>

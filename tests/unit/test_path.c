@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Field paths: what parses, to what, and what is refused with which words. */
 #include <criterion/criterion.h>
 
 #include "core/buf.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Batches of records: their order, and that a full arena leaves them as they were. */
 #include <criterion/criterion.h>
 
 #include "core/record.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Regular expressions: matches, groups, what is refused, and that time stays linear. */
 #include <criterion/criterion.h>
 
 #include "core/regex.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Slices: comparison, search, UTF-8, distance, hash. */
 #include <criterion/criterion.h>
 
 #include "core/str.h"

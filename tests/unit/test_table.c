@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Tables: what a commit writes, an abort undoes and a restart reads, against a model. */
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdio.h>

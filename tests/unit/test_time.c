@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Times and durations: RFC 3339, the calendar, and that what is written is read again. */
 #include <criterion/criterion.h>
 
 #include "core/time.h"

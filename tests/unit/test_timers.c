@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Timers: the order in which they fire, against a list, and memory that runs out. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 

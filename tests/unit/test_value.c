@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Values: timestamps, tags, sameness, and copies that borrow nothing. */
 #include <criterion/criterion.h>
 
 #include "core/value.h"
