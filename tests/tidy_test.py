@@ -35,6 +35,7 @@ CASES = {
     "function_length": [
         ("71 lines", {"core/a.c": function(71)}, 1),
         ("70 lines", {"core/a.c": function(70)}, 0),
+        ("a test may", {"tests/unit/a.c": function(90)}, 0),
         ("after another", {"core/a.c": function(3) + "\n" + function(80)}, 1),
         ("the interpreter", {path: f"int {name}(int a)\n" + function(90).split("\n", 1)[1]
                              for path, name in tidy.LONG_FUNCTIONS}, 0),
