@@ -57,7 +57,8 @@ static leat_code mark_duplicates(const builder *b, leat_value *pairs, size_t cou
     for (size_t i = count; i-- > 0;) {
         leat_str key = leat_value_str(pairs[2 * i]);
         size_t at = leat_str_hash(key) & (size - 1);
-        while (table[at] != 0 && !leat_str_equal(leat_value_str(pairs[2 * (table[at] - 1)]), key)) {
+        while (table[at] != 0 &&
+               !leat_str_equal(leat_value_str(pairs[(size_t)2 * (table[at] - 1)]), key)) {
             at = (at + 1) & (size - 1);
         }
         if (table[at] != 0) {

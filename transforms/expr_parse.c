@@ -168,6 +168,7 @@ static leat_code parse_items(expr_parser *parser, const char *close, bool litera
         if (literal) LEAT_TRY(accept(parser, "?", &optional));
         leat_expr_node *node = NULL;
         LEAT_TRY(parse_expr(parser, &node));
+        LEAT_ASSERT(node != NULL);
         node->maybe = optional;
         LEAT_TRY(add_node(parser, list, node));
         bool comma = false;
@@ -187,6 +188,7 @@ static leat_code parse_map(expr_parser *parser, uint32_t opened, leat_expr_node 
         leat_expr_node *key = NULL;
         leat_expr_node *value = NULL;
         LEAT_TRY(parse_expr(parser, &key));
+        LEAT_ASSERT(key != NULL);
         key->maybe = maybe;
         if (!at_punctuation(parser, ":")) return unexpected(parser, "':' after the key of a map");
         LEAT_TRY(advance(parser));
