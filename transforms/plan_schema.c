@@ -85,43 +85,20 @@ static void add_definition(leat_buf *out, const char *name, const leat_option *o
     leat_options_schema(options, count, out);
 }
 
-static void new_line(leat_buf *out, size_t depth)
-{
-    leat_buf_add_char(out, '\n');
-    for (size_t i = 0; i < depth; i++)
-        leat_buf_add_text(out, "  ");
-}
-
-/* Lays JSON text out over lines. */
+/* Lays the text out over lines; that it is JSON is a matter of our own tables. */
 static void add_pretty(leat_str text, leat_buf *out)
 {
-    size_t depth = 0;
-    bool inside = false;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.data[i];
-        if (inside) {
-            leat_buf_add_char(out, c);
-            if (c == '\\' && i + 1 < text.len)
-                leat_buf_add_char(out, text.data[++i]);
-            else if (c == '"')
-                inside = false;
-            continue;
-        }
-        if (c == ' ' || c == '\n') continue;
-        bool opens = c == '{' || c == '[', closes = c == '}' || c == ']';
-        if (opens && i + 1 < text.len && (text.data[i + 1] == '}' || text.data[i + 1] == ']')) {
-            leat_buf_add_char(out, c);
-            leat_buf_add_char(out, text.data[++i]);
-            continue;
-        }
-        if (closes) new_line(out, --depth);
-        leat_buf_add_char(out, c);
-        if (opens) new_line(out, ++depth);
-        if (c == ',') new_line(out, depth);
-        if (c == ':') leat_buf_add_char(out, ' ');
-        inside = c == '"';
-    }
-    leat_buf_add_char(out, '\n');
+    leat_arena *arena = NULL;
+    leat_node *root = NULL;
+    leat_err err;
+    uint32_t line, column;
+    leat_code code = leat_arena_new(&arena, PRETTY_BYTES_MAX * 16, &err);
+    if (code == LEAT_OK)
+        code = leat_doc_parse(text, LEAT_STR("schema"), arena, &root, &err, &line, &column);
+    LEAT_ASSERT(code == LEAT_OK);
+    leat_node_print(root, true, out);
+    if (out->len > 0 && out->data[out->len - 1] != '\n') leat_buf_add_char(out, '\n');
+    leat_arena_free(&arena);
 }
 
 void leat_plan_schema(const leat_operator_type *const *operators, size_t count, leat_buf *out)
