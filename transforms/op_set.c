@@ -90,9 +90,7 @@ static leat_code set_field_of(const set_field *field, leat_record *record, const
 {
     for (size_t i = 0; i < field->parents_count; i++)
         if (LEAT_UNLIKELY(!is_object_or_missing(record->slots[field->parents[i]])))
-            return leat_err_set(err, LEAT_ERR_TYPE,
-                                "cannot set '%.*s': a field on the way to it is no object",
-                                LEAT_STR_ARG(field->name));
+            return leat_err_set(err, LEAT_ERR_TYPE, "a field on the way to it is no object");
     if (field->kind == CONSTANT) {
         record->slots[field->slot] = field->constant;
         return LEAT_OK;

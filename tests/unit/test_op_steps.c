@@ -73,7 +73,7 @@ static const step_case set_cases[] = {
     {"into an object", "[{\"set\":{\"x.y\":\"1\"}}]", "{\"x\":{\"z\":0}}",
      "out: {\"x\":{\"z\":0,\"y\":1}}\n"},
     {"a parent that is no object", "[{\"set\":{\"x.y\":\"1\"}}]", "{\"x\":5}",
-     "dead: {\"x\":5} leat.step=streams.t.steps[0].set leat.error=x.y: cannot set 'x.y': a field "
+     "dead: {\"x\":5} leat.step=streams.t.steps[0].set leat.error=x.y: a field "
      "on the way to it is no object\n"},
     {"quoted names", "[{\"set\":{\"'a.b'.c\":\"event['x-y']\"}}]", "{\"x-y\":1}",
      "out: {\"x-y\":1,\"a.b\":{\"c\":1}}\n"},
