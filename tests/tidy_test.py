@@ -72,6 +72,8 @@ CASES = {
     "heap": [
         ("malloc", {"cep/a.c": "    x = malloc(3);\n"}, 1),
         ("free", {"worker/a.c": "    free(x);\n"}, 1),
+        ("getline's", {"worker/cmd_eval.c": "    free(line);\n"}, 0),
+        ("not this one", {"worker/cmd_eval.c": "    x = malloc(3);\n"}, 1),
         ("behind the door", {"core/mem.c": "    x = malloc(3);\n"}, 0),
         ("ours", {"worker/a.c": "    leat_mem_free(x); doc->free(x);\n"}, 0),
     ],
