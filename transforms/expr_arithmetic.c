@@ -11,6 +11,7 @@
 #define SECONDS_MIN      (-62135596800LL) /* 0001-01-01T00:00:00Z */
 #define SECONDS_MAX      253402300799LL   /* 9999-12-31T23:59:59Z */
 #define DURATION_SECONDS 315576000000LL
+#define BETWEEN_MAX      9223372035LL /* so that the time between has nanoseconds for an int */
 #define NANOS            1000000000
 
 static const char *const op_names[EXPR_OPS_COUNT] = {
@@ -113,6 +114,9 @@ static leat_value time_binary(const leat_expr_run *run, leat_expr_op op, const l
     if (!both_times && (a.tag == LEAT_TIMESTAMP || b.tag == LEAT_TIMESTAMP)) tag = LEAT_TIMESTAMP;
     if (op == EXPR_OP_ADD) {
         return leat_expr_time(run, tag, a.as.i + b.as.i, (int64_t)a.len + b.len);
+    }
+    if (both_times && (a.as.i - b.as.i > BETWEEN_MAX || a.as.i - b.as.i < -BETWEEN_MAX)) {
+        return overflow(run, "the timestamps are more than 292 years apart");
     }
     return leat_expr_time(run, tag, a.as.i - b.as.i, (int64_t)a.len - b.len);
 }

@@ -172,6 +172,7 @@ leat_code leat_expr_add_call(leat_expr_builder *builder, leat_str name, bool mem
     *site = (leat_expr_site){overloads, 0, count, functions->name};
     for (size_t i = 0; i < lines; i++) {
         if (leat_expr_function_member(&functions[i]) != member || functions[i].call == NULL ||
+            !leat_expr_function_visible(&functions[i], builder->scope->aggregates) ||
             leat_expr_function_arity(&functions[i]) != count) {
             continue;
         }

@@ -121,6 +121,7 @@ static leat_code resolve_overloads(checker *c, leat_expr_node *call, const type 
         if (member != call->member || leat_expr_function_arity(&functions[i]) != call->count) {
             continue;
         }
+        if (!leat_expr_function_visible(&functions[i], c->scope->aggregates)) continue;
         if (c->scope->strict && strcmp(functions[i].section, LEAT_EXPR_MIXED) == 0) continue;
         if (!try_overload(c, &functions[i], args, call->count, &found)) continue;
         if (result == NULL) {
@@ -140,7 +141,9 @@ static leat_code check_call(checker *c, leat_expr_node *call)
         LEAT_TRY(check(c, call->args[i]));
         args[i] = call->args[i]->type;
     }
-    return resolve_overloads(c, call, args);
+    LEAT_TRY(resolve_overloads(c, call, args));
+    bool format = call->member && leat_str_is(call->name, "format");
+    return format ? leat_expr_check_format(call, c->err) : LEAT_OK;
 }
 
 static leat_code need(checker *c, const leat_expr_node *node, type wanted, const char *what)
@@ -260,6 +263,13 @@ static leat_code bind_range(checker *c, const leat_expr_node *loop)
     return LEAT_OK;
 }
 
+/* Can values of that type be sorted, as far as is known? */
+static bool has_order(type of)
+{
+    if (of->kind == EXPR_TYPE_DYN || of->kind == EXPR_TYPE_PARAM) return true;
+    return of->kind == EXPR_TYPE_SIMPLE && of != &leat_expr_type_null;
+}
+
 /* The result of a macro over a range whose expressions have their types. */
 static leat_code loop_type(checker *c, leat_expr_node *loop)
 {
@@ -275,6 +285,11 @@ static leat_code loop_type(checker *c, leat_expr_node *loop)
         LEAT_TRY(need(c, loop->args[1], &leat_expr_type_bool, "the condition"));
         return set_type(c, loop, leat_expr_type_list(&c->solver, key));
     case EXPR_MACRO_SORT_BY: /* its range is a list */
+        if (!has_order(leat_expr_type_known(&c->solver, last, false))) {
+            return leat_expr_mistake(c->err, LEAT_ERR_TYPE, loop->args[1]->offset,
+                                     "values of type %.*s have no order to sort by",
+                                     LEAT_STR_ARG(shown(c, last)));
+        }
         LEAT_TRY(need(c, loop->args[0], leat_expr_type_list(&c->solver, key), "what is sorted"));
         return set_type(c, loop, leat_expr_type_list(&c->solver, key));
     case EXPR_MACRO_MAP:

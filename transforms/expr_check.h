@@ -17,4 +17,7 @@ typedef struct leat_expr_checked {
 leat_code leat_expr_check(const leat_expr_checked *checked, leat_expr_node *node,
                           leat_arena *scratch, const char **type_name, leat_err *err) LEAT_CHECKED;
 
+/* expr_check_format.c: a call of format whose arguments have their types. */
+leat_code leat_expr_check_format(const leat_expr_node *call, leat_err *err) LEAT_CHECKED;
+
 #endif

@@ -71,6 +71,7 @@
     OP(ONE_END)     /* dst = dst == 1 */                                                           \
     OP(OPT_BEGIN)   /* optional a: its value into r; none, error: dst = it, to jump */             \
     OP(OPT_WRAP)    /* dst = optional.of(a) */                                                     \
+    OP(OPT_ELSE)    /* optional a: dst = it (c: its value), to jump; none: go on */                \
     OP(OPT_CHECK)   /* dst = a, which must be an optional */
 
 typedef enum leat_expr_op {

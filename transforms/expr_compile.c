@@ -160,10 +160,13 @@ static leat_code gen_matches(leat_expr_builder *builder, leat_expr_node *node, s
     leat_str pattern = leat_value_str(node->args[1]->constant);
     LEAT_TRY(leat_expr_gen(builder, node->args[0], &text));
     leat_code code = leat_expr_add_regex(builder, pattern, node->args[1]->offset, &to.b);
-    if (code != LEAT_OK && code != LEAT_ERR_MEMORY && builder->scope->unchecked) { /* it may never be reached */
+    if (code != LEAT_OK && code != LEAT_ERR_MEMORY &&
+        builder->scope->unchecked) { /* it may never be reached */
         return gen_fail(builder, LEAT_ERR_INVALID, leat_str_of(builder->err->text), to);
     }
-    if (code == LEAT_ERR_SYNTAX) builder->err->code = code = LEAT_ERR_INVALID;
+    if (code != LEAT_OK && code != LEAT_ERR_MEMORY) {
+        builder->err->code = code = LEAT_ERR_INVALID;
+    }
     if (code != LEAT_OK) return code;
     to.op = EXPR_OP_MATCHES;
     to.a_kind = text.kind;
@@ -191,6 +194,29 @@ static leat_code gen_conditional(leat_expr_builder *builder, leat_expr_node *nod
     return LEAT_OK;
 }
 
+/* a.or(b), a.orValue(b): b is evaluated only if a has no value. */
+static leat_code gen_or(leat_expr_builder *builder, leat_expr_node *node, step to)
+{
+    leat_expr_operand optional = {0};
+    bool unwrap = leat_str_is(node->name, "orValue");
+    LEAT_TRY(leat_expr_gen(builder, node->args[0], &optional));
+    uint32_t at = leat_expr_here(builder);
+    to.op = EXPR_OP_OPT_ELSE;
+    to.a_kind = optional.kind;
+    to.a = optional.index;
+    to.c = unwrap ? 1 : 0;
+    LEAT_TRY(leat_expr_emit(builder, to));
+    LEAT_TRY(leat_expr_gen_to(builder, node->args[1], to.dst, 0));
+    if (!unwrap) {
+        to.op = EXPR_OP_OPT_CHECK;
+        to.a_kind = EXPR_REGISTER;
+        to.a = to.dst;
+        LEAT_TRY(leat_expr_emit(builder, to));
+    }
+    leat_expr_step_at(builder, at)->jump = leat_expr_here(builder);
+    return LEAT_OK;
+}
+
 static leat_code gen_function(leat_expr_builder *builder, leat_expr_node *node, step to)
 {
     if (leat_str_is(node->name, "dyn") && !node->member && node->count == 1) {
@@ -211,6 +237,10 @@ static leat_code gen_call(leat_expr_builder *builder, leat_expr_node *node, step
     const op_line *line = find_op(node);
     if (line != NULL) return gen_op(builder, node, line->op, to);
     if (leat_str_is(node->name, "_?_:_")) return gen_conditional(builder, node, to);
+    if (node->member && node->count == 2 &&
+        (leat_str_is(node->name, "or") || leat_str_is(node->name, "orValue"))) {
+        return gen_or(builder, node, to);
+    }
     return gen_function(builder, node, to);
 }
 

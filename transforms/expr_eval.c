@@ -325,6 +325,14 @@ static leat_value expr_run(leat_expr_run *run, leat_value *registers)
             }
             continue;
         }
+        case EXPR_OP_OPT_ELSE: {
+            run->offset = s->offset;
+            leat_value optional = leat_expr_need_optional(run, A);
+            bool there = optional.tag == LEAT_OPTIONAL && optional.as.items != NULL;
+            *DST = there && s->c != 0 ? optional.as.items[0] : optional;
+            s = there || optional.tag == LEAT_ERROR ? steps + s->jump : s + 1;
+            continue;
+        }
         case EXPR_OP_OPT_WRAP: {
             run->offset = s->offset;
             leat_value value = leat_expr_load(run, A);

@@ -29,8 +29,7 @@ const leat_expr_function *leat_expr_functions(size_t *count)
     return functions;
 }
 
-/* May an expression of this scope use the line? */
-static bool is_visible(const leat_expr_function *function, bool aggregates)
+bool leat_expr_function_visible(const leat_expr_function *function, bool aggregates)
 {
     return function->name != NULL && (aggregates || strcmp(function->section, "aggregates") != 0);
 }
@@ -40,7 +39,8 @@ const leat_expr_function *leat_expr_function_find(leat_str name, bool aggregates
     LEAT_ASSERT(count != NULL);
     *count = 0;
     for (size_t i = 0; i < FUNCTIONS_COUNT; i++) {
-        if (!is_visible(&functions[i], aggregates) || !leat_str_is(name, functions[i].name)) {
+        if (!leat_expr_function_visible(&functions[i], aggregates) ||
+            !leat_str_is(name, functions[i].name)) {
             continue;
         }
         size_t end = i;
@@ -83,7 +83,9 @@ leat_str leat_expr_function_nearest(leat_str name, bool member, bool aggregates)
     size_t count = 0;
     for (size_t i = 0; i < FUNCTIONS_COUNT; i++) {
         const leat_expr_function *function = &functions[i];
-        if (!is_visible(function, aggregates) || strpbrk(function->name, "_@[]!") != NULL) continue;
+        if (!leat_expr_function_visible(function, aggregates) ||
+            strpbrk(function->name, "_@[]!") != NULL)
+            continue;
         if (leat_expr_function_member(function) != member) continue;
         candidates[count++] = leat_str_of(function->name);
     }

@@ -26,6 +26,8 @@ leat_value leat_expr_sort_by(leat_expr_run *run, const leat_value *args, uint32_
 /* The lines named `name`, one after the other; NULL: there are none. Aggregates are of patterns
  * only. */
 const leat_expr_function *leat_expr_function_find(leat_str name, bool aggregates, size_t *count);
+/* May an expression use the line? Some of those found may be for patterns alone. */
+bool leat_expr_function_visible(const leat_expr_function *function, bool aggregates);
 /* Is it written x.f(...)? */
 bool leat_expr_function_member(const leat_expr_function *function);
 /* How many arguments, with the receiver. */

@@ -62,12 +62,12 @@ leat_value leat_expr_type_function(leat_expr_run *run, const leat_value *args, u
 
 leat_value leat_expr_to_bool(leat_expr_run *run, const leat_value *args, uint32_t count)
 {
-    static const char *const words[2][5] = {{"0", "f", "false", "FALSE", "False"},
-                                            {"1", "t", "true", "TRUE", "True"}};
+    static const char *const words[2][6] = {{"0", "f", "F", "false", "FALSE", "False"},
+                                            {"1", "t", "T", "true", "TRUE", "True"}};
     LEAT_ASSERT(count == 1);
     if (args[0].tag == LEAT_BOOL) return args[0];
     for (int truth = 0; truth < 2; truth++) {
-        for (int i = 0; i < 5; i++) {
+        for (int i = 0; i < 6; i++) {
             if (leat_str_is(leat_value_str(args[0]), words[truth][i])) {
                 return leat_value_bool(truth == 1);
             }

@@ -45,6 +45,7 @@ leat_value leat_expr_matches(leat_expr_run *run, const leat_value *args, uint32_
     LEAT_ASSERT(count == 2);
     if (!leat_expr_charge(run, cost)) return leat_expr_fail_cost(run);
     if (leat_regex_new(&regex, text_of(args[1]), &err) != LEAT_OK) {
+        if (err.code != LEAT_ERR_MEMORY) err.code = LEAT_ERR_INVALID; /* the record's mistake */
         return leat_expr_fail_err(run, &err);
     }
     bool matches = leat_regex_matches(regex, text_of(args[0]));

@@ -178,6 +178,19 @@ static leat_code resolve_name(leat_expr_resolution *resolution, leat_expr_node *
     return LEAT_OK;
 }
 
+/* The arguments become one list: f(a, b, c) is f([a, b, c]). */
+static leat_code gather_arguments(leat_expr_resolution *resolution, leat_expr_node *call,
+                                  leat_err *err)
+{
+    leat_expr_node *list =
+        leat_expr_node_new(resolution->arena, EXPR_NODE_LIST, call->offset, call->count);
+    if (list == NULL) return leat_arena_full(resolution->arena, err);
+    memcpy(list->args, call->args, call->count * sizeof *list->args);
+    call->args[0] = list;
+    call->count = 1;
+    return LEAT_OK;
+}
+
 /* receiver.f(...) where receiver.f is the name of a function: the receiver is no argument. */
 static leat_code try_namespace(leat_expr_resolution *resolution, leat_expr_node *call,
                                const bound_names *bound, leat_err *err)
@@ -202,7 +215,8 @@ static leat_code try_namespace(leat_expr_resolution *resolution, leat_expr_node 
     call->member = false;
     call->args++;
     call->count--;
-    return LEAT_OK;
+    bool extreme = leat_str_is(joined, "math.greatest") || leat_str_is(joined, "math.least");
+    return extreme && call->count > 2 ? gather_arguments(resolution, call, err) : LEAT_OK;
 }
 
 static leat_code unknown_function(leat_expr_resolution *resolution, leat_expr_node *call,

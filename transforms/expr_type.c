@@ -197,15 +197,22 @@ static bool is_general(const leat_expr_type *a, const leat_expr_type *b)
     if (a->kind == EXPR_TYPE_DYN || a->kind == EXPR_TYPE_PARAM) return true;
     if (b->kind == EXPR_TYPE_DYN || b->kind == EXPR_TYPE_PARAM) return false;
     if (a->kind != b->kind || strcmp(a->name, b->name) != 0 || a->count != b->count) return false;
-    if (a->kind == EXPR_TYPE_TYPE) return true;
     for (uint32_t i = 0; i < a->count; i++) {
         if (!is_general(a->args[i], b->args[i])) return false;
     }
     return true;
 }
 
+static bool may_be_null(const leat_expr_type *type)
+{
+    return type->kind == EXPR_TYPE_OPAQUE || type == &type_timestamp || type == &type_duration ||
+           type == &leat_expr_type_null;
+}
+
 const leat_expr_type *leat_expr_type_general(const leat_expr_type *a, const leat_expr_type *b)
 {
+    if (a == &leat_expr_type_null && may_be_null(b)) return b; /* null is one of its values */
+    if (b == &leat_expr_type_null && may_be_null(a)) return a;
     return is_general(a, b) ? a : b;
 }
 
@@ -290,10 +297,13 @@ static bool solves(leat_expr_solver *solver, const leat_expr_type *type,
     return true;
 }
 
-static bool may_be_null(const leat_expr_type *type)
+static bool has_param(const leat_expr_type *type)
 {
-    return type->kind == EXPR_TYPE_OPAQUE || type == &type_timestamp || type == &type_duration ||
-           type == &leat_expr_type_null;
+    if (type->kind == EXPR_TYPE_PARAM) return true;
+    for (uint32_t i = 0; i < type->count; i++) {
+        if (has_param(type->args[i])) return true;
+    }
+    return false;
 }
 
 static bool fits(leat_expr_solver *solver, const leat_expr_type *a, const leat_expr_type *b)
@@ -308,7 +318,7 @@ static bool fits(leat_expr_solver *solver, const leat_expr_type *a, const leat_e
     if (a == &leat_expr_type_null) return may_be_null(b);
     if (b == &leat_expr_type_null) return may_be_null(a);
     if (a->kind != b->kind || strcmp(a->name, b->name) != 0 || a->count != b->count) return false;
-    if (a->kind == EXPR_TYPE_TYPE) return true;
+    if (a->kind == EXPR_TYPE_TYPE && !has_param(a) && !has_param(b)) return true;
     for (uint32_t i = 0; i < a->count; i++) {
         if (!fits(solver, a->args[i], b->args[i])) return false;
     }
