@@ -158,6 +158,14 @@ static const leat_field *find_field(const merging *m, leat_str name, size_t *ind
     return NULL;
 }
 
+static inline const char *skip_value(const leat_json_input *input, const char *p)
+{
+    if (*p != '"') return leat_json_skip(input, p, 1);
+    bool escaped;
+    p = leat_json_string_end(input, p + 1, &escaped);
+    return p != NULL ? p + 1 : NULL;
+}
+
 /* Copies or replaces one member after the other of the base. */
 static leat_code merge(const encoding *e, merging *m, const leat_json_input *input)
 {
@@ -169,7 +177,7 @@ static leat_code merge(const encoding *e, merging *m, const leat_json_input *inp
         const char *start = p;
         p = leat_json_key(input, p, &key);
         if (p == NULL) return e->err->code;
-        p = leat_json_skip(input, p, 1);
+        p = skip_value(input, p);
         if (p == NULL) return e->err->code;
         size_t index;
         const leat_field *field = find_field(m, key, &index);

@@ -84,6 +84,10 @@ static inline const char *leat_json_plain_end(const char *start, const char *p, 
     if (LEAT_LIKELY(left >= 16)) {
         unsigned bits = leat_json_special_bits(p);
         if (LEAT_LIKELY(bits != 0)) return p + __builtin_ctz(bits);
+        if (LEAT_LIKELY(left >= 32)) { /* identifiers of 16 digits are common */
+            bits = leat_json_special_bits(p + 16);
+            if (LEAT_LIKELY(bits != 0)) return p + 16 + __builtin_ctz(bits);
+        }
         return leat_json_plain_end_long(start, p + 16, end);
     }
     if (LEAT_LIKELY(end - start >= 16)) {
@@ -181,10 +185,13 @@ const char *leat_json_number_rest(const leat_json_input *input, const char *p,
                                   leat_json_digits *digits);
 
 #if LEAT_JSON_LITTLE
-static inline bool leat_json_eight_digits(uint64_t word)
+/* How many of eight bytes are digits, before the first that is none. A byte that is no digit may
+ * carry into those behind it, never into those before. */
+static inline uint32_t leat_json_count_digits(uint64_t word)
 {
-    return ((word & 0xf0f0f0f0f0f0f0f0u) |
-            (((word + 0x0606060606060606u) & 0xf0f0f0f0f0f0f0f0u) >> 4)) == 0x3333333333333333u;
+    uint64_t digits = word ^ 0x3030303030303030u;
+    uint64_t others = (digits | (digits + 0x7676767676767676u)) & 0x8080808080808080u;
+    return others != 0 ? (uint32_t)__builtin_ctzll(others) / 8 : 8;
 }
 /* Neighbours are joined three times: 8 digits, 4 pairs, 2 fours, 1 eight. */
 static inline uint64_t leat_json_eight_value(uint64_t word)
@@ -194,17 +201,25 @@ static inline uint64_t leat_json_eight_value(uint64_t word)
     return (word & 0x0000ffff0000ffffu) * 42949672960001u >> 32;
 }
 #endif
-/* Takes digits as long as there are some. */
+/* Takes digits as long as there are some. By words, as the length of a number is what a processor
+ * predicts worst. */
 static inline const char *leat_json_digits_end(const char *p, const char *end, uint64_t *mantissa)
 {
     uint64_t sum = *mantissa;
 #if LEAT_JSON_LITTLE
-    while (end - p >= 8) {
+    static const uint32_t powers[] = {1,      10,      100,      1000,     10000,
+                                      100000, 1000000, 10000000, 100000000};
+    while (LEAT_LIKELY(end - p >= 8)) {
         uint64_t word;
         memcpy(&word, p, sizeof word);
-        if (!leat_json_eight_digits(word)) break;
-        sum = sum * 100000000 + leat_json_eight_value(word);
-        p += 8;
+        uint32_t count = leat_json_count_digits(word);
+        if (LEAT_UNLIKELY(count == 0)) break;
+        sum = sum * powers[count] + leat_json_eight_value(word << (8 - count) * 8);
+        p += count;
+        if (count < 8) {
+            *mantissa = sum;
+            return p;
+        }
     }
 #endif
     while (p < end && (unsigned)(*p - '0') <= 9) {
@@ -255,7 +270,21 @@ const char *leat_json_literal_end(const leat_json_input *input, const char *p, l
 const char *leat_json_skip(const leat_json_input *input, const char *p, uint32_t depth);
 /* From an object's brace (or the comma) to its next member: behind the key's quotes, the colon and
  * white space. The key is unescaped if it must be. */
-const char *leat_json_key(const leat_json_input *input, const char *p, leat_str *key);
+const char *leat_json_key_any(const leat_json_input *input, const char *p, leat_str *key);
+static inline const char *leat_json_key(const leat_json_input *input, const char *p, leat_str *key)
+{
+    if (LEAT_LIKELY(p < input->end && *p == '"')) {
+        bool escaped;
+        const char *close = leat_json_string_end(input, p + 1, &escaped);
+        if (close == NULL) return NULL;
+        if (LEAT_LIKELY(!escaped && input->end - close > 2 && close[1] == ':')) {
+            *key = (leat_str){p + 1, (size_t)(close - p - 1)};
+            const char *value = leat_json_space_end(close + 2, input->end);
+            if (LEAT_LIKELY(value < input->end)) return value;
+        }
+    }
+    return leat_json_key_any(input, p, key);
+}
 
 /* A value as JSON, as leat_json_write; what was written stays after an error, and that out is full
  * is for the caller to see. */

@@ -316,7 +316,7 @@ const char *leat_json_literal_end(const leat_json_input *input, const char *p, l
     return leat_json_expected(input, p, "a value");
 }
 
-const char *leat_json_key(const leat_json_input *input, const char *p, leat_str *key)
+const char *leat_json_key_any(const leat_json_input *input, const char *p, leat_str *key)
 {
     p = leat_json_space_end(p, input->end);
     if (p == input->end || *p != '"') return leat_json_expected(input, p, "a key in quotes");
