@@ -234,6 +234,9 @@ static leat_code check_new(const leat_node *node, const element_list *path, size
 
 leat_code leat_node_override(leat_node *root, leat_str assignment, leat_arena *arena, leat_err *err)
 {
+    if (!leat_str_utf8_valid(assignment)) {
+        return leat_err_set(err, LEAT_ERR_CONFIG, "an assignment that is no valid UTF-8");
+    }
     const char *equals = NULL;
     bool quoted = false;
     for (size_t i = 0; i < assignment.len && equals == NULL; i++) {

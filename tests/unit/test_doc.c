@@ -185,6 +185,7 @@ Test(doc, overrides)
         {"s.x=1", NULL, "needs an object, found a list"},
         {"x.y[1]=1", NULL, "so no [1]"},
         {"name", NULL, "write path=value"},
+        {"name=\xff", NULL, "no valid UTF-8"},
         {"=1", NULL, "write path=value"},
         {"s[x]=1", NULL, "a number and ']'"},
         {"s[1=1", NULL, "a number and ']'"},
