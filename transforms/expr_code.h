@@ -256,6 +256,6 @@ leat_value leat_expr_time(const leat_expr_run *run, leat_tag tag, int64_t second
 leat_value leat_expr_double_text(leat_expr_run *run, double number);
 
 /* expr_zone.c: seconds to add to UTC at that time; false: no such zone. */
-bool leat_expr_zone_offset(leat_str zone, int64_t utc_seconds, int32_t *offset);
+bool leat_expr_zone_offset(leat_str zone_name, int64_t utc_seconds, int32_t *offset);
 
 #endif
