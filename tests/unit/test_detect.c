@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* detect in a task: keys, alerts, timers, dead letters, what is stored, and the promise that what
+ * comes out depends on the sequence of records alone. */
+#include "cep/op_detect.h"
+#include "tests/unit/exec_harness.h"
+#include "tests/unit/leak.h"
+#include "tests/unit/plan_harness.h"
+#include "tests/unit/random.h"
+
+LEAT_SUITE(detect);
+
+#define PIPELINE(source, steps)                                                                    \
+    "{\"name\":\"p\",\"sources\":{\"s\":{\"topic\":\"in\",\"timestamp\":\"t\"" source "}},"        \
+    "\"streams\":{\"a\":{\"from\":\"s\",\"steps\":[" steps "],\"to\":\"out\"}},"                   \
+    "\"dead_letter\":{\"topic\":\"dead\"}}"
+#define DETECT(more, patterns) "{\"detect\":{\"patterns\":[" patterns "]" more "}}"
+#define PATTERN(name, more, steps)                                                                 \
+    "{\"name\":\"" name "\",\"events\":false" more ",\"steps\":[" steps "]}"
+#define AB                                                                                         \
+    "{\"name\":\"a\",\"where\":\"v == 1\"},{\"name\":\"b\",\"where\":\"v == 2 && w > "             \
+    "last(a).w\"}"
+#define EMIT ",\"emit\":{\"n\":\"size(a) + size(b)\"}"
+
+static void open_detect(test_bed *bed, const char *text)
+{
+    bed_open_with(bed, text, &leat_operator_detect);
+}
+
+/* The lines since the last look, without what is the same in all of them. */
+static const char *brief(test_bed *bed)
+{
+    static char lines[1 << 16];
+    leat_buf_add_char(&bed->out, '\0');
+    size_t len = 0;
+    for (const char *at = bed->out.data; *at != '\0'; at++) {
+        static const char *const cut[] = {"\"version\":null,", "\"severity\":null,",
+                                          "\"tags\":[],"};
+        for (size_t i = 0; i < 3; i++)
+            if (strncmp(at, cut[i], strlen(cut[i])) == 0) at += strlen(cut[i]);
+        if (strncmp(at, "\"match_id\":", 11) == 0) {
+            at += 11 + 34;
+            if (*at == ',') at++;
+            if (*at == '}' && len > 0 && lines[len - 1] == ',') len--;
+        }
+        cr_assert_lt(len + 2, sizeof lines);
+        lines[len++] = *at;
+    }
+    lines[len] = '\0';
+    leat_buf_reset(&bed->out);
+    return lines;
+}
+#define expect_brief(bed, want)                                                                    \
+    do {                                                                                           \
+        const char *got = brief(bed);                                                              \
+        cr_expect_str_eq(got, want, "got:\n%swant:\n%s", got, want);                               \
+    } while (0)
+
+Test(detect, makes_alerts)
+{
+    test_bed bed;
+    open_detect(&bed, PIPELINE("", DETECT(",\"key\":\"k\"",
+                                          "{\"name\":\"p\",\"version\":3,\"severity\":\"high\","
+                                          "\"tags\":[\"x\",\"y\"],\"emit\":{\"n\":\"size(a)\","
+                                          "\"w\":\"b[0].w\",\"all\":\"a\"},\"steps\":[" AB "]}")));
+    bed.terse = false;
+    bed_send(&bed, "{\"k\":\"x\",\"t\":10,\"v\":1,\"w\":1.5}");
+    bed_send(&bed, "{\"k\":\"x\",\"t\":20,\"v\":2,\"w\":1.0}");
+    bed_send(&bed, "{\"k\":\"x\",\"t\":30,\"v\":2,\"w\":2.0,\"u\":\"\\u00e9\\n\"}");
+    bed_end(&bed);
+    bed_expect(&bed,
+               "out -1 30 x: {\"pattern\":\"p\",\"version\":3,\"key\":\"x\",\"severity\":\"high\","
+               "\"tags\":[\"x\",\"y\"],\"start\":10,\"end\":30,"
+               "\"match_id\":\"62e35be2ec7699ed51737875ea9e62fb\",\"events\":{\"a\":[{\"k\":\"x\","
+               "\"t\":10,\"v\":1,\"w\":1.5}],\"b\":[{\"k\":\"x\",\"t\":30,\"v\":2,\"w\":2.0,"
+               "\"u\":\"\\u00e9\\n\"}]},\"n\":1,\"w\":2.0,\"all\":[{\"k\":\"x\",\"t\":10,\"v\":1,"
+               "\"w\":1.5}]}\n");
+    bed_close(&bed);
+}
+
+Test(detect, matches_per_key)
+{
+    static const struct {
+        const char *source, *detect, *pattern, *want;
+    } cases[] = {
+        {"", ",\"key\":\"k\"", "",
+         "out: {\"pattern\":\"p\",\"key\":1,\"start\":3,\"end\":5}\n"},
+        {"", ",\"key\":\"k\"", ",\"key\":\"string(k) + '!'\"",
+         "out: {\"pattern\":\"p\",\"key\":\"1!\",\"start\":3,\"end\":5}\n"},
+        {"", ",\"key\":\"\"", "", "out: {\"pattern\":\"p\",\"key\":null,\"start\":1,\"end\":4}\n"
+                                  "out: {\"pattern\":\"p\",\"key\":null,\"start\":3,\"end\":4}\n"},
+        {",\"key\":\"string(k)\"", "", "",
+         "out: {\"pattern\":\"p\",\"key\":\"1\",\"start\":3,\"end\":5}\n"},
+        {"", "", "", "out: {\"pattern\":\"p\",\"key\":\"k\",\"start\":1,\"end\":4}\n"
+                     "out: {\"pattern\":\"p\",\"key\":\"k\",\"start\":3,\"end\":4}\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[2000];
+        test_bed bed;
+        (void)snprintf(text, sizeof text,
+                       "{\"name\":\"p\",\"sources\":{\"s\":{\"topic\":\"in\",\"timestamp\":\"t\"%s}"
+                       "},\"streams\":{\"a\":{\"from\":\"s\",\"steps\":[{\"detect\":{\"patterns\":["
+                       "{\"name\":\"p\",\"events\":false%s,\"steps\":[" AB "]}]%s}}],\"to\":"
+                       "\"out\"}},\"dead_letter\":{\"topic\":\"dead\"}}",
+                       cases[i].source, cases[i].pattern, cases[i].detect);
+        open_detect(&bed, text);
+        bed_send(&bed, "{\"k\":2,\"t\":1,\"v\":1,\"w\":5}");
+        bed_send(&bed, "{\"k\":2,\"t\":2,\"v\":7,\"w\":9}");
+        bed_send(&bed, "{\"k\":1,\"t\":3,\"v\":1,\"w\":1}");
+        bed_send(&bed, "{\"k\":3,\"t\":4,\"v\":2,\"w\":9}");
+        bed_send(&bed, "{\"k\":1,\"t\":5,\"v\":2,\"w\":2}");
+        bed_end(&bed);
+        expect_brief(&bed, cases[i].want);
+        bed_close(&bed);
+    }
+}
+
+Test(detect, knows_when_it_rekeys)
+{
+    static const struct {
+        const char *source, *key;
+        bool rekeys;
+    } cases[] = {
+        {"", "", false},
+        {"", ",\"key\":\"k\"", true}, /* not known to be the topic's */
+        {",\"key\":\"k\"", ",\"key\":\"k\"", false},
+        {",\"key\":\"k\"", ",\"key\":\" k \"", false},
+        {",\"key\":\"k\"", ",\"key\":\"w\"", true},
+        {",\"key\":\"k\"", ",\"key\":\"\"", true},
+        {",\"key\":\"k\"", "", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[1000];
+        test_bed bed;
+        (void)snprintf(text, sizeof text,
+                       "{\"name\":\"p\",\"sources\":{\"s\":{\"topic\":\"in\"%s}},\"streams\":{"
+                       "\"a\":{\"from\":\"s\",\"steps\":[{\"detect\":{\"patterns\":[{\"name\":"
+                       "\"p\",\"steps\":[{\"name\":\"a\"}]}]%s}}],\"to\":\"out\"}}}",
+                       cases[i].source, cases[i].key);
+        open_detect(&bed, text);
+        const leat_step *step = bed.plan->nodes[bed.plan->nodes_count - 1].step;
+        cr_expect_eq(leat_detect_rekeys(step), cases[i].rekeys, "%zu", i);
+        bed_close(&bed);
+    }
+}
+
+Test(detect, tells_timeouts)
+{
+    test_bed bed;
+    open_detect(
+        &bed,
+        PIPELINE("", DETECT(",\"key\":\"k\"",
+                            PATTERN("p", ",\"within\":\"10ms\",\"timeout\":{\"emit\":{\"n\":"
+                                         "\"size(a)\"},\"to\":\"late\"}", AB) ","
+                            PATTERN("q", ",\"within\":\"5ms\",\"timeout\":{}", AB) ","
+                            PATTERN("r", ",\"within\":\"5ms\"", AB))));
+    bed_send(&bed, "{\"k\":1,\"t\":10,\"v\":1,\"w\":1}");
+    bed_send(&bed, "{\"k\":2,\"t\":14,\"v\":7,\"w\":1}");
+    expect_brief(&bed, "");
+    bed_send(&bed, "{\"k\":2,\"t\":16,\"v\":7,\"w\":1}"); /* the watermark comes to 15 */
+    expect_brief(&bed, "out: {\"pattern\":\"q\",\"key\":1,\"start\":10,\"end\":10,\"timed_out\":15}"
+                       "\n");
+    bed_end(&bed);
+    expect_brief(&bed, "late: {\"pattern\":\"p\",\"key\":1,\"start\":10,\"end\":10,\"timed_out\":20"
+                       ",\"n\":1}\n");
+    bed_close(&bed);
+}
+
+Test(detect, waits_for_what_does_not_happen)
+{
+    test_bed bed;
+    open_detect(&bed, PIPELINE("", DETECT(",\"key\":\"k\"",
+                                          PATTERN("p", ",\"within\":\"10ms\"",
+                                                  "{\"name\":\"a\",\"where\":\"v == 1\"},"
+                                                  "{\"not\":true,\"where\":\"v == 2\"}"))));
+    bed_send(&bed, "{\"k\":1,\"t\":10,\"v\":1}");
+    bed_send(&bed, "{\"k\":2,\"t\":11,\"v\":1}");
+    bed_send(&bed, "{\"k\":1,\"t\":12,\"v\":2}");
+    expect_brief(&bed, "");
+    bed_commit(&bed);
+    bed_crash(&bed);
+    bed_end(&bed);
+    expect_brief(&bed, "out: {\"pattern\":\"p\",\"key\":2,\"start\":11,\"end\":11}\n");
+    bed_commit(&bed);
+    size_t cells = 0;
+    for (size_t i = 0; i < bed.log_count; i++)
+        cells += bed.log[i].value.data != NULL && strstr(bed.log[i].key.data, "matches") != NULL;
+    cr_expect_eq(cells, 0); /* expired keys leave nothing behind */
+    bed_close(&bed);
+}
+
+Test(detect, sends_failures_to_the_dead_letter_once)
+{
+    test_bed bed;
+    open_detect(&bed, PIPELINE("", DETECT(",\"key\":\"k\"",
+                                          PATTERN("p", "", AB) "," PATTERN("q", "", AB))));
+    bed_send(&bed, "{\"k\":1,\"t\":1,\"v\":1,\"w\":1}");
+    bed_send(&bed, "{\"k\":1,\"t\":2,\"w\":1}");         /* v is missing: for both patterns */
+    bed_send(&bed, "{\"k\":1,\"t\":3,\"v\":2,\"w\":\"x\"}"); /* text > int */
+    bed_send(&bed, "{\"t\":4,\"v\":2,\"w\":5}");         /* no key */
+    bed_send(&bed, "{\"k\":1,\"t\":5,\"v\":2,\"w\":5}"); /* the partial match has lived on */
+    bed_end(&bed);
+    expect_brief(
+        &bed,
+        "dead: {\"k\":1,\"t\":2,\"w\":1} leat.step=streams.a.steps[0].detect leat.error=pattern p: "
+        "no such field 'v' (column 3)\n"
+        "dead: {\"k\":1,\"t\":3,\"v\":2,\"w\":\"x\"} leat.step=streams.a.steps[0].detect "
+        "leat.error=pattern p: no such overload: '_>_' applied to (string, int) (column 13)\n"
+        "dead: {\"t\":4,\"v\":2,\"w\":5} leat.step=streams.a.steps[0].detect leat.error=no such "
+        "field 'k' (column 1)\n"
+        "out: {\"pattern\":\"p\",\"key\":1,\"start\":1,\"end\":5}\n"
+        "out: {\"pattern\":\"q\",\"key\":1,\"start\":1,\"end\":5}\n");
+    bed_close(&bed);
+}
+
+Test(detect, sends_alerts_that_cannot_be_made_to_the_dead_letter)
+{
+    test_bed bed;
+    open_detect(&bed,
+                PIPELINE("", DETECT("", PATTERN("p", ",\"within\":\"5ms\",\"emit\":{\"x\":\"b[0].w\"}",
+                                                "{\"name\":\"a\",\"where\":\"v == 1\"},{\"name\":"
+                                                "\"b\",\"where\":\"v == 2\",\"optional\":true},"
+                                                "{\"not\":true,\"where\":\"v == 3\"}"))));
+    bed_send(&bed, "{\"t\":1,\"v\":1,\"w\":1}");
+    bed_end(&bed);
+    expect_brief(&bed, "dead: {\"pattern\":\"p\",\"key\":\"k\",\"start\":1,\"end\":1,\"x\":null} "
+                       "leat.step=streams.a.steps[0].detect leat.error=pattern p, emit.x: index "
+                       "out of range of the list (column 2)\n");
+    bed_close(&bed);
+}
+
+Test(detect, leaves_disabled_patterns_alone)
+{
+    test_bed bed;
+    open_detect(&bed, PIPELINE("", DETECT("", PATTERN("p", ",\"enabled\":false", AB))));
+    bed_send(&bed, "{\"t\":1,\"v\":1,\"w\":1}");
+    bed_send(&bed, "{\"t\":2,\"v\":2,\"w\":2}");
+    bed_send(&bed, "{\"t\":3}");
+    bed_end(&bed);
+    expect_brief(&bed, "");
+    bed_close(&bed);
+}
+
+Test(detect, orders_events_of_one_time)
+{
+    test_bed bed;
+    open_detect(&bed, PIPELINE("", DETECT(",\"key\":\"k\"",
+                                          PATTERN("p", ",\"order_by\":\"-w\"" EMIT,
+                                                  "{\"name\":\"a\",\"where\":\"v == 1\"},{\"name\":"
+                                                  "\"b\",\"contiguity\":\"next\",\"where\":\"v == 2"
+                                                  " && w == last(a).w - 1\"}"))));
+    bed_send(&bed, "{\"k\":1,\"t\":5,\"v\":2,\"w\":3}");
+    bed_send(&bed, "{\"k\":1,\"t\":5,\"v\":7,\"w\":9}");
+    bed_send(&bed, "{\"k\":1,\"t\":5,\"v\":1,\"w\":4}");
+    bed_commit(&bed);
+    bed_crash(&bed);
+    bed_send(&bed, "{\"k\":2,\"t\":7,\"v\":7,\"w\":0}");
+    bed_send(&bed, "{\"k\":1,\"t\":8,\"v\":1}"); /* cannot be ordered, fits all the same */
+    bed_end(&bed);
+    expect_brief(&bed, "out: {\"pattern\":\"p\",\"key\":1,\"start\":5,\"end\":5,\"n\":2}\n"
+                       "dead: {\"k\":1,\"t\":8,\"v\":1} leat.step=streams.a.steps[0].detect "
+                       "leat.error=no such field 'w' (column 2)\n");
+    bed_close(&bed);
+}
+
+/* An edited pattern does not read the partial matches of the old one. */
+Test(detect, forgets_partial_matches_of_an_edited_pattern)
+{
+    test_bed bed, old;
+    open_detect(&old, PIPELINE("", DETECT("", PATTERN("p", "", AB) "," PATTERN("q", "", AB))));
+    bed_send(&old, "{\"t\":1,\"v\":1,\"w\":1}");
+    bed_send(&old, "{\"t\":3,\"v\":7,\"w\":1}"); /* lets time come to 2 */
+    bed_commit(&old);
+    open_detect(&bed, PIPELINE("", DETECT("", PATTERN("p", ",\"within\":\"1h\"", AB) ","
+                                                  PATTERN("q", ",\"severity\":\"low\"", AB))));
+    bed.log = old.log;
+    bed.log_count = old.log_count;
+    old.log = NULL;
+    old.log_count = 0;
+    bed_crash(&bed);
+    bed.offset = 2;
+    bed_send(&bed, "{\"t\":3,\"v\":2,\"w\":3}");
+    bed_end(&bed);
+    expect_brief(&bed, "out: {\"pattern\":\"q\",\"key\":\"k\",\"severity\":\"low\",\"start\":1,"
+                       "\"end\":3}\n");
+    bed_close(&old);
+    bed_close(&bed);
+}
+
+/* --- the sequence of records alone --- */
+
+#define RANDOM_PIPELINE                                                                            \
+    PIPELINE(",\"out_of_orderness\":\"4ms\",\"key\":\"k\"",                                        \
+             DETECT(",\"key\":\"k\"",                                                              \
+                    PATTERN("strict", ",\"within\":\"20ms\",\"timeout\":{}",                       \
+                            "{\"name\":\"a\",\"where\":\"v == 1\"},{\"name\":\"b\",\"where\":\"v " \
+                            "< 3\",\"contiguity\":\"next\"}") ","                                  \
+                    PATTERN("loop", ",\"within\":\"15ms\",\"skip\":\"skip_past_last_event\"" EMIT, \
+                            "{\"name\":\"a\",\"where\":\"v == 1\",\"times\":{\"min\":1}},{\"name"  \
+                            "\":\"b\",\"where\":\"v == 2 && w >= last(a).w\"}") ","                \
+                    PATTERN("none", ",\"within\":\"10ms\",\"timeout\":{\"to\":\"late\"}",          \
+                            "{\"name\":\"a\",\"where\":\"v == 1\"},{\"name\":\"b\",\"where\":\"v " \
+                            "== 2\",\"optional\":true},{\"not\":true,\"where\":\"v == 3\"}") ","   \
+                    PATTERN("all", ",\"key\":\"\",\"within\":\"8ms\",\"order_by\":\"w\"",          \
+                            "{\"name\":\"a\",\"where\":\"v == 4\"},{\"name\":\"b\",\"where\":\"v " \
+                            "== 4\",\"contiguity\":\"followed_by_any\"}")))
+#define EVENTS 120
+
+typedef struct script {
+    leat_message messages[EVENTS];
+    char texts[EVENTS][80];
+} script;
+
+static void draw(script *s, leat_random *random)
+{
+    int64_t now_ms = 100;
+    for (size_t i = 0; i < EVENTS; i++) {
+        now_ms += (int64_t)leat_random_below(random, 5);
+        if (leat_random_below(random, 20) == 0) now_ms += 30;
+        int len = snprintf(s->texts[i], sizeof s->texts[i],
+                           "{\"k\":\"k%d\",\"t\":%lld,\"v\":%d,\"w\":%d}",
+                           (int)leat_random_below(random, 3),
+                           (long long)(now_ms - (int64_t)leat_random_below(random, 4)),
+                           (int)leat_random_below(random, 6), (int)leat_random_below(random, 4));
+        s->messages[i] = (leat_message){.topic = LEAT_STR("in"),
+                                        .offset = (int64_t)i,
+                                        .timestamp_ms = now_ms,
+                                        .value = {s->texts[i], (size_t)len}};
+    }
+}
+
+/* Random batches, commits, aborts with replay, crashes; plain: one message a batch and nothing
+ * else. */
+static void play(test_bed *bed, const script *s, leat_random *random, bool plain)
+{
+    size_t committed = 0, at = 0, committed_out = 0;
+    open_detect(bed, RANDOM_PIPELINE);
+    bed->terse = false;
+    while (at < EVENTS) {
+        size_t count = plain ? 1 : 1 + (size_t)leat_random_below(random, 9);
+        if (count > EVENTS - at) count = EVENTS - at;
+        bed_batch(bed, s->messages + at, count);
+        at += count;
+        uint64_t dice = plain ? 9 : leat_random_below(random, 10);
+        if (dice < 4) {
+            bed_commit(bed);
+            committed = at;
+            committed_out = bed->out.len;
+        } else if (dice < 6) {
+            if (dice == 4) bed_flush_in_vain(bed);
+            if (dice == 4 || leat_random_below(random, 2) == 0)
+                bed_abort(bed);
+            else
+                bed_crash(bed);
+            at = committed;
+            bed->out.len = committed_out;
+        }
+    }
+    bed_end(bed);
+    leat_buf_add_char(&bed->out, '\0');
+}
+
+Test(detect, depends_on_the_sequence_of_records_alone)
+{
+    size_t alerts = 0;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        static script s;
+        test_bed plain, wild;
+        leat_random random = {seed};
+        draw(&s, &random);
+        play(&plain, &s, &random, true);
+        play(&wild, &s, &random, false);
+        cr_expect_str_eq(wild.out.data, plain.out.data, "seed %llu", (unsigned long long)seed);
+        for (const char *c = plain.out.data; *c != '\0'; c++)
+            alerts += *c == '\n';
+        bed_close(&plain);
+        bed_close(&wild);
+    }
+    cr_expect_gt(alerts, 1000);
+}
+
+/* --- planning --- */
+
+static const struct {
+    const char *steps, *want;
+} mistakes[] = {
+    {DETECT("", PATTERN("p", "", AB)), ""},
+    {"{\"detect\":{}}", "'patterns' is missing"},
+    {"{\"detect\":{\"patterns\":[]}}", "the list is empty"},
+    {"{\"detect\":{\"patterns\":[7]}}", "must be a glob of pattern files or a pattern, not a whole"},
+    {DETECT("", PATTERN("p", "", AB) "," PATTERN("p", "", AB)), "two patterns are called 'p'"},
+    {DETECT("", PATTERN("p", "", "{\"name\":\"a\",\"where\":\"v ==\"}")), "where: "},
+    {DETECT("", PATTERN("p", "", "{\"name\":\"a\",\"where\":\"1 + 1\"}")),
+     "a condition must give true or false, not a int"},
+    {DETECT("", PATTERN("p", ",\"emit\":{\"x\":\"first(aa).v\"}", AB)), "emit.x: undeclared"},
+    {DETECT("", PATTERN("p", ",\"key\":\"k k\"", AB)), "key: "},
+    {DETECT(",\"keys\":\"k\"", PATTERN("p", "", AB)), "unknown key 'keys' (did you mean 'key'?)"},
+    {"{\"set\":{\"a\":\"1\"}}," DETECT("", PATTERN("p", "", AB)),
+     "warning: streams.a.steps[1].detect.patterns[0].steps[0].name: the step 'a' hides a field of "
+     "that name in conditions (did you mean 'event.a'?)"},
+};
+
+Test(detect, tells_mistakes)
+{
+    for (size_t i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
+        char text[2000];
+        plan_bed bed = {.more = {&leat_operator_detect}};
+        (void)snprintf(text, sizeof text,
+                       "{\"name\":\"p\",\"sources\":{\"s\":{\"topic\":\"in\"}},\"streams\":{\"a\":{"
+                       "\"from\":\"s\",\"steps\":[%s],\"to\":\"out\"}},\"dead_letter\":{\"topic\":"
+                       "\"dead\"}}",
+                       mistakes[i].steps);
+        const char *said = plan_bed_read(&bed, text, 64 << 20);
+        const char *want = mistakes[i].want;
+        cr_expect(*want == '\0' ? *said == '\0' : strstr(said, want) != NULL, "%s\ngot: %swant: %s",
+                  mistakes[i].steps, said, want);
+        plan_bed_close(&bed);
+    }
+}
