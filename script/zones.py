@@ -116,7 +116,9 @@ def same_rule(changes, before, index, rule):
         if rule_offset(rule, moment - 1) != held or rule_offset(rule, moment) != offset:
             return False
         held = offset
-    return index == 0 or rule_offset(rule, changes[index - 1][0]) == changes[index - 1][1]
+    if index == 0:  # the rule would have to hold for ever
+        return "," not in rule and rule_offset(rule, START) == before
+    return rule_offset(rule, changes[index - 1][0]) == changes[index - 1][1]
 
 
 def base36(number):
@@ -143,8 +145,6 @@ def encode(before, changes, rule):
         unit = base36(gap // 1800) if gap % 1800 == 0 else "." + base36(gap)
         history += unit + LETTERS[offsets.index(offset)]
         last = moment
-    if kept == 0:
-        last = START if rule_offset(rule, START) == before else last
     return last, " ".join(map(str, offsets)), history
 
 
