@@ -31,9 +31,9 @@ typedef struct cep_bed {
     leat_buf out;
     char letter;
     int64_t now_ms;
-    unsigned kept;   /* events asked for, for the one in hand */
-    bool recode;     /* to bytes and back after every event */
-    uint64_t tests;  /* evaluations asked for */
+    unsigned kept;  /* events asked for, for the one in hand */
+    bool recode;    /* to bytes and back after every event */
+    uint64_t tests; /* evaluations asked for */
 } cep_bed;
 
 static leat_code cep_test(void *self, uint32_t condition, const leat_take *takes, bool *holds,
@@ -114,8 +114,7 @@ static inline void cep_open(cep_bed *bed, const char *text)
 static inline void cep_takes(const cep_bed *bed, const leat_take *take, leat_buf *out)
 {
     if (take->before != NULL) cep_takes(bed, take->before, out);
-    leat_buf_add_format(out, " %.*s%lld",
-                        LEAT_STR_ARG(bed->pattern->steps[take->step]->name),
+    leat_buf_add_format(out, " %.*s%lld", LEAT_STR_ARG(bed->pattern->steps[take->step]->name),
                         (long long)take->event->timestamp_ms);
 }
 
@@ -135,8 +134,7 @@ static inline void cep_collect(cep_bed *bed, int64_t at_ms)
         leat_buf_add_char(&bed->out, '\n');
     }
     if (bed->matches.dropped > 0)
-        leat_buf_add_format(&bed->out, "dropped %llu\n",
-                            (unsigned long long)bed->matches.dropped);
+        leat_buf_add_format(&bed->out, "dropped %llu\n", (unsigned long long)bed->matches.dropped);
     leat_matches_reset(&bed->matches);
 }
 
@@ -176,8 +174,8 @@ static inline leat_code cep_feed(cep_bed *bed, char letter, int64_t at_ms, leat_
     cep_advance(bed, at_ms);
     bed->letter = letter;
     bed->kept = 0;
-    leat_code code = leat_matcher_feed(bed->matcher, bed->work, at_ms, cep_host(bed),
-                                       &bed->matches, err);
+    leat_code code =
+        leat_matcher_feed(bed->matcher, bed->work, at_ms, cep_host(bed), &bed->matches, err);
     cr_assert_leq(bed->kept, 1);
     cep_collect(bed, at_ms);
     if (code == LEAT_OK && bed->recode) cep_recode(bed);

@@ -82,16 +82,17 @@ Test(detect, matches_per_key)
     static const struct {
         const char *source, *detect, *pattern, *want;
     } cases[] = {
-        {"", ",\"key\":\"k\"", "",
-         "out: {\"pattern\":\"p\",\"key\":1,\"start\":3,\"end\":5}\n"},
+        {"", ",\"key\":\"k\"", "", "out: {\"pattern\":\"p\",\"key\":1,\"start\":3,\"end\":5}\n"},
         {"", ",\"key\":\"k\"", ",\"key\":\"string(k) + '!'\"",
          "out: {\"pattern\":\"p\",\"key\":\"1!\",\"start\":3,\"end\":5}\n"},
-        {"", ",\"key\":\"\"", "", "out: {\"pattern\":\"p\",\"key\":null,\"start\":1,\"end\":4}\n"
-                                  "out: {\"pattern\":\"p\",\"key\":null,\"start\":3,\"end\":4}\n"},
+        {"", ",\"key\":\"\"", "",
+         "out: {\"pattern\":\"p\",\"key\":null,\"start\":1,\"end\":4}\n"
+         "out: {\"pattern\":\"p\",\"key\":null,\"start\":3,\"end\":4}\n"},
         {",\"key\":\"string(k)\"", "", "",
          "out: {\"pattern\":\"p\",\"key\":\"1\",\"start\":3,\"end\":5}\n"},
-        {"", "", "", "out: {\"pattern\":\"p\",\"key\":\"k\",\"start\":1,\"end\":4}\n"
-                     "out: {\"pattern\":\"p\",\"key\":\"k\",\"start\":3,\"end\":4}\n"},
+        {"", "", "",
+         "out: {\"pattern\":\"p\",\"key\":\"k\",\"start\":1,\"end\":4}\n"
+         "out: {\"pattern\":\"p\",\"key\":\"k\",\"start\":3,\"end\":4}\n"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char text[2000];
@@ -148,11 +149,13 @@ Test(detect, tells_timeouts)
     test_bed bed;
     open_detect(
         &bed,
-        PIPELINE("", DETECT(",\"key\":\"k\"",
-                            PATTERN("p", ",\"within\":\"10ms\",\"timeout\":{\"emit\":{\"n\":"
-                                         "\"size(a)\"},\"to\":\"late\"}", AB) ","
-                            PATTERN("q", ",\"within\":\"5ms\",\"timeout\":{}", AB) ","
-                            PATTERN("r", ",\"within\":\"5ms\"", AB))));
+        PIPELINE("",
+                 DETECT(",\"key\":\"k\"",
+                        PATTERN("p",
+                                ",\"within\":\"10ms\",\"timeout\":{\"emit\":{\"n\":"
+                                "\"size(a)\"},\"to\":\"late\"}",
+                                AB) "," PATTERN("q", ",\"within\":\"5ms\",\"timeout\":{}",
+                                                AB) "," PATTERN("r", ",\"within\":\"5ms\"", AB))));
     bed_send(&bed, "{\"k\":1,\"t\":10,\"v\":1,\"w\":1}");
     bed_send(&bed, "{\"k\":2,\"t\":14,\"v\":7,\"w\":1}");
     expect_brief(&bed, "");
@@ -194,10 +197,10 @@ Test(detect, sends_failures_to_the_dead_letter_once)
     open_detect(&bed, PIPELINE("", DETECT(",\"key\":\"k\"",
                                           PATTERN("p", "", AB) "," PATTERN("q", "", AB))));
     bed_send(&bed, "{\"k\":1,\"t\":1,\"v\":1,\"w\":1}");
-    bed_send(&bed, "{\"k\":1,\"t\":2,\"w\":1}");         /* v is missing: for both patterns */
+    bed_send(&bed, "{\"k\":1,\"t\":2,\"w\":1}");             /* v is missing: for both patterns */
     bed_send(&bed, "{\"k\":1,\"t\":3,\"v\":2,\"w\":\"x\"}"); /* text > int */
-    bed_send(&bed, "{\"t\":4,\"v\":2,\"w\":5}");         /* no key */
-    bed_send(&bed, "{\"k\":1,\"t\":5,\"v\":2,\"w\":5}"); /* the partial match has lived on */
+    bed_send(&bed, "{\"t\":4,\"v\":2,\"w\":5}");             /* no key */
+    bed_send(&bed, "{\"k\":1,\"t\":5,\"v\":2,\"w\":5}");     /* the partial match has lived on */
     bed_end(&bed);
     expect_brief(
         &bed,
@@ -215,11 +218,12 @@ Test(detect, sends_failures_to_the_dead_letter_once)
 Test(detect, sends_alerts_that_cannot_be_made_to_the_dead_letter)
 {
     test_bed bed;
-    open_detect(&bed,
-                PIPELINE("", DETECT("", PATTERN("p", ",\"within\":\"5ms\",\"emit\":{\"x\":\"b[0].w\"}",
-                                                "{\"name\":\"a\",\"where\":\"v == 1\"},{\"name\":"
-                                                "\"b\",\"where\":\"v == 2\",\"optional\":true},"
-                                                "{\"not\":true,\"where\":\"v == 3\"}"))));
+    open_detect(
+        &bed,
+        PIPELINE("", DETECT("", PATTERN("p", ",\"within\":\"5ms\",\"emit\":{\"x\":\"b[0].w\"}",
+                                        "{\"name\":\"a\",\"where\":\"v == 1\"},{\"name\":"
+                                        "\"b\",\"where\":\"v == 2\",\"optional\":true},"
+                                        "{\"not\":true,\"where\":\"v == 3\"}"))));
     bed_send(&bed, "{\"t\":1,\"v\":1,\"w\":1}");
     bed_end(&bed);
     expect_brief(&bed, "dead: {\"pattern\":\"p\",\"key\":\"k\",\"start\":1,\"end\":1,\"x\":null} "
@@ -270,8 +274,8 @@ Test(detect, forgets_partial_matches_of_an_edited_pattern)
     bed_send(&old, "{\"t\":1,\"v\":1,\"w\":1}");
     bed_send(&old, "{\"t\":3,\"v\":7,\"w\":1}"); /* lets time come to 2 */
     bed_commit(&old);
-    open_detect(&bed, PIPELINE("", DETECT("", PATTERN("p", ",\"within\":\"1h\"", AB) ","
-                                                  PATTERN("q", ",\"severity\":\"low\"", AB))));
+    open_detect(&bed, PIPELINE("", DETECT("", PATTERN("p", ",\"within\":\"1h\"", AB) "," PATTERN(
+                                                  "q", ",\"severity\":\"low\"", AB))));
     bed.log = old.log;
     bed.log_count = old.log_count;
     old.log = NULL;
@@ -288,21 +292,27 @@ Test(detect, forgets_partial_matches_of_an_edited_pattern)
 
 /* --- the sequence of records alone --- */
 
-#define RANDOM_PIPELINE                                                                            \
-    PIPELINE(",\"out_of_orderness\":\"4ms\",\"key\":\"k\"",                                        \
-             DETECT(",\"key\":\"k\"",                                                              \
-                    PATTERN("strict", ",\"within\":\"20ms\",\"timeout\":{}",                       \
-                            "{\"name\":\"a\",\"where\":\"v == 1\"},{\"name\":\"b\",\"where\":\"v " \
-                            "< 3\",\"contiguity\":\"next\"}") ","                                  \
-                    PATTERN("loop", ",\"within\":\"15ms\",\"skip\":\"skip_past_last_event\"" EMIT, \
-                            "{\"name\":\"a\",\"where\":\"v == 1\",\"times\":{\"min\":1}},{\"name"  \
-                            "\":\"b\",\"where\":\"v == 2 && w >= last(a).w\"}") ","                \
-                    PATTERN("none", ",\"within\":\"10ms\",\"timeout\":{\"to\":\"late\"}",          \
-                            "{\"name\":\"a\",\"where\":\"v == 1\"},{\"name\":\"b\",\"where\":\"v " \
-                            "== 2\",\"optional\":true},{\"not\":true,\"where\":\"v == 3\"}") ","   \
-                    PATTERN("all", ",\"key\":\"\",\"within\":\"8ms\",\"order_by\":\"w\"",          \
-                            "{\"name\":\"a\",\"where\":\"v == 4\"},{\"name\":\"b\",\"where\":\"v " \
-                            "== 4\",\"contiguity\":\"followed_by_any\"}")))
+#define STEP(name, where, more) "{\"name\":\"" name "\",\"where\":\"" where "\"" more "}"
+#define STRICT                                                                                     \
+    PATTERN("strict", ",\"within\":\"20ms\",\"timeout\":{}",                                       \
+            STEP("a", "v == 1", "") "," STEP("b", "v < 3", ",\"contiguity\":\"next\""))
+#define LOOP                                                                                       \
+    PATTERN("loop", ",\"within\":\"15ms\",\"skip\":\"skip_past_last_event\"" EMIT,                 \
+            STEP("a", "v == 1",                                                                    \
+                 ",\"times\":{\"min\":1}") "," STEP("b", "v == 2 && w >= last(a).w", ""))
+#define NONE                                                                                       \
+    PATTERN("none", ",\"within\":\"10ms\",\"timeout\":{\"to\":\"late\"}",                          \
+            STEP("a", "v == 1", "") "," STEP(                                                      \
+                "b", "v == 2", ",\"optional\":true") ","                                           \
+                                                     "{\"not\":true,\"where\":\"v == 3\"}")
+#define ALL                                                                                        \
+    PATTERN(                                                                                       \
+        "all", ",\"key\":\"\",\"within\":\"8ms\",\"order_by\":\"w\"",                              \
+        STEP("a", "v == 4", "") "," STEP("b", "v == 4", ",\"contiguity\":\"followed_by_any\""))
+
+static const char random_pipeline[] =
+    PIPELINE(",\"out_of_orderness\":\"4ms\",\"key\":\"k\"",
+             DETECT(",\"key\":\"k\"", STRICT "," LOOP "," NONE "," ALL));
 #define EVENTS 120
 
 typedef struct script {
@@ -333,7 +343,7 @@ static void draw(script *s, leat_random *random)
 static void play(test_bed *bed, const script *s, leat_random *random, bool plain)
 {
     size_t committed = 0, at = 0, committed_out = 0;
-    open_detect(bed, RANDOM_PIPELINE);
+    open_detect(bed, random_pipeline);
     bed->terse = false;
     while (at < EVENTS) {
         size_t count = plain ? 1 : 1 + (size_t)leat_random_below(random, 9);
@@ -386,7 +396,8 @@ static const struct {
     {DETECT("", PATTERN("p", "", AB)), ""},
     {"{\"detect\":{}}", "'patterns' is missing"},
     {"{\"detect\":{\"patterns\":[]}}", "the list is empty"},
-    {"{\"detect\":{\"patterns\":[7]}}", "must be a glob of pattern files or a pattern, not a whole"},
+    {"{\"detect\":{\"patterns\":[7]}}",
+     "must be a glob of pattern files or a pattern, not a whole"},
     {DETECT("", PATTERN("p", "", AB) "," PATTERN("p", "", AB)), "two patterns are called 'p'"},
     {DETECT("", PATTERN("p", "", "{\"name\":\"a\",\"where\":\"v ==\"}")), "where: "},
     {DETECT("", PATTERN("p", "", "{\"name\":\"a\",\"where\":\"1 + 1\"}")),

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The matcher: what comes out, and that writing it to bytes and back changes nothing. Its semantics
- * at large are in the conformance cases; here are the rules one by one, limits, and damaged bytes. */
+ * at large are in the conformance cases; here are the rules one by one, limits, and damaged bytes.
+ */
 #include "tests/unit/cep_harness.h"
 #include "tests/unit/leak.h"
 #include "tests/unit/random.h"
 
 LEAT_SUITE(matcher);
 
-#define P(more, steps) "{\"name\":\"p\"" more ",\"steps\":[" steps "]}"
+#define P(more, steps)       "{\"name\":\"p\"" more ",\"steps\":[" steps "]}"
 #define S(name, where, more) "{\"name\":\"" name "\",\"where\":\"" where "\"" more "}"
 #define NOT(where, more)     "{\"not\":true,\"where\":\"" where "\"" more "}"
 #define NEXT                 ",\"contiguity\":\"next\""
@@ -27,15 +28,14 @@ static const struct {
      "3: A1 B3\n3: A2 B3\n"},
     {"loop", P("", S("A", "a", PLUS) "," S("B", "b", "")), "a1 a2 b3",
      "3: A1 A2 B3\n3: A1 B3\n3: A2 B3\n"},
-    {"all combinations", P("", S("A", "a", PLUS ",\"repeat\":\"followed_by_any\"") ","
-                               S("B", "b", "")),
-     "a1 a2 a3 b4",
+    {"all combinations",
+     P("", S("A", "a", PLUS ",\"repeat\":\"followed_by_any\"") "," S("B", "b", "")), "a1 a2 a3 b4",
      "4: A1 A2 A3 B4\n4: A1 A2 B4\n4: A1 A3 B4\n4: A1 B4\n4: A2 A3 B4\n4: A2 B4\n4: A3 B4\n"},
     {"greedy", P("", S("X", "x", "") "," S("A", "ac", PLUS GREEDY) "," S("C", "c", "")),
      "x1 a2 c3 z4 c5", ""},
     {"greedy lets go when it is full",
-     P("", S("X", "x", "") "," S("A", "a", ",\"times\":{\"min\":1,\"max\":2}" GREEDY) ","
-           S("B", "b", "")),
+     P("", S("X", "x", "") "," S("A", "a",
+                                 ",\"times\":{\"min\":1,\"max\":2}" GREEDY) "," S("B", "b", "")),
      "x1 a2 a3 a4 b5", "5: X1 A2 A3 B5\n"},
     {"greedy left out", P("", S("A", "a", ",\"times\":{\"min\":0}" GREEDY) "," S("B", "ab", "")),
      "a1 b2", "2: A1 B2\n2: B2\n"},
@@ -57,17 +57,19 @@ static const struct {
     {"not at the end, by the clock", P(WITHIN, S("A", "a", "") "," NOT("n", "")), "a1 x11",
      "11: A1\n"},
     {"not next at the end", P("", S("A", "a", "") "," NOT("n", NEXT)), "a1 n2 a3 x4", "4: A3\n"},
-    {"alternatives", P("", S("X", "x", "") ",{\"any_of\":[" S("A", "a", "") "," S("B", "ab", "")
-                           "]}," S("C", "c", "")),
+    {"alternatives",
+     P("",
+       S("X", "x", "") ",{\"any_of\":[" S("A", "a", "") "," S("B", "ab", "") "]}," S("C", "c", "")),
      "x1 a2 a3 c4", "4: X1 A2 C4\n4: X1 B2 C4\n"},
     {"alternatives of groups",
-     P("", "{\"any_of\":[{\"steps\":[" S("A", "a", "") "," S("B", "b", NEXT) "]},"
-           S("C", "c", "") "],\"times\":2}"),
+     P("", "{\"any_of\":[{\"steps\":[" S("A", "a", "") "," S("B", "b", NEXT) "]}," S(
+               "C", "c", "") "],\"times\":2}"),
      "a1 b2 c3 c4", "3: A1 B2 C3\n4: C3 C4\n"},
     {"earlier events", P("", S("A", "abc", "") "," S("B", "=A", "")), "a1 b2 a3 b4",
      "3: A1 B3\n4: A2 B4\n"},
-    {"window", P(WITHIN, S("A", "a", "") "," S("B", "b", ANY)), "a1 b10 b11", "10: A1 B10\n11: "
-                                                                       "timeout 11: A1\n"},
+    {"window", P(WITHIN, S("A", "a", "") "," S("B", "b", ANY)), "a1 b10 b11",
+     "10: A1 B10\n11: "
+     "timeout 11: A1\n"},
     {"window of a step", P("", S("A", "a", "") "," S("B", "b", WITHIN)), "a1 b11 a20 b29",
      "11: timeout 11: A1\n29: A20 B29\n"},
     {"window of the last of two", P(WITHIN, S("A", "a", "") "," S("B", "b", ",\"within\":\"3ms\"")),
@@ -112,12 +114,12 @@ Test(matcher, plays)
     }
 }
 
-/* With a skip strategy a complete match waits for an earlier start to end, also across a restart. */
+/* With a skip strategy a complete match waits for an earlier start to end, also across a restart.
+ */
 Test(matcher, holds_back)
 {
     cep_bed bed;
-    cep_open(&bed, P(WITHIN ",\"skip\":\"skip_to_next\"",
-                     S("A", "ab", "") "," S("B", "=A", "")));
+    cep_open(&bed, P(WITHIN ",\"skip\":\"skip_to_next\"", S("A", "ab", "") "," S("B", "=A", "")));
     bed.recode = true;
     cep_play(&bed, "a1 b2 b3");
     cep_expect(&bed, "");
@@ -149,8 +151,8 @@ Test(matcher, tells_whether_an_event_could_begin)
     cep_bed bed;
     leat_err err;
     bool starts;
-    cep_open(&bed, P("", S("A", "a", ",\"optional\":true") "," S("B", "b", "") ","
-                         S("C", "c", "")));
+    cep_open(&bed,
+             P("", S("A", "a", ",\"optional\":true") "," S("B", "b", "") "," S("C", "c", "")));
     for (const char *letter = "abc"; *letter != '\0'; letter++) {
         bed.letter = *letter;
         cr_assert_eq(leat_matcher_starts(bed.nfa, cep_host(&bed), &starts, &err), LEAT_OK);
@@ -233,8 +235,10 @@ Test(matcher, orders_events_of_one_time)
         char letter;
         leat_value order;
     } events[] = {
-        {'d', {.tag = LEAT_INT, .as.i = 3}},     {'b', {.tag = LEAT_DOUBLE, .as.d = 1.5}},
-        {'e', {.tag = LEAT_INT, .as.i = 3}},     {'a', {.tag = LEAT_NULL}},
+        {'d', {.tag = LEAT_INT, .as.i = 3}},
+        {'b', {.tag = LEAT_DOUBLE, .as.d = 1.5}},
+        {'e', {.tag = LEAT_INT, .as.i = 3}},
+        {'a', {.tag = LEAT_NULL}},
         {'g', {.tag = LEAT_STRING, .len = 2, .as.text = "zz"}},
         {'f', {.tag = LEAT_STRING, .len = 1, .as.text = "y"}},
         {'c', {.tag = LEAT_INT, .as.i = 2}},
@@ -273,10 +277,12 @@ Test(matcher, knows_what_can_be_ordered)
 
 /* --- bytes --- */
 
-static const char coded[] = P(WITHIN ",\"skip\":\"skip_past_last_event\"",
-                              S("A", "ab", PLUS GREEDY ",\"until\":\"u\"") ","
-                              "{\"any_of\":[" S("B", "b", "") "," S("C", "c", "") "]},"
-                              NOT("n", "") "," S("D", "d", ANY));
+static const char coded[] =
+    P(WITHIN ",\"skip\":\"skip_past_last_event\"",
+      S("A", "ab", PLUS GREEDY ",\"until\":\"u\"") ","
+                                                   "{\"any_of\":[" S("B", "b", "") "," S(
+                                                       "C", "c",
+                                                       "") "]}," NOT("n", "") "," S("D", "d", ANY));
 
 static void encode(cep_bed *bed, leat_buf *out)
 {
@@ -368,7 +374,8 @@ static void random_part(leat_buf *out, leat_random *random, int depth, int *name
             leat_buf_add_format(out, ",\"max\":%d", 2 + (int)leat_random_below(random, 2));
         leat_buf_add_char(out, '}');
         if (leat_random_below(random, 3) == 0) leat_buf_add_text(out, ",\"repeat\":\"next\"");
-        if (kind > 2 && leat_random_below(random, 3) == 0) leat_buf_add_text(out, ",\"greedy\":true");
+        if (kind > 2 && leat_random_below(random, 3) == 0)
+            leat_buf_add_text(out, ",\"greedy\":true");
     }
     if (leat_random_below(random, 5) == 0) leat_buf_add_text(out, ",\"optional\":true");
     leat_buf_add_char(out, '}');
@@ -378,8 +385,9 @@ static void random_pattern(leat_buf *out, leat_random *random)
 {
     static const char *const skips[] = {"no_skip", "skip_to_next", "skip_past_last_event"};
     int names = 0;
-    leat_buf_add_format(out, "{\"name\":\"p\",\"within\":\"20ms\",\"skip\":\"%s\",\"limits\":{"
-                             "\"partial_matches\":50},\"steps\":[",
+    leat_buf_add_format(out,
+                        "{\"name\":\"p\",\"within\":\"20ms\",\"skip\":\"%s\",\"limits\":{"
+                        "\"partial_matches\":50},\"steps\":[",
                         skips[leat_random_below(random, 3)]);
     uint64_t count = 1 + leat_random_below(random, 4);
     for (uint64_t i = 0; i < count; i++) {

@@ -7,10 +7,10 @@
 
 LEAT_SUITE(pattern);
 
-#define P(steps)      "{\"name\":\"p\",\"steps\":[" steps "]}"
+#define P(steps)        "{\"name\":\"p\",\"steps\":[" steps "]}"
 #define PW(more, steps) "{\"name\":\"p\"," more ",\"steps\":[" steps "]}"
-#define A             "{\"name\":\"A\",\"where\":\"a\"}"
-#define B(more)       "{\"name\":\"B\",\"where\":\"b\"" more "}"
+#define A               "{\"name\":\"A\",\"where\":\"a\"}"
+#define B(more)         "{\"name\":\"B\",\"where\":\"b\"" more "}"
 
 static const struct {
     const char *text, *want;
@@ -67,8 +67,7 @@ static const struct {
     {PW("\"within\":\"ten\"", A), "within: "},
     {PW("\"within\":\"1s\"", A "," B(",\"within\":\"2s\"")), "is longer than the pattern's own"},
     {PW("\"skip\":\"skip_to_first\",\"within\":\"1s\"", A), "skip: needs `skip_to`"},
-    {PW("\"skip\":\"skip_to_last\",\"skip_to\":\"AB\",\"within\":\"1s\"",
-        A ",{\"name\":\"ABC\"}"),
+    {PW("\"skip\":\"skip_to_last\",\"skip_to\":\"AB\",\"within\":\"1s\"", A ",{\"name\":\"ABC\"}"),
      "there is no step 'AB' (did you mean 'A'?)"},
     {PW("\"skip_to\":\"A\"", A), "goes with `skip: skip_to_first`"},
     {PW("\"skip\":\"skip_to_next\"", A), "warning: skip: without `within`"},
@@ -132,11 +131,10 @@ Test(pattern, takes_at_most_64_parts)
 static const struct {
     const char *text, *want;
 } automata[] = {
-    {P(A "," B("")),
-     "3 states, no_skip\n"
-     "0 start\n  followed_by A -> 1, where 0\n"
-     "1 A(1)\n  followed_by B -> 2, where 1\n"
-     "2 B(1) accepts\n"},
+    {P(A "," B("")), "3 states, no_skip\n"
+                     "0 start\n  followed_by A -> 1, where 0\n"
+                     "1 A(1)\n  followed_by B -> 2, where 1\n"
+                     "2 B(1) accepts\n"},
     {PW("\"within\":\"10ms\",\"skip\":\"skip_to_last\",\"skip_to\":\"A\"",
         "{\"name\":\"A\",\"where\":\"a\",\"times\":{\"min\":2},\"greedy\":true,\"until\":\"u\"},"
         "{\"not\":true,\"contiguity\":\"next\",\"where\":\"n\"}," B(",\"contiguity\":\"next\"")),
@@ -146,8 +144,10 @@ static const struct {
      "2 A(2)\n  followed_by A -> 2, where 0, until {1}, ends {1}, not next {2}\n"
      "  next B -> 3, where 3, not next {2}, after #0\n"
      "3 B(1) accepts\n"},
-    {P(A ",{\"steps\":[" B(",\"contiguity\":\"next\"") "],\"optional\":true,"
-       "\"contiguity\":\"followed_by_any\"},{\"not\":true,\"where\":\"x\"},{\"name\":\"C\"}"),
+    {P(A
+       ",{\"steps\":[" B(",\"contiguity\":\"next\"") "],\"optional\":true,"
+                                                     "\"contiguity\":\"followed_by_any\"},{\"not\":"
+                                                     "true,\"where\":\"x\"},{\"name\":\"C\"}"),
      "4 states, no_skip\n"
      "0 start\n  followed_by A -> 1, where 0\n"
      "1 A(1)\n  followed_by_any B -> 2, where 1\n"
@@ -156,7 +156,7 @@ static const struct {
      "3 C(1) accepts\n"},
     {PW("\"within\":\"9ms\"",
         A ",{\"any_of\":[" B("") ",{\"name\":\"C\",\"where\":\"c\"}],\"times\":2},"
-          "{\"not\":true,\"where\":\"x\"}"),
+                                 "{\"not\":true,\"where\":\"x\"}"),
      "6 states, no_skip, within 9 ms\n"
      "0 start\n  followed_by A -> 1, where 0\n"
      "1 A(1)\n  followed_by B -> 2, where 1, first of {1 2}\n"
@@ -184,8 +184,10 @@ Test(pattern, unfolds)
 Test(pattern, empty_rounds_come_to_an_end)
 {
     cep_bed bed;
-    cr_assert(cep_read(&bed, P(A ",{\"steps\":[" B(",\"optional\":true")
-                               "],\"times\":{\"min\":2}},{\"name\":\"C\",\"where\":\"c\"}")));
+    cr_assert(cep_read(
+        &bed,
+        P(A ",{\"steps\":[" B(
+            ",\"optional\":true") "],\"times\":{\"min\":2}},{\"name\":\"C\",\"where\":\"c\"}")));
     cep_close(&bed);
 }
 
