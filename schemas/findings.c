@@ -20,7 +20,7 @@ void leat_findings_init(leat_findings *findings, leat_arena *arena)
 }
 
 /* A place for one more; the last one is given up when there is none. */
-static leat_finding *new_finding(leat_findings *findings)
+static leat_finding *new_finding(leat_findings *findings, bool warning)
 {
     if (findings->count == findings->size && findings->size < FINDINGS_MAX) {
         size_t size = findings->size == 0 ? FINDINGS_START : findings->size * 2;
@@ -40,10 +40,12 @@ static leat_finding *new_finding(leat_findings *findings)
         return &findings->spare;
     }
     leat_finding *last = &findings->items[findings->count - 1];
+    if (warning && !last->warning) return &findings->spare; /* a mistake is not lost to a doubt */
     findings->errors -= !last->warning;
     return last;
 }
 
+LEAT_PRINTF(2, 0)
 static leat_str format_text(leat_arena *arena, const char *format, va_list arguments)
 {
     char text[2048];
@@ -52,10 +54,11 @@ static leat_str format_text(leat_arena *arena, const char *format, va_list argum
     return copy.data != NULL ? copy : LEAT_STR("a mistake (no memory for its description)");
 }
 
+LEAT_PRINTF(4, 0)
 static leat_finding *add(leat_findings *findings, const leat_node *node, bool warning,
                          const char *format, va_list arguments)
 {
-    leat_finding *finding = new_finding(findings);
+    leat_finding *finding = new_finding(findings, warning);
     *finding = (leat_finding){.warning = warning};
     finding->message = format_text(findings->arena, format, arguments);
     findings->errors += !warning;

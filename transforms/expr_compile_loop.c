@@ -16,7 +16,7 @@
 
 typedef leat_expr_step step;
 
-enum { NONE = UINT32_MAX };
+#define NONE UINT32_MAX
 
 /* A loop under construction. */
 typedef struct expr_loop {
