@@ -440,6 +440,6 @@ uint64_t leat_exec_state_bytes(const leat_exec *exec)
     for (size_t i = 0; i < exec->tables_count; i++)
         bytes += leat_table_bytes(exec->tables[i]);
     for (size_t i = 0; i < exec->nodes_count; i++)
-        if (exec->nodes[i].order != NULL) bytes += exec->nodes[i].order->bytes;
+        if (exec->nodes[i].order != NULL) bytes += exec->nodes[i].order->waiting.bytes;
     return bytes;
 }

@@ -39,6 +39,43 @@ typedef struct held_reader {
     leat_arena *arena;
 } held_reader;
 
+/* Small numbers are the rule, and the call would cost more than the byte. */
+static inline void put_varuint(leat_buf *out, uint64_t number)
+{
+    if (LEAT_LIKELY(number < 0x80))
+        leat_buf_add_char(out, (char)number);
+    else
+        leat_buf_add_varuint(out, number);
+}
+
+static inline void put_varint(leat_buf *out, int64_t number)
+{
+    put_varuint(out, ((uint64_t)number << 1) ^ (uint64_t)(number >> 63));
+}
+
+static inline bool get_u8(leat_reader *in, uint8_t *number)
+{
+    if (LEAT_UNLIKELY(in->at == in->end)) return leat_reader_u8(in, number);
+    *number = (uint8_t)*in->at++;
+    return true;
+}
+
+static inline bool get_varuint(leat_reader *in, uint64_t *number)
+{
+    if (LEAT_UNLIKELY(in->at == in->end || (*in->at & 0x80) != 0))
+        return leat_reader_varuint(in, number);
+    *number = (uint64_t)*in->at++;
+    return true;
+}
+
+static inline bool get_varint(leat_reader *in, int64_t *number)
+{
+    uint64_t folded = 0;
+    if (!get_varuint(in, &folded)) return false;
+    *number = (int64_t)(folded >> 1) ^ -(int64_t)(folded & 1);
+    return true;
+}
+
 static void put_text(leat_buf *out, leat_str text, leat_str same)
 {
     if (text.data == NULL) {
@@ -55,22 +92,33 @@ static bool get_text(leat_reader *in, leat_str same, leat_str *text)
 {
     uint8_t kind = 0;
     *text = LEAT_STR_NONE;
-    if (!leat_reader_u8(in, &kind) || kind > TEXT_OWN) return false;
+    if (!get_u8(in, &kind) || kind > TEXT_OWN) return false;
     if (kind == TEXT_SAME) *text = same;
     return kind != TEXT_OWN || leat_reader_bytes(in, text);
 }
 
-static void put_message(leat_buf *out, const leat_message *message)
+/* Times are near the record's own: what is written is how far off. Wraps around for "none". */
+static int64_t time_off(int64_t time_ms, int64_t base_ms)
+{
+    return (int64_t)((uint64_t)time_ms - (uint64_t)base_ms);
+}
+
+static int64_t time_back(int64_t off_ms, int64_t base_ms)
+{
+    return (int64_t)((uint64_t)off_ms + (uint64_t)base_ms);
+}
+
+static void put_message(leat_buf *out, const leat_message *message, int64_t base_ms)
 {
     leat_buf_add_char(out, message != NULL ? 1 : 0);
     if (message == NULL) return;
     leat_buf_add_bytes(out, message->topic);
-    leat_buf_add_varint(out, message->partition);
-    leat_buf_add_varint(out, message->offset);
-    leat_buf_add_varint(out, message->timestamp_ms);
+    put_varint(out, message->partition);
+    put_varint(out, message->offset);
+    put_varint(out, time_off(message->timestamp_ms, base_ms));
     put_text(out, message->key, LEAT_STR_NONE);
     put_text(out, message->value, LEAT_STR_NONE);
-    leat_buf_add_varuint(out, message->headers_count);
+    put_varuint(out, message->headers_count);
     for (size_t i = 0; i < message->headers_count; i++) {
         leat_buf_add_bytes(out, message->headers[i].name);
         put_text(out, message->headers[i].value, LEAT_STR_NONE);
@@ -81,7 +129,7 @@ static bool get_headers(held_reader *reader, leat_message *message)
 {
     uint64_t count = 0;
     leat_reader *in = &reader->in;
-    if (!leat_reader_varuint(in, &count) || count > (uint64_t)(in->end - in->at)) return false;
+    if (!get_varuint(in, &count) || count > (uint64_t)(in->end - in->at)) return false;
     leat_header *headers = leat_arena_array(reader->arena, count, sizeof *headers);
     if (headers == NULL) return false;
     for (size_t i = 0; i < count; i++)
@@ -93,21 +141,21 @@ static bool get_headers(held_reader *reader, leat_message *message)
     return true;
 }
 
-static bool get_message(held_reader *reader, const leat_message **message)
+static bool get_message(held_reader *reader, int64_t base_ms, const leat_message **message)
 {
     leat_reader *in = &reader->in;
     uint8_t there = 0;
     int64_t partition = 0;
     *message = NULL;
-    if (!leat_reader_u8(in, &there) || there > 1) return false;
+    if (!get_u8(in, &there) || there > 1) return false;
     if (!there) return true;
     leat_message *made = leat_arena_zero(reader->arena, sizeof *made);
-    if (made == NULL || !leat_reader_bytes(in, &made->topic) ||
-        !leat_reader_varint(in, &partition) || !leat_reader_varint(in, &made->offset) ||
-        !leat_reader_varint(in, &made->timestamp_ms) || !get_text(in, LEAT_STR_NONE, &made->key) ||
-        !get_text(in, LEAT_STR_NONE, &made->value))
+    if (made == NULL || !leat_reader_bytes(in, &made->topic) || !get_varint(in, &partition) ||
+        !get_varint(in, &made->offset) || !get_varint(in, &made->timestamp_ms) ||
+        !get_text(in, LEAT_STR_NONE, &made->key) || !get_text(in, LEAT_STR_NONE, &made->value))
         return false;
     made->partition = (int32_t)partition;
+    made->timestamp_ms = time_back(made->timestamp_ms, base_ms);
     *message = made;
     return get_headers(reader, made);
 }
@@ -134,8 +182,8 @@ static void put_slot_text(held_writer *writer, leat_value value)
     uintptr_t raw = (uintptr_t)writer->raw.data, at = (uintptr_t)text.data;
     if (raw != 0 && at >= raw && at + text.len <= raw + writer->raw.len) {
         leat_buf_add_char(writer->out, (char)(tag | IN_RAW));
-        leat_buf_add_varuint(writer->out, at - raw);
-        leat_buf_add_varuint(writer->out, text.len);
+        put_varuint(writer->out, at - raw);
+        put_varuint(writer->out, text.len);
         return;
     }
     leat_buf_add_char(writer->out, (char)tag);
@@ -164,7 +212,7 @@ static leat_code put_value(held_writer *writer, leat_value value, unsigned depth
         return LEAT_OK;
     case LEAT_INT:
         leat_buf_add_char(out, (char)value.tag);
-        leat_buf_add_varint(out, value.as.i);
+        put_varint(out, value.as.i);
         return LEAT_OK;
     case LEAT_UINT:
     case LEAT_DOUBLE: /* by its bits */
@@ -174,13 +222,13 @@ static leat_code put_value(held_writer *writer, leat_value value, unsigned depth
     case LEAT_TIMESTAMP:
     case LEAT_DURATION:
         leat_buf_add_char(out, (char)value.tag);
-        leat_buf_add_varint(out, value.as.i);
+        put_varint(out, value.as.i);
         leat_buf_add_u32(out, value.len);
         return LEAT_OK;
     case LEAT_LIST:
     case LEAT_MAP:
         leat_buf_add_char(out, (char)value.tag);
-        leat_buf_add_varuint(out, value.len);
+        put_varuint(out, value.len);
         return put_members(writer, value, depth + 1, err);
     case LEAT_OPTIONAL:
         leat_buf_add_char(out, (char)value.tag);
@@ -202,7 +250,7 @@ static bool get_members(held_reader *reader, unsigned depth, leat_value *value)
     uint64_t count = 0;
     leat_reader *in = &reader->in;
     /* A member is at least a byte, so that a length cannot ask for more than there is. */
-    if (!leat_reader_varuint(in, &count) || count > (uint64_t)(in->end - in->at)) return false;
+    if (!get_varuint(in, &count) || count > (uint64_t)(in->end - in->at)) return false;
     value->len = (uint32_t)count;
     if (value->tag == LEAT_LIST) {
         leat_value *items = leat_arena_array(reader->arena, count, sizeof *items);
@@ -229,7 +277,7 @@ static bool get_slot_text(held_reader *reader, bool in_raw, leat_value *value)
         if (!leat_reader_bytes(&reader->in, &text) || text.len > UINT32_MAX) return false;
     } else {
         uint64_t offset = 0, len = 0;
-        if (!leat_reader_varuint(&reader->in, &offset) || !leat_reader_varuint(&reader->in, &len) ||
+        if (!get_varuint(&reader->in, &offset) || !get_varuint(&reader->in, &len) ||
             offset > reader->raw.len || len > reader->raw.len - offset)
             return false;
         text = leat_str_slice(reader->raw, offset, offset + len);
@@ -242,7 +290,7 @@ static bool get_slot_text(held_reader *reader, bool in_raw, leat_value *value)
 static bool get_optional(held_reader *reader, unsigned depth, leat_value *value)
 {
     uint8_t there = 0;
-    if (!leat_reader_u8(&reader->in, &there) || there > 1) return false;
+    if (!get_u8(&reader->in, &there) || there > 1) return false;
     if (!there) return true;
     leat_value *item = leat_arena_alloc(reader->arena, sizeof *item);
     value->as.items = item;
@@ -253,7 +301,7 @@ static bool get_value(held_reader *reader, unsigned depth, leat_value *value)
 {
     uint8_t head = 0, byte = 0;
     leat_reader *in = &reader->in;
-    if (depth > HELD_DEPTH_MAX || !leat_reader_u8(in, &head)) return false;
+    if (depth > HELD_DEPTH_MAX || !get_u8(in, &head)) return false;
     *value = leat_value_tagged((leat_tag)(head & TAG_MASK));
     if (head & IS_PLAIN) value->flags = LEAT_VALUE_PLAIN;
     switch ((leat_tag)value->tag) {
@@ -265,15 +313,14 @@ static bool get_value(held_reader *reader, unsigned depth, leat_value *value)
     case LEAT_MISSING:
     case LEAT_NULL: return true;
     case LEAT_BOOL:
-        if (!leat_reader_u8(in, &byte) || byte > 1) return false;
+        if (!get_u8(in, &byte) || byte > 1) return false;
         value->as.b = byte == 1;
         return true;
-    case LEAT_INT: return leat_reader_varint(in, &value->as.i);
+    case LEAT_INT: return get_varint(in, &value->as.i);
     case LEAT_UINT:
     case LEAT_DOUBLE: return leat_reader_u64(in, &value->as.u);
     case LEAT_TIMESTAMP:
-    case LEAT_DURATION:
-        return leat_reader_varint(in, &value->as.i) && leat_reader_u32(in, &value->len);
+    case LEAT_DURATION: return get_varint(in, &value->as.i) && leat_reader_u32(in, &value->len);
     case LEAT_LIST:
     case LEAT_MAP: return get_members(reader, depth + 1, value);
     case LEAT_OPTIONAL: return get_optional(reader, depth + 1, value);
@@ -306,10 +353,10 @@ leat_code exec_held_new(leat_exec *exec, const exec_order *order, const leat_rec
     leat_buf_reset(out);
     leat_buf_add_char(out, HELD_VERSION);
     leat_buf_add_u64(out, order->fingerprint);
-    leat_buf_add_varuint(out, record->seq);
-    leat_buf_add_varint(out, record->timestamp_ms);
-    leat_buf_add_varint(out, record->watermark_ms);
-    put_message(out, record->message);
+    put_varuint(out, record->seq);
+    put_varint(out, record->timestamp_ms);
+    put_varint(out, time_off(record->watermark_ms, record->timestamp_ms));
+    put_message(out, record->message, record->timestamp_ms);
     leat_str value = LEAT_STR_NONE, key = LEAT_STR_NONE;
     if (record->message != NULL) {
         value = record->message->value;
@@ -318,7 +365,7 @@ leat_code exec_held_new(leat_exec *exec, const exec_order *order, const leat_rec
     put_text(out, record->raw, value);
     put_text(out, record->key, key);
     held_writer writer = {out, record->raw, exec->arena};
-    leat_buf_add_varuint(out, order->shape->slots);
+    put_varuint(out, order->shape->slots);
     for (uint32_t i = 0; i < order->shape->slots; i++)
         LEAT_TRY(put_value(&writer, record->slots[i], 0, err));
     LEAT_TRY(leat_buf_check(out, "a record in the reorder buffer", err));
@@ -332,10 +379,12 @@ leat_code exec_held_new(leat_exec *exec, const exec_order *order, const leat_rec
 static bool get_head(leat_reader *in, uint64_t *fingerprint, leat_record *record)
 {
     uint8_t version = 0;
-    return leat_reader_u8(in, &version) && version == HELD_VERSION &&
-           leat_reader_u64(in, fingerprint) && leat_reader_varuint(in, &record->seq) &&
-           leat_reader_varint(in, &record->timestamp_ms) &&
-           leat_reader_varint(in, &record->watermark_ms);
+    if (!get_u8(in, &version) || version != HELD_VERSION || !leat_reader_u64(in, fingerprint) ||
+        !get_varuint(in, &record->seq) || !get_varint(in, &record->timestamp_ms) ||
+        !get_varint(in, &record->watermark_ms))
+        return false;
+    record->watermark_ms = time_back(record->watermark_ms, record->timestamp_ms);
+    return true;
 }
 
 leat_code exec_held_of(const exec_order *order, leat_str bytes, exec_held **held, leat_err *err)
@@ -361,7 +410,8 @@ static leat_code get_origin(held_reader *reader, const exec_order *order, leat_r
     if (made == NULL) return leat_arena_full(reader->arena, err);
     made->slots = leat_arena_zero(reader->arena, order->shape->slots * sizeof *made->slots);
     if (made->slots == NULL) return leat_arena_full(reader->arena, err);
-    if (!get_head(&reader->in, &fingerprint, made) || !get_message(reader, &made->message))
+    if (!get_head(&reader->in, &fingerprint, made) ||
+        !get_message(reader, made->timestamp_ms, &made->message))
         return damaged(err);
     if (made->message != NULL) {
         value = made->message->value;
@@ -388,8 +438,7 @@ leat_code exec_held_record(const exec_order *order, const exec_held *held, leat_
     uint64_t slots = 0;
     LEAT_ASSERT(!held->foreign);
     LEAT_TRY(get_origin(&reader, order, record, err));
-    if (!leat_reader_varuint(&reader.in, &slots) || slots != order->shape->slots)
-        return damaged(err);
+    if (!get_varuint(&reader.in, &slots) || slots != order->shape->slots) return damaged(err);
     for (size_t i = 0; i < slots; i++)
         if (!get_value(&reader, 0, &(*record)->slots[i])) return damaged(err);
     return LEAT_OK;

@@ -5,6 +5,7 @@
  *   exec_source.c    messages -> records: decode, timestamp, watermark, late, key
  *   exec_progress.c  watermarks and the sequence number, and their table
  *   exec_order.c     the reorder buffer in front of stateful steps
+ *   exec_waiting.c   held records in order of time
  *   exec_held.c      a record outside of its batch: as bytes
  *   exec_sort.c      a merge sort that knows runs
  *   exec_rebuild.c   held records of an older pipeline
@@ -69,10 +70,23 @@ typedef struct exec_held {
     char bytes[];
 } exec_held;
 
+/* Held records, least (timestamp, number) first (exec_waiting.c). */
+typedef struct exec_item {
+    int64_t timestamp_ms;
+    uint64_t seq;
+    exec_held *held;
+} exec_item;
+typedef struct exec_waiting {
+    exec_item *run, *heap;
+    size_t from, to, run_size; /* of the run */
+    size_t heap_count, heap_size;
+    size_t count;
+    uint64_t bytes;
+} exec_waiting;
+
 typedef struct exec_order {
-    exec_held **heap; /* least (timestamp, seq) first */
-    size_t count, size;
-    uint64_t bytes, bytes_max;
+    exec_waiting waiting;
+    uint64_t bytes_max;
     leat_table *table;
     struct leat_exec *exec;
     const leat_shape *shape;
@@ -192,6 +206,13 @@ leat_code exec_held_origin(const exec_order *order, const exec_held *held, leat_
                            leat_record **record, leat_err *err) LEAT_CHECKED;
 void exec_held_drop(leat_exec *exec, exec_held *held); /* one user less */
 void exec_held_free_all(leat_exec *exec);              /* those without users */
+
+/* --- exec_waiting.c --- */
+leat_code exec_waiting_put(exec_waiting *waiting, exec_held *held, leat_err *err) LEAT_CHECKED;
+const exec_item *exec_waiting_first(const exec_waiting *waiting);       /* NULL: none */
+exec_held *exec_waiting_take(exec_waiting *waiting);                    /* the first */
+exec_held *exec_waiting_at(const exec_waiting *waiting, size_t number); /* in no order */
+void exec_waiting_release(exec_waiting *waiting);
 
 /* --- exec_rebuild.c --- */
 /* What this version of the pipeline makes of a foreign record; NULL: it does not get so far. */

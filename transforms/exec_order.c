@@ -3,11 +3,12 @@
  * the watermark has passed it.
  *
  *   batch -> late? dropped -> sorted --merge--> timestamp <= watermark -> next node
- *                            heap of held ---^     the rest -> held
+ *                            waiting ------^      the rest -> held
  *
  * A record that the batch's own end releases never leaves the batch arena; one that stays is
- * written as bytes (exec_held.c) and put on a heap. The table "order" learns of it at a flush only:
- * records that come and go between two commits cost the changelog nothing.
+ * written as bytes (exec_held.c) and put to those that wait (exec_waiting.c). The table "order"
+ * learns of it at a flush only: records that come and go between two commits cost the changelog
+ * nothing.
  *
  * A released record is a copy of the head (the slots are shared): its moment is that of the message
  * that moved the watermark over it, while other branches still see it at its own.
@@ -101,10 +102,8 @@ leat_code exec_order_open(leat_exec *exec, exec_node *node, leat_err *err)
 /* Forgets what is held; the table keeps its own. */
 static void order_clear(exec_order *order)
 {
-    for (size_t i = 0; i < order->count; i++)
-        exec_held_drop(order->exec, order->heap[i]);
-    order->count = 0;
-    order->bytes = 0;
+    while (order->waiting.count > 0)
+        exec_held_drop(order->exec, exec_waiting_take(&order->waiting));
 }
 
 void exec_order_clear(exec_node *node)
@@ -116,61 +115,22 @@ void exec_order_clear(exec_node *node)
 void exec_order_close(exec_node *node)
 {
     if (node->order == NULL) return;
-    LEAT_ASSERT(node->order->count == 0);
-    leat_mem_free(node->order->heap);
+    exec_waiting_release(&node->order->waiting);
     leat_mem_free(node->order);
     node->order = NULL;
 }
 
-static bool before(const exec_held *a, const exec_held *b)
+static leat_code emit(exec_node *node, leat_record *record, uint64_t moment, leat_err *err)
 {
-    return a->timestamp_ms != b->timestamp_ms ? a->timestamp_ms < b->timestamp_ms : a->seq < b->seq;
-}
-
-static leat_code heap_push(exec_order *order, exec_held *held, leat_err *err)
-{
-    if (order->count == order->size) {
-        size_t size = order->size == 0 ? 64 : order->size * 2;
-        exec_held **heap = leat_mem_try_resize(order->heap, size * sizeof *heap);
-        if (heap == NULL)
-            return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for the reorder buffer");
-        order->heap = heap;
-        order->size = size;
-    }
-    size_t at = order->count++;
-    for (size_t parent; at > 0 && before(held, order->heap[parent = (at - 1) / 2]); at = parent)
-        order->heap[at] = order->heap[parent];
-    order->heap[at] = held;
-    order->bytes += sizeof *held + held->len;
-    return LEAT_OK;
-}
-
-static exec_held *heap_pop(exec_order *order)
-{
-    LEAT_ASSERT(order->count > 0);
-    exec_held *top = order->heap[0], *last = order->heap[--order->count];
-    size_t at = 0;
-    for (size_t child; (child = at * 2 + 1) < order->count; at = child) {
-        if (child + 1 < order->count && before(order->heap[child + 1], order->heap[child])) child++;
-        if (!before(order->heap[child], last)) break;
-        order->heap[at] = order->heap[child];
-    }
-    if (order->count > 0) order->heap[at] = last;
-    order->bytes -= sizeof *top + top->len;
-    return top;
-}
-
-static leat_code emit(exec_node *node, leat_record *record, leat_err *err)
-{
-    record->moment = exec_moment_of(node->order->exec, record->timestamp_ms);
+    record->moment = moment;
     node->counts.out++;
     return leat_batch_add(&node->out[0], record, node->order->exec->arena, err);
 }
 
-static leat_code emit_held(exec_node *node, leat_err *err)
+static leat_code emit_held(exec_node *node, uint64_t moment, leat_err *err)
 {
     exec_order *order = node->order;
-    exec_held *held = heap_pop(order);
+    exec_held *held = exec_waiting_take(&order->waiting);
     leat_record *record = NULL;
     LEAT_TRY(exec_held_record(order, held, order->exec->arena, &record, err));
     if (held->stored) {
@@ -178,7 +138,7 @@ static leat_code emit_held(exec_node *node, leat_err *err)
         leat_table_remove(order->table, key_of(held->seq, &key));
     }
     exec_held_drop(order->exec, held); /* freed when the outputs are void */
-    return emit(node, record, err);
+    return emit(node, record, moment, err);
 }
 
 static leat_code hold(exec_node *node, const leat_record *record, leat_err *err)
@@ -187,16 +147,18 @@ static leat_code hold(exec_node *node, const leat_record *record, leat_err *err)
     exec_held *held = NULL;
     leat_err why;
     leat_code code = LEAT_OK;
-    if (order->bytes >= order->bytes_max)
+    if (order->waiting.bytes >= order->bytes_max)
         code = leat_err_set(&why, LEAT_ERR_LIMIT,
                             "the reorder buffer is full: %llu bytes wait for the watermark",
-                            (unsigned long long)order->bytes);
+                            (unsigned long long)order->waiting.bytes);
     if (code == LEAT_OK) code = exec_held_new(order->exec, order, record, &held, &why);
     if (code != LEAT_OK) {
         node->counts.rejected++;
         return exec_reject(order->exec, order->place, record, &why, err);
     }
-    return heap_push(order, held, err);
+    code = exec_waiting_put(&order->waiting, held, err);
+    if (code != LEAT_OK) exec_held_drop(order->exec, held);
+    return code;
 }
 
 /* The batch's records that are in time, in order. */
@@ -219,26 +181,35 @@ static leat_code candidates(exec_node *node, const leat_batch *in, exec_sortable
     return LEAT_OK;
 }
 
+/* When the watermark came to be at or above time_ms; what is asked for grows along a batch. */
+static uint64_t moment_of(const leat_exec *exec, int64_t time_ms, size_t *mark)
+{
+    while (*mark < exec->marks_count && exec->marks[*mark].watermark_ms < time_ms)
+        ++*mark;
+    return *mark < exec->marks_count ? exec->marks[*mark].moment : exec->progress.seq;
+}
+
 leat_code exec_order_process(exec_node *node, const leat_batch *in, leat_err *err)
 {
     exec_order *order = node->order;
     leat_exec *exec = order->exec;
     int64_t watermark_ms = exec->progress.watermark_ms;
     exec_sortable *items = NULL;
-    size_t count = 0, at = 0;
+    size_t count = 0, at = 0, mark = 0;
     node->counts.in += in->count;
     if (in->count > 0) LEAT_TRY(candidates(node, in, &items, &count, err));
     leat_record *copies = leat_arena_array(exec->arena, count + 1, sizeof *copies);
     if (copies == NULL) return leat_arena_full(exec->arena, err);
     for (;;) {
+        const exec_item *first = exec_waiting_first(&order->waiting);
         bool fresh = at < count && items[at].time_ms <= watermark_ms;
-        bool held = order->count > 0 && order->heap[0]->timestamp_ms <= watermark_ms;
+        bool held = first != NULL && first->timestamp_ms <= watermark_ms;
         /* Of equal times the held one is older: it has the smaller number. */
-        if (held && (!fresh || order->heap[0]->timestamp_ms <= items[at].time_ms)) {
-            LEAT_TRY(emit_held(node, err));
+        if (held && (!fresh || first->timestamp_ms <= items[at].time_ms)) {
+            LEAT_TRY(emit_held(node, moment_of(exec, first->timestamp_ms, &mark), err));
         } else if (fresh) {
             copies[at] = *(const leat_record *)items[at].what;
-            LEAT_TRY(emit(node, &copies[at], err));
+            LEAT_TRY(emit(node, &copies[at], moment_of(exec, items[at].time_ms, &mark), err));
             at++;
         } else {
             break;
@@ -252,8 +223,8 @@ leat_code exec_order_process(exec_node *node, const leat_batch *in, leat_err *er
 leat_code exec_order_flush(exec_node *node, leat_err *err)
 {
     exec_order *order = node->order;
-    for (size_t i = 0; i < order->count; i++) {
-        exec_held *held = order->heap[i];
+    for (size_t i = 0; i < order->waiting.count; i++) {
+        exec_held *held = exec_waiting_at(&order->waiting, i);
         if (held->stored) continue;
         order_key key;
         void *live = held;
@@ -272,43 +243,36 @@ static leat_code restore_cell(void *context, leat_str key, leat_str committed, l
     if (committed.data == NULL) return LEAT_OK;
     LEAT_TRY(exec_held_of(order, committed, &held, err));
     held->stored = true;
-    leat_code code = heap_push(order, held, err);
+    leat_code code = exec_waiting_put(&order->waiting, held, err);
     if (code != LEAT_OK) leat_mem_free(held);
     return code;
 }
 
-/* Records of an older version of the pipeline are made anew, or end here if this version does not
- * let them come so far. Their cells stay as they are until then: each restart does it again. */
-static leat_code restore_foreign(exec_node *node, leat_err *err)
+/* A record of an older version of the pipeline is made anew, or ends here if this version does not
+ * let it come so far. Its cell stays as it is until then: each restart does this again. */
+static leat_code restore_foreign(exec_node *node, const exec_held *old, leat_err *err)
 {
     exec_order *order = node->order;
-    leat_exec *exec = order->exec;
-    size_t count = order->count;
-    order->count = 0;
-    order->bytes = 0;
-    leat_code code = LEAT_OK;
-    for (size_t i = 0; i < count; i++) {
-        exec_held *old = order->heap[i], *held = old;
-        if (old->foreign && code == LEAT_OK) {
-            leat_record *record = NULL;
-            held = NULL;
-            code = exec_rebuild(node, old, &record, err);
-            if (code == LEAT_OK && record != NULL)
-                code = exec_held_new(exec, order, record, &held, err);
-            order_key key;
-            if (held != NULL)
-                held->stored = true;
-            else if (code == LEAT_OK)
-                leat_table_remove(order->table, key_of(old->seq, &key));
-            exec_held_drop(exec, old);
-        }
-        /* What is pushed takes a place that has been read already. */
-        if (held != NULL && code == LEAT_OK)
-            code = heap_push(order, held, err);
-        else if (held != NULL)
-            exec_held_drop(exec, held);
+    exec_held *held = NULL;
+    leat_record *record = NULL;
+    LEAT_TRY(exec_rebuild(node, old, &record, err));
+    if (record == NULL) {
+        order_key key;
+        leat_table_remove(order->table, key_of(old->seq, &key));
+        return LEAT_OK;
     }
+    LEAT_TRY(exec_held_new(order->exec, order, record, &held, err));
+    held->stored = true;
+    leat_code code = exec_waiting_put(&order->waiting, held, err);
+    if (code != LEAT_OK) exec_held_drop(order->exec, held);
     return code;
+}
+
+static bool any_foreign(const exec_waiting *waiting)
+{
+    for (size_t i = 0; i < waiting->count; i++)
+        if (exec_waiting_at(waiting, i)->foreign) return true;
+    return false;
 }
 
 leat_code exec_order_restored(exec_node *node, leat_err *err)
@@ -316,7 +280,20 @@ leat_code exec_order_restored(exec_node *node, leat_err *err)
     exec_order *order = node->order;
     order_clear(order);
     LEAT_TRY(leat_table_visit(order->table, restore_cell, order, err));
-    for (size_t i = 0; i < order->count; i++)
-        if (order->heap[i]->foreign) return restore_foreign(node, err);
-    return LEAT_OK;
+    if (!any_foreign(&order->waiting)) return LEAT_OK;
+    exec_waiting all = order->waiting;
+    order->waiting = (exec_waiting){0};
+    leat_code code = LEAT_OK;
+    while (all.count > 0) {
+        exec_held *held = exec_waiting_take(&all);
+        if (code == LEAT_OK && !held->foreign) {
+            code = exec_waiting_put(&order->waiting, held, err);
+            if (code == LEAT_OK) continue;
+        } else if (code == LEAT_OK) {
+            code = restore_foreign(node, held, err);
+        }
+        exec_held_drop(order->exec, held);
+    }
+    exec_waiting_release(&all);
+    return code;
 }
