@@ -21,8 +21,10 @@ static const leat_take **line_up(const leat_take *last, leat_arena *arena)
 {
     const leat_take **line = leat_arena_array(arena, last->depth, sizeof *line);
     if (line == NULL) return NULL;
-    for (const leat_take *take = last; take != NULL; take = take->before)
+    for (const leat_take *take = last; take != NULL; take = take->before) {
+        LEAT_ASSERT(take->depth >= 1 && take->depth <= last->depth);
         line[take->depth - 1] = take;
+    }
     return line;
 }
 

@@ -212,6 +212,7 @@ struct leat_testing {
 static leat_code load_step(leat_testing *testing, uint32_t step, leat_arena *arena,
                            leat_value *value, leat_err *err)
 {
+    LEAT_ASSERT(step < testing->conditions->pattern->steps_count);
     step_list *list = &testing->lists[step];
     if (list->event == testing->number && list->takes == testing->takes) {
         *value = list->value;
@@ -282,7 +283,7 @@ static leat_code test(void *self, uint32_t condition, const leat_take *takes, bo
                       leat_err *err)
 {
     leat_testing *testing = self;
-    LEAT_ASSERT(condition < testing->conditions->count);
+    LEAT_ASSERT(condition < testing->conditions->count && !testing->blind);
     memory *m = &testing->memories[condition];
     bool fresh = m->event == testing->number && (m->always || m->takes == takes);
     *holds = fresh && m->known == HOLDS;

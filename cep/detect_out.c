@@ -50,6 +50,7 @@ static leat_code out_one(detect_state *state, size_t index, leat_str key, int64_
     leat_str json = leat_buf_str(&state->alert);
     if (why.code != LEAT_OK) return detect_reject(state, json, &why, err);
     LEAT_TRY(record_key(state, key, &name, err));
+    LEAT_ASSERT(planned->timeout_port < state->run->step->ports);
     uint32_t port = match->timed_out ? planned->timeout_port : 0;
     LEAT_TRY(leat_run_make(state->run, port, json, name, at_ms, state->record, err));
     if (!match->missed) return LEAT_OK;
@@ -63,6 +64,7 @@ static leat_code out_one(detect_state *state, size_t index, leat_str key, int64_
 leat_code detect_out(detect_state *state, size_t index, leat_str key, int64_t at_ms, leat_err *err)
 {
     leat_code code = LEAT_OK;
+    LEAT_ASSERT(index < state->config->count && key.len > 0);
     if (state->matches.dropped > 0)
         leat_run_count(state->run, "partial_matches", state->matches.dropped);
     for (size_t i = 0; i < state->matches.count && code == LEAT_OK; i++)

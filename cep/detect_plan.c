@@ -68,6 +68,7 @@ static leat_str trimmed(leat_str text)
 
 static void plan_key(const detect_planner *d, const leat_pattern *pattern, detect_pattern *planned)
 {
+    LEAT_ASSERT(planned->pattern == pattern);
     const leat_node *node = pattern->key != NULL ? pattern->key : d->settings->key;
     const leat_node *source = leat_planner_source_key(d->planner, d->step);
     if (node == NULL) {
@@ -189,6 +190,7 @@ static void plan_item(detect_planner *d, const leat_node *item)
 static void plan_ports(detect_planner *d)
 {
     const detect_config *config = d->config;
+    LEAT_ASSERT(d->step->ports == 1);
     for (size_t i = 0; i < config->count; i++)
         if (config->patterns[i].pattern->timeout_to != NULL)
             config->patterns[i].timeout_port = d->step->ports++;

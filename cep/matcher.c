@@ -154,6 +154,7 @@ static leat_code take_new(leat_matcher_work *work, const leat_matcher *matcher, 
         LEAT_TRY(host->keep(host->self, &work->event, err));
         LEAT_ASSERT(work->event != NULL);
     }
+    LEAT_ASSERT(before == NULL || before->seq < matcher->seq);
     leat_take *made = leat_mem_try(sizeof *made);
     if (made == NULL) return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for a take");
     *made = (leat_take){.before = before,
@@ -252,6 +253,7 @@ static leat_code keep_limit(leat_matcher *matcher, leat_matches *matches, leat_e
 {
     const leat_pattern *pattern = matcher->nfa->pattern;
     partials *list = &matcher->partials;
+    LEAT_ASSERT(pattern->runs_max > 0);
     while (list->count > pattern->runs_max) {
         if (pattern->beyond == LEAT_FAIL)
             return limit_failed(matcher, "partial matches", pattern->runs_max, err);
@@ -306,6 +308,7 @@ static leat_code feed_partial(leat_matcher *matcher, leat_matcher_work *work, pa
     bool fresh = p->last->seq + 1 == matcher->seq;
     bool complete = false;
     bool full = false;
+    LEAT_ASSERT(p->last->seq < matcher->seq && p->first_seq <= p->last->seq);
     LEAT_TRY(partial_step(matcher->nfa, work, p, fresh, false, host, &complete, err));
     if (complete) LEAT_TRY(takes_add(&matcher->waiting, p->last, err));
     LEAT_TRY(extend_all(matcher, work, p, timestamp_ms, host, &full, err));

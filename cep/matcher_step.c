@@ -93,6 +93,7 @@ static leat_code option_add(leat_matcher_work *work, const leat_nfa_edge *edge, 
     LEAT_TRY(matcher_reserve(&items, &work->options_size, work->options_count,
                              sizeof *work->options, err));
     work->options = items;
+    LEAT_ASSERT(edge->target != LEAT_NFA_ACCEPT);
     work->options[work->options_count++] = (option_take){edge->step, edge->target};
     return LEAT_OK;
 }
@@ -135,6 +136,7 @@ static leat_code step_place(const step *s, place *at, bool *complete)
         }
         if (lives) alive |= (uint64_t)1 << number;
     }
+    LEAT_ASSERT((alive & ~at->alive) == 0); /* nothing comes back to life */
     if (!s->start) at->alive = alive;
     return LEAT_OK;
 }

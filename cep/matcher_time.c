@@ -13,6 +13,7 @@
 static int64_t edge_deadline(const leat_nfa *nfa, const partial *p, const leat_nfa_edge *edge)
 {
     int64_t window_ms = nfa->pattern->within_ms;
+    LEAT_ASSERT(p->last != NULL && p->first_ms <= p->last->event->timestamp_ms);
     int64_t deadline = LEAT_TIME_MAX;
     int64_t at;
     if (window_ms > 0 && !__builtin_add_overflow(p->first_ms, window_ms, &at)) deadline = at;
@@ -125,6 +126,7 @@ leat_code leat_matcher_advance(leat_matcher *matcher, leat_matcher_work *work, i
     }
     leat_matches_release(&late);
     matcher_deadline(matcher);
+    LEAT_ASSERT(code != LEAT_OK || matcher->deadline_ms > now_ms || now_ms == LEAT_TIME_MAX);
     return code;
 }
 

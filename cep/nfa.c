@@ -111,6 +111,7 @@ static uint32_t state_of(builder *b, const leat_part *part, const counts *c)
     }
     state->part = part;
     memcpy(state->counts, c->at, sizeof state->counts);
+    LEAT_ASSERT((part == NULL) == (nfa->states_count == 0)); /* the start is the first */
     nfa->states[nfa->states_count] = state;
     return nfa->states_count++;
 }
@@ -204,7 +205,7 @@ typedef struct approach {
 
 static uint32_t step_edge(builder *b, const leat_part *step, approach how, way w, const counts *c)
 {
-    LEAT_ASSERT(step->kind == LEAT_PART_STEP);
+    LEAT_ASSERT(step->kind == LEAT_PART_STEP && c->at[step->depth] > 0);
     leat_nfa_edge edge = {
         .target = state_of(b, step, c),
         .step = step->step,
@@ -367,6 +368,7 @@ static void enter(builder *b, const leat_part *part, const approach *forced, way
 static void leave(builder *b, const leat_part *part, way w, counts c)
 {
     const leat_part *parent = part->parent;
+    LEAT_ASSERT(parent != NULL && (part->hollow || c.at[part->depth] >= part->min));
     c.at[part->depth] = 0;
     ways list = {.count = 0};
     ways_add(b, &list, w);
@@ -378,6 +380,7 @@ static void leave(builder *b, const leat_part *part, way w, counts c)
 static void end_body(builder *b, const leat_part *group, way w, const counts *c)
 {
     if (b->complex || b->full) return;
+    LEAT_ASSERT(group->parts_count > 0);
     if (group->parent == NULL) {
         accept(b, w);
         return;
@@ -433,6 +436,7 @@ static void fill(builder *b, uint32_t number)
     }
     const leat_part *step = state->part;
     uint32_t count = c.at[step->depth];
+    LEAT_ASSERT(count > 0 && count <= step->max);
     if (step->max == LEAT_UNBOUNDED || count < step->max) {
         approach how = {.link = step->repeat, .loop = true};
         way again = {0};

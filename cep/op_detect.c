@@ -41,6 +41,7 @@ static leat_code keep(void *self, leat_event **event, leat_err *err)
 {
     detect_state *state = self;
     if (state->record != NULL) LEAT_TRY(make_event(state, err));
+    LEAT_ASSERT(state->event != NULL);
     *event = leat_event_share(state->event);
     return LEAT_OK;
 }
@@ -179,6 +180,7 @@ static leat_code hold(detect_state *state, size_t index, const leat_eval *eval, 
 static leat_code feed_pattern(detect_state *state, size_t index, const leat_eval *eval,
                               leat_err *err)
 {
+    LEAT_ASSERT(index < state->config->count && state->record != NULL);
     const detect_pattern *planned = &state->config->patterns[index];
     leat_testing *testing = state->testings[index];
     int64_t timestamp_ms = state->record->timestamp_ms;
@@ -268,6 +270,7 @@ static leat_code detect_process(leat_run *run, const leat_batch *in, leat_err *e
     for (size_t r = 0; r < in->count; r++) {
         const leat_record *record = in->records[r];
         leat_eval eval;
+        LEAT_ASSERT(state->event == NULL);
         leat_code code = fire_until(state, record->timestamp_ms, err);
         state->record = record;
         state->rejected = false;

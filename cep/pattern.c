@@ -239,6 +239,7 @@ static uint32_t condition_of(pattern_reader *reader, const leat_node *node)
 {
     leat_pattern *pattern = reader->pattern;
     if (node == NULL) return LEAT_CONDITION_TRUE;
+    LEAT_ASSERT(node->kind == LEAT_NODE_STRING);
     for (uint32_t i = 0; i < pattern->conditions_count; i++)
         if (leat_str_equal(pattern->conditions[i].node->text, node->text)) return i;
     LEAT_ASSERT(pattern->conditions_count < 2 * LEAT_PATTERN_PARTS_MAX);
@@ -298,6 +299,7 @@ static void read_times(pattern_reader *reader, const leat_node *node, leat_part 
                           LEAT_PATTERN_TIMES_MAX);
         return;
     }
+    LEAT_ASSERT(min <= LEAT_PATTERN_TIMES_MAX);
     part->min = (uint32_t)min;
     part->max = unbounded ? LEAT_UNBOUNDED : (uint32_t)max;
 }
@@ -308,6 +310,7 @@ static leat_part *read_part(pattern_reader *reader, const leat_node *node, leat_
 /* The parts of a group, of alternatives, or of the pattern itself. */
 static void read_parts(pattern_reader *reader, const leat_node *list, leat_part *into)
 {
+    LEAT_ASSERT(list != NULL && into->parts_count == 0);
     if (list->kind != LEAT_NODE_LIST || list->child == NULL) {
         leat_findings_add(reader->findings, list, false, "must be a list of steps, not %s",
                           list->kind == LEAT_NODE_LIST ? "an empty one"
@@ -380,6 +383,7 @@ static leat_part *read_part(pattern_reader *reader, const leat_node *node, leat_
     part->until = condition_of(reader, read.until);
     part->has_until = read.until != NULL;
     if (part->kind == LEAT_PART_STEP) {
+        LEAT_ASSERT(reader->pattern->steps_count < LEAT_PATTERN_PARTS_MAX);
         part->step = reader->pattern->steps_count;
         reader->pattern->steps[reader->pattern->steps_count++] = part;
     }
@@ -425,7 +429,7 @@ bool leat_pattern_read(const leat_node *object, leat_arena *arena, leat_findings
     made->node = object;
     made->parts = need(&reader, LEAT_PATTERN_PARTS_MAX * sizeof(leat_part *));
     made->steps = need(&reader, LEAT_PATTERN_PARTS_MAX * sizeof(leat_part *));
-    made->conditions = need(&reader, 2 * LEAT_PATTERN_PARTS_MAX * sizeof(leat_condition));
+    made->conditions = need(&reader, sizeof(leat_condition) * 2 * LEAT_PATTERN_PARTS_MAX);
     take_over(made, &read);
     made->timeout = leat_node_member(object, "timeout");
     made->root = part_new(&reader, object, NULL, 0);

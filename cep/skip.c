@@ -141,6 +141,7 @@ leat_code skip_emit(leat_matcher *matcher, leat_matches *matches, leat_err *err)
     if (pattern->skip == LEAT_SKIP_NONE) return emit_all(matcher, matches, err);
     while (list->count > 0) {
         leat_take *last = list->items[0];
+        LEAT_ASSERT(last->references > 0);
         if (earliest_partial(matcher) < leat_take_first(last)->seq) break;
         leat_match match = {.last = last};
         uint64_t limit = skip_limit(pattern, last, &match.missed);
