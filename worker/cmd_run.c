@@ -20,7 +20,7 @@ const leat_command leat_command_run = {
         "exactly once. Pipelines that read files end by themselves, with the input.\n\n"
         "  --set PATH=VALUE   this value in place of the file's (JSON, else text):\n"
         "                     --set worker.threads=4 --set kafka.bootstrap.servers=k1:9092\n"
-        "  --until-end        stop when the present end of all topics is reached and committed\n"
+        "  --until-end        stop when this process has read its partitions to their present end\n"
         "  --state-dump FILE  at a clean stop, append every cell of the state as JSON lines "
         "(hex)\n\n"
         "SIGTERM: finish, commit, leave the group, exit code 0. A second one: at once.\n"

@@ -159,6 +159,7 @@ def chaos():
         fleet.end()
         feeder.kill()
     with tempfile.TemporaryDirectory() as folder:
+        time.sleep(8)              # static members do not leave: their partitions are free after the session
         dump = f"{folder}/state.jsonl"
         last = Worker("w-0", PIPELINE, *SETTINGS, flags=("--until-end", "--state-dump", dump))
         try:
