@@ -358,8 +358,11 @@ void leat_kafka_consumer_close(leat_session *session, int timeout_ms)
     rd_kafka_queue_t *queue = rd_kafka_queue_new(handle);
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(handle, queue);
     if (error != NULL) rd_kafka_error_destroy(error); /* it was fatal before: nothing to leave */
-    while (!rd_kafka_consumer_closed(handle) && leat_kafka_now_ms() < deadline)
-        rd_kafka_queue_poll_callback(queue, RETRY_MS);
+    /* Taken one by one: poll_callback asserts that no message is among the calls. */
+    while (!rd_kafka_consumer_closed(handle) && leat_kafka_now_ms() < deadline) {
+        rd_kafka_message_t *late = rd_kafka_consume_queue(queue, RETRY_MS);
+        if (late != NULL) rd_kafka_message_destroy(late);
+    }
     bool closed = rd_kafka_consumer_closed(handle) != 0;
     rd_kafka_queue_destroy(queue);
     rd_kafka_queue_destroy(session->queue);
