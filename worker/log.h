@@ -82,7 +82,8 @@ typedef struct leat_subscription {
 
 /* Called inside poll and close, on the session's thread. Partitions come paused after assigned();
  * the worker restores their state and calls resume. revoked() must have committed or aborted and
- * dropped the tasks when it returns; with lost set, they belong to another already: abort. */
+ * dropped the tasks when it returns; with lost set, they belong to another already: abort.
+ * assigned() with count 0: a member without partitions, or nothing new. */
 typedef struct leat_listener {
     void *self;
     void (*assigned)(void *self, leat_partition *partitions, size_t count);

@@ -63,6 +63,7 @@ struct leat_shard {
     leat_message *messages;
     int64_t began_ms; /* of what is not committed yet; 0: nothing is */
     uint32_t aborts_in_a_row;
+    bool joined;    /* the group has said what this shard owns, be it nothing */
     bool waiting;   /* counted in pipeline->waiting */
     bool ended;     /* the bounded input is at its end */
     leat_code code; /* of the first failure that ends the shard */

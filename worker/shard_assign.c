@@ -77,6 +77,7 @@ void leat_shard_assigned(void *context, leat_partition *partitions, size_t count
     leat_shard *shard = context;
     leat_err err;
     leat_code code = leat_shard_commit(shard, &err);
+    shard->joined = true;
     for (size_t i = 0; code == LEAT_OK && i < count; i++)
         code = assign_one(shard, &partitions[i], &err);
     if (code != LEAT_OK) leat_shard_fail(shard, &err);
@@ -136,6 +137,7 @@ void leat_shard_revoked(void *context, const leat_partition *partitions, size_t 
     }
     for (size_t i = 0; i < count; i++)
         drop_partition(shard, &partitions[i]);
+    if (shard->tasks_count == 0) shard->joined = false; /* until it is told what it owns now */
     if (shard->waiting) { /* look again: there may be other partitions now */
         shard->waiting = false;
         atomic_fetch_sub(&shard->pipeline->waiting, 1);
