@@ -165,6 +165,8 @@ static leat_code value_node(leat_str text, leat_arena *arena, leat_node **node, 
 
 static void append_child(leat_node *parent, leat_node *child)
 {
+    LEAT_ASSERT(parent->kind == LEAT_NODE_OBJECT || parent->kind == LEAT_NODE_LIST);
+    LEAT_ASSERT((parent->kind == LEAT_NODE_OBJECT) == (child->key.data != NULL));
     leat_node **link = &parent->child;
     uint32_t index = 0;
     while (*link != NULL) {
@@ -179,6 +181,7 @@ static void append_child(leat_node *parent, leat_node *child)
 /* Puts a new value where node is, which keeps its place among its siblings, and its key. */
 static void replace_node(leat_node *node, const leat_node *value)
 {
+    LEAT_ASSERT(node != value && value->parent == NULL);
     leat_node old = *node;
     *node = *value;
     node->parent = old.parent;
@@ -256,6 +259,7 @@ leat_code leat_node_override(leat_node *root, leat_str assignment, leat_arena *a
     LEAT_TRY(descend(&node, &path, &left, text, err));
     LEAT_TRY(check_new(node, &path, left, text, err));
     LEAT_TRY(value_node(leat_str_slice(assignment, len + 1, assignment.len), arena, &value, err));
+    LEAT_ASSERT(left <= path.count);
     if (left == 0) {
         replace_node(node, value);
         return LEAT_OK;
@@ -345,6 +349,7 @@ static leat_code interpolate_text(const resolving *r, leat_str in, leat_buf *out
 
 static leat_code interpolate_node(const resolving *r, leat_node *node)
 {
+    LEAT_ASSERT(node->kind == LEAT_NODE_STRING);
     leat_buf out;
     leat_buf_init(&out, 16u << 20);
     bool secret = false;

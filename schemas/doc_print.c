@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Nodes looked at: members, paths, text, values. What came from the environment or a file is never
- * printed: it is where passwords come from, and nobody can tell which of them is one. */
+/* Nodes looked at: members, paths, text, values.
+ *
+ * What came from the environment or a file is never printed: it is where passwords come from, and
+ * nobody can tell which of them is one. A path is written so that --set and the expressions of the
+ * language take it: names with dots or dashes in quotes. Members are searched one by one, as a
+ * person's objects are small. */
 #include "core/number.h"
 #include "schemas/codec_json.h"
 #include "schemas/doc.h"
@@ -45,6 +49,7 @@ static bool is_bare(leat_str key)
 
 static void put_element(const leat_node *node, leat_buf *out)
 {
+    LEAT_ASSERT(node->parent != NULL);
     if (node->parent->kind == LEAT_NODE_LIST) {
         leat_buf_add_format(out, "[%u]", node->index);
         return;
@@ -149,6 +154,7 @@ static leat_code container_value(const leat_node *node, leat_arena *arena, leat_
         if (object) entries[at].key = leat_value_string(child->key);
         LEAT_TRY(leat_node_value(child, arena, object ? &entries[at].value : &items[at], err));
     }
+    LEAT_ASSERT(at == count);
     *value = object ? leat_value_map(entries, count) : leat_value_list(items, count);
     return LEAT_OK;
 }

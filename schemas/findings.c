@@ -16,6 +16,7 @@
 
 void leat_findings_init(leat_findings *findings, leat_arena *arena)
 {
+    LEAT_ASSERT(arena != NULL);
     *findings = (leat_findings){.arena = arena};
 }
 
@@ -39,6 +40,7 @@ static leat_finding *new_finding(leat_findings *findings, bool warning)
         findings->count = findings->size = 1;
         return &findings->spare;
     }
+    LEAT_ASSERT(findings->count > 0);
     leat_finding *last = &findings->items[findings->count - 1];
     if (warning && !last->warning) return &findings->spare; /* a mistake is not lost to a doubt */
     findings->errors -= !last->warning;
@@ -115,6 +117,7 @@ leat_finding *leat_findings_add_key(leat_findings *findings, const leat_node *no
 void leat_findings_unknown(leat_findings *findings, const leat_node *node, const leat_str *known,
                            size_t known_count)
 {
+    LEAT_ASSERT(node != NULL && node->key.data != NULL);
     leat_finding *finding =
         leat_findings_add_key(findings, node, false, "unknown key '%.*s'", LEAT_STR_ARG(node->key));
     finding->suggestion = leat_str_nearest(node->key, known, known_count);

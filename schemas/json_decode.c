@@ -116,6 +116,7 @@ static uint32_t shape_learn(shape *s, leat_str key, const leat_json_node *node)
     memcpy(it->text + 1 + key.len, "\":", 2);
     memcpy(it->words, it->text, sizeof it->words);
     memset(it->masks, 0xff, it->len < sizeof it->masks ? it->len : sizeof it->masks);
+    LEAT_ASSERT(it->text[it->len - 1] == ':');
     uint32_t at = shape_hash(key);
     while (s->table[at] != 0) {
         at = (at + 1) % SHAPE_TABLE;
@@ -151,6 +152,7 @@ typedef struct members {
 
 static inline void member_known(decoding *d, members *m, uint32_t index)
 {
+    LEAT_ASSERT(index < SHAPE_KEYS);
     uint64_t bit = (uint64_t)1 << index;
     d->twice |= (m->seen & bit) != 0;
     m->seen |= bit;
@@ -309,6 +311,7 @@ static const char *read_object(decoding *d, const leat_json_node *node, const ch
 
 leat_json_decoder *leat_json_decoder_new(const leat_json_plan *plan)
 {
+    LEAT_ASSERT(plan != NULL && plan->shapes_count > 0);
     leat_json_decoder *decoder = leat_mem_need(sizeof *decoder);
     decoder->plan = plan;
     decoder->keys = leat_json_keys_new();
@@ -355,6 +358,7 @@ static const char *read_root(decoding *d)
 leat_code leat_json_decode(leat_json_decoder *decoder, leat_str text, leat_arena *arena,
                            leat_value *slots, leat_str *raw, leat_err *err)
 {
+    LEAT_ASSERT(decoder != NULL && arena != NULL && slots != NULL);
     decoding d;
     d.decoder = decoder;
     d.slots = slots;

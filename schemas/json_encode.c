@@ -82,12 +82,24 @@ static bool any_present(const encoding *e, const leat_field *object)
     return false;
 }
 
+/* Has a step put something there, even if a later one has removed it? */
+static bool field_made(const encoding *e, const leat_field *field)
+{
+    if (field->slot != LEAT_SLOT_NONE && e->slots[field->slot].tag != LEAT_MISSING) return true;
+    for (const leat_field *it = field->fields; it != NULL; it = it->next) {
+        if (field_made(e, it)) return true;
+    }
+    return false;
+}
+
 /* Would anything be written? Recursion: by the depth of the layout's paths. */
 static bool field_present(const encoding *e, const leat_field *field)
 {
     if (field->kind == LEAT_FIELD_REMOVED) return false;
     if (field->kind == LEAT_FIELD_SLOT) return e->slots[field->slot].tag != LEAT_MISSING;
-    if (field->make || any_present(e, field)) return true;
+    for (const leat_field *it = field->fields; it != NULL; it = it->next) {
+        if (field_made(e, it)) return true;
+    }
     if (field->slot == LEAT_SLOT_NONE) return false;
     leat_value value = e->slots[field->slot];
     if (field->open || value.tag == LEAT_MAP || value.tag == LEAT_OBJECT) {
@@ -109,6 +121,7 @@ static void put_comma(const encoding *e, size_t first)
 static void flush_run(const encoding *e, merging *m)
 {
     if (m->run == NULL) return;
+    LEAT_ASSERT(m->run_end > m->run);
     put_comma(e, m->first);
     leat_buf_add(e->out, (leat_str){m->run, (size_t)(m->run_end - m->run)});
     m->run = NULL;
@@ -116,15 +129,16 @@ static void flush_run(const encoding *e, merging *m)
 
 static leat_code put_nested(const encoding *e, const leat_field *field, uint32_t depth)
 {
+    LEAT_ASSERT(field->kind == LEAT_FIELD_OBJECT);
     base found;
     LEAT_TRY(find_base(e, field, &found));
-    if (found.text.data == NULL && found.other.tag != LEAT_MISSING) {
+    if (field->open && found.text.data == NULL && found.other.tag != LEAT_MISSING) {
         if (any_present(e, field)) {
             return leat_err_set(
                 e->err, LEAT_ERR_TYPE, "'%.*s' is no object but %s; a field cannot be set in it",
                 LEAT_STR_ARG(field->name), leat_tag_name((leat_tag)found.other.tag));
         }
-        if (field->open) return leat_json_put(found.other, e->arena, e->out, e->err);
+        return leat_json_put(found.other, e->arena, e->out, e->err);
     }
     return put_object(e, field, found.text, depth + 1);
 }
@@ -145,7 +159,7 @@ static leat_code put_field(const encoding *e, const leat_field *field, size_t fi
 static uint64_t name_bit(leat_str name)
 {
     unsigned last = name.len > 0 ? (unsigned char)name.data[name.len - 1] : 0;
-    return (uint64_t)1 << ((name.len + last * 7u) % 64);
+    return (uint64_t)1 << ((name.len + (size_t)last * 7) % 64);
 }
 
 static const leat_field *find_field(const merging *m, leat_str name, size_t *index)
@@ -232,6 +246,7 @@ static leat_code put_object(const encoding *e, const leat_field *object, leat_st
 leat_code leat_json_encode(const leat_field *root, leat_str raw, const leat_value *slots,
                            leat_arena *arena, leat_buf *out, leat_err *err)
 {
+    LEAT_ASSERT(root != NULL && root->kind == LEAT_FIELD_OBJECT);
     encoding e = {slots, arena, out, err};
     base found = {raw, LEAT_VALUE_MISSING};
     size_t before = out->len;

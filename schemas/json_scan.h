@@ -234,6 +234,7 @@ static inline const char *leat_json_number_end(const leat_json_input *input, con
 {
     bool negative = *p == '-';
     uint64_t mantissa = 0;
+    *digits = (leat_json_digits){0};
     p += negative;
     const char *stop = leat_json_digits_end(p, input->end, &mantissa);
     if (LEAT_UNLIKELY(stop == p)) return leat_json_expected(input, p, "a digit");

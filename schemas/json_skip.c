@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Passing over values that nobody reads, but checking them.
+/* Passing over values that nobody reads, but checking them: what a record passes on untouched has
+ * to be right too, or the next reader of the topic finds the mistake.
  *
  * No recursion: what kind each open container is takes one bit, so that a text that is nothing but
- * brackets costs its bytes and ends at the depth limit. */
+ * brackets costs its bytes and ends at the depth limit. Keys are compared only if the caller wants
+ * that (input->keys): the validator does not, a decoder does, as it passes the bytes on. */
 #include "schemas/json_keys.h"
 #include "schemas/json_scan.h"
 
@@ -46,6 +48,7 @@ static const char *member(const walk *w, const char *p)
 
 static const char *close_container(walk *w, const char *p)
 {
+    LEAT_ASSERT(w->depth > 0);
     if (w->input->keys != NULL && in_object(w)) leat_json_keys_leave(w->input->keys);
     w->depth--;
     return p + 1;
@@ -56,6 +59,7 @@ static const char *open_container(walk *w, const char *p, bool *empty)
 {
     const leat_json_input *input = w->input;
     bool object = *p == '{';
+    LEAT_ASSERT(input->depth_max <= LEAT_JSON_DEPTH_CAP);
     if (w->depth >= input->depth_max) {
         return leat_json_fail(input, p, LEAT_ERR_LIMIT, "nested deeper than %u levels",
                               (unsigned)input->depth_max);
@@ -95,9 +99,7 @@ static const char *next_value(walk *w, const char *p, uint32_t base)
 
 static const char *skip_nested(const leat_json_input *input, const char *p, uint32_t depth)
 {
-    walk w;
-    w.input = input;
-    w.depth = depth;
+    walk w = {.input = input, .depth = depth};
     do {
         bool empty = false;
         if (*p == '{' || *p == '[') {
@@ -116,7 +118,7 @@ static const char *skip_nested(const leat_json_input *input, const char *p, uint
 
 const char *leat_json_skip(const leat_json_input *input, const char *p, uint32_t depth)
 {
-    LEAT_ASSERT(depth <= LEAT_JSON_DEPTH_CAP);
+    LEAT_ASSERT(depth <= LEAT_JSON_DEPTH_CAP && p <= input->end);
     if (p == input->end) return leat_json_expected(input, p, "a value");
     if (*p == '{' || *p == '[') return skip_nested(input, p, depth);
     return scalar(input, p);

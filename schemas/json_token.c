@@ -124,6 +124,7 @@ const char *leat_json_string_rest(const leat_json_input *input, const char *p, b
 
 static size_t put_utf8(char *to, uint32_t point)
 {
+    LEAT_ASSERT(point <= 0x10ffff && (point < 0xd800 || point > 0xdfff));
     if (point < 0x80) {
         to[0] = (char)point;
         return 1;
@@ -175,6 +176,7 @@ static uint32_t escape_point(const char **p, const char *end)
 
 leat_str leat_json_unescape(leat_str text, leat_arena *arena)
 {
+    LEAT_ASSERT(arena != NULL);
     char *to = leat_arena_alloc(arena, text.len + 1); /* escapes only shrink */
     if (to == NULL) return LEAT_STR_NONE;
     size_t len = 0;
@@ -230,6 +232,7 @@ static const char *exponent_end(const leat_json_input *input, const char *p,
 const char *leat_json_number_rest(const leat_json_input *input, const char *p,
                                   leat_json_digits *digits)
 {
+    LEAT_ASSERT(digits->count > 0 && p < input->end);
     digits->integer = false;
     if (*p == '.') {
         const char *first = p + 1;
@@ -244,6 +247,7 @@ const char *leat_json_number_rest(const leat_json_input *input, const char *p,
 
 static leat_value integer_value(const leat_json_digits *digits, leat_str text, bool exact)
 {
+    LEAT_ASSERT(digits->exponent == 0 && text.len > 0);
     uint64_t limit = (uint64_t)INT64_MAX + digits->negative;
     bool zero = digits->negative && digits->mantissa == 0 && digits->count == 1;
     if (digits->count > LEAT_JSON_MANTISSA_DIGITS || digits->mantissa > limit || (zero && exact)) {

@@ -99,6 +99,7 @@ static leat_code dedupe(const builder *b, leat_value *pairs, size_t *count)
         if (left != i) memcpy(&pairs[2 * left], &pairs[2 * i], 2 * sizeof pairs[0]);
         left++;
     }
+    LEAT_ASSERT(left <= *count && (left > 0) == (*count > 0));
     *count = left;
     return LEAT_OK;
 }
@@ -224,6 +225,7 @@ static const char *build(builder *b, const char *p)
 leat_code leat_json_value(leat_str text, leat_json_limits limits, leat_arena *arena,
                           leat_value *value, leat_err *err)
 {
+    LEAT_ASSERT(arena != NULL);
     leat_value start[STACK_START];
     builder b;
     LEAT_TRY(leat_json_input_init(&b.input, text, limits, err));

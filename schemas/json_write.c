@@ -14,6 +14,7 @@
 
 static void put_escape(unsigned char c, leat_buf *out)
 {
+    LEAT_ASSERT(c < 0x20 || c == '"' || c == '\\');
     static const char hex[] = "0123456789abcdef";
     static const char letters[] = "btn\0fr"; /* of 8 to 13; 11 has none */
     char text[6] = {'\\', (char)c, '0', '0', '0', '0'};
@@ -218,6 +219,7 @@ static leat_code put_map(const writing *w, leat_value map, uint32_t depth)
 
 static leat_code put_object(const writing *w, const leat_object *object, uint32_t depth)
 {
+    LEAT_ASSERT(object != NULL && object->type->whole != NULL);
     leat_value whole;
     LEAT_TRY(object->type->whole(object, w->arena, &whole, w->err));
     return put_value(w, whole, depth);
@@ -251,6 +253,7 @@ leat_code leat_json_put(leat_value value, leat_arena *arena, leat_buf *out, leat
 
 leat_code leat_json_write(leat_value value, leat_arena *arena, leat_buf *out, leat_err *err)
 {
+    LEAT_ASSERT(arena != NULL && out != NULL && err != NULL);
     writing w = {arena, out, err};
     size_t before = out->len;
     err->offset = 0;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Documents: places of all nodes, mistakes and what is said about them, assignments, references. */
 #include <criterion/criterion.h>
 
 #include "schemas/doc.h"
@@ -42,8 +43,7 @@ Test(doc, knows_places)
 {
     static const char text[] = "\xef\xbb\xbf\n"
                                "{\n"
-                               "  \"name\" : \"gr\xc3\xb6\xc3\x9f"
-                               "e\\\"\", \"b\":[1,-2.5,\n"
+                               "  \"name\" : \"gr\xc3\xb6\xc3\x9f\x65\\\"\", \"b\":[1,-2.5,\n"
                                "\ttrue,null , {\"a-b\":{\"it's\":[]}}],\n"
                                "  \"\\u0061.b\": false\n"
                                "}\n";

@@ -2,7 +2,8 @@
 /* Records by their layouts. A layout is written here as a text:
  *
  *   {a=0 b- c=1{x=2}}     closed: a from slot 0, b removed, c an object over slot 1, x from slot 2
- *   {* a=0}               open;  {! ..} made even if nothing is in it;  {*!..} both */
+ *   {* a=0}               open
+ *   {b-1}                 b removed, which a step had put into slot 1 */
 #include <criterion/criterion.h>
 
 #include "schemas/codec_json.h"
@@ -25,9 +26,8 @@ static const char *parse_layout(const char *p, leat_field *object, leat_arena *a
     object->kind = LEAT_FIELD_OBJECT;
     leat_field **link = &object->fields;
     for (p++; *p != '}';) {
-        if (*p == '*' || *p == '!' || *p == ' ') {
+        if (*p == '*' || *p == ' ') {
             object->open |= *p == '*';
-            object->make |= *p == '!';
             p++;
             continue;
         }
@@ -37,7 +37,8 @@ static const char *parse_layout(const char *p, leat_field *object, leat_arena *a
         field->slot = LEAT_SLOT_NONE;
         p += len;
         field->kind = *p == '-' ? LEAT_FIELD_REMOVED : LEAT_FIELD_SLOT;
-        if (*p == '=') field->slot = (uint32_t)(*++p - '0');
+        bool slot = *p != '{' && p[1] >= '0' && p[1] <= '9';
+        if (slot) field->slot = (uint32_t)(*++p - '0');
         if (*p != '{') p++;
         if (*p == '{') p = parse_layout(p, field, arena);
         *link = field;
@@ -104,7 +105,9 @@ Test(json_encode, follows_the_layout)
         /* nested, without a base */
         {"{* a=0{* x=1}}", "{\"b\":3}", "[\"?\",9]", "{\"b\":3,\"a\":{\"x\":9}}"},
         {"{* a=0{* x=1}}", "{\"b\":3}", "[\"?\",\"?\"]", "{\"b\":3}"},
-        {"{* a=0{*! x=1}}", "{\"b\":3}", "[\"?\",\"?\"]", "{\"b\":3,\"a\":{}}"},
+        {"{* a=0{* x-1}}", "{\"b\":3}", "[\"?\",9]", "{\"b\":3,\"a\":{}}"},
+        {"{* a=0{* x-1}}", "{\"b\":3}", "[\"?\",\"?\"]", "{\"b\":3}"},
+        {"{a=0{x-1}}", "{\"b\":3}", "[\"?\",9]", "{\"a\":{}}"},
         {"{* a=0{* x-}}", "{\"b\":3}", "[\"?\"]", "{\"b\":3}"},
         {"{* a{* x=1}}", "{\"b\":3}", "[\"?\",9]", "{\"b\":3,\"a\":{\"x\":9}}"},
         {"{a{b{c=0}}}", NULL, "[1]", "{\"a\":{\"b\":{\"c\":1}}}"},

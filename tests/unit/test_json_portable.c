@@ -21,8 +21,7 @@ Test(json_portable, reads_strings_as_the_others_do)
         "no end, and longer than one block of sixteen bytes",
         "longer than one block of sixteen bytes, then the end\",",
         "escape \\n and the end\"",
-        "gr\xc3\xb6\xc3\x9f"
-        "e\"",
+        "gr\xc3\xb6\xc3\x9f\x65\"",
         "bad \xff\"",
         "bad \x01\"",
         "bad \\u12\"",

@@ -240,9 +240,8 @@ Test(json_value, refuses_to_write)
 Test(json_value, plain_strings_are_marked)
 {
     leat_arena *arena = make_arena();
-    leat_value list = read_value("[\"plain\",\"esc\\\"aped\",\"gr\xc3\xb6\xc3\x9f"
-                                 "e\",{\"k\":1}]",
-                                 arena);
+    leat_value list =
+        read_value("[\"plain\",\"esc\\\"aped\",\"gr\xc3\xb6\xc3\x9f\x65\",{\"k\":1}]", arena);
     cr_assert(list.as.items[0].flags & LEAT_VALUE_PLAIN);
     cr_assert_not(list.as.items[1].flags & LEAT_VALUE_PLAIN);
     cr_assert(list.as.items[2].flags & LEAT_VALUE_PLAIN);
