@@ -237,8 +237,8 @@ static leat_code check_new(const leat_node *node, const element_list *path, size
 
 leat_code leat_node_override(leat_node *root, leat_str assignment, leat_arena *arena, leat_err *err)
 {
-    if (!leat_str_utf8_valid(assignment)) {
-        return leat_err_set(err, LEAT_ERR_CONFIG, "an assignment that is no valid UTF-8");
+    if (!leat_str_utf8_valid(assignment) || leat_str_find(assignment, LEAT_STR("\0")) >= 0) {
+        return leat_err_set(err, LEAT_ERR_CONFIG, "an assignment that is no valid UTF-8 text");
     }
     const char *equals = NULL;
     bool quoted = false;
