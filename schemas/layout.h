@@ -22,7 +22,8 @@
 
 typedef enum leat_field_kind {
     LEAT_FIELD_SLOT,    /* its value is in a slot; MISSING there: no such field */
-    LEAT_FIELD_REMOVED, /* it is not there, whatever the base has */
+    LEAT_FIELD_REMOVED, /* it is not there, whatever the base has; but if its slot, or one of its
+                           fields, has a value, then the object that it was in is there, as {} */
     LEAT_FIELD_OBJECT,  /* an object, described by `fields` over its base */
 } leat_field_kind;
 
@@ -32,11 +33,11 @@ struct leat_field {
     leat_field_kind kind;
     uint32_t slot; /* SLOT: the value. OBJECT: the slot with the base's JSON text, LEAT_SLOT_NONE
                       for the root (base: the record's raw) or when there is no base. The base
-                      may also be a MAP, made by a step. If it is there but no object: LEAT_ERR_TYPE
-                      when a field below has a value (set a.b); else it passes as it is when open
-                      (drop a.b), and is left out when closed (keep a.b) */
+                      may also be a MAP, made by a step. If it is there but no object, then of
+                      an open one: LEAT_ERR_TYPE when a field below has a value (set a.b), else it
+                      passes as it is (drop a.b); of a closed one (keep a.b): it is not there */
     bool open;     /* OBJECT: members of the base that `fields` does not name pass through */
-    bool make;     /* OBJECT: {} if base and all fields are missing (else the field is left out) */
+    uint32_t edit; /* the planner's: which of its edits may still change it in place */
     leat_field *fields, *next; /* OBJECT: children, in order of first assignment */
 };
 

@@ -61,13 +61,14 @@ static void fingerprint_fields(const leat_field *field, leat_buf *buf)
         leat_buf_add_bytes(buf, field->name);
         leat_buf_add_char(buf, (char)field->kind);
         leat_buf_add_u32(buf, field->slot);
-        leat_buf_add_char(buf, (char)((field->open ? 1 : 0) | (field->make ? 2 : 0)));
+        leat_buf_add_char(buf, field->open ? 1 : 0);
         if (field->kind == LEAT_FIELD_OBJECT) fingerprint_fields(field->fields, buf);
         leat_buf_add_char(buf, '.');
     }
 }
 
-static uint64_t fingerprint(const leat_shape *shape, const leat_field *layout, leat_buf *buf)
+static leat_code fingerprint(const leat_shape *shape, const leat_field *layout, leat_buf *buf,
+                             uint64_t *print, leat_err *err)
 {
     leat_buf_reset(buf);
     leat_buf_add_u32(buf, shape->slots);
@@ -80,8 +81,9 @@ static uint64_t fingerprint(const leat_shape *shape, const leat_field *layout, l
         leat_buf_add_char(buf, '\0');
     }
     fingerprint_fields(layout, buf);
-    LEAT_ASSERT(!buf->overflow);
-    return leat_str_hash_fixed(leat_buf_str(buf));
+    LEAT_TRY(leat_buf_check(buf, "the fields of a pipeline", err));
+    *print = leat_str_hash_fixed(leat_buf_str(buf));
+    return LEAT_OK;
 }
 
 leat_code exec_order_open(leat_exec *exec, exec_node *node, leat_err *err)
@@ -93,7 +95,8 @@ leat_code exec_order_open(leat_exec *exec, exec_node *node, leat_err *err)
     order->shape = step->shape_in;
     order->place = step->place;
     order->bytes_max = exec->bytes_max;
-    order->fingerprint = fingerprint(step->shape_in, step->layout_in, &exec->scratch);
+    LEAT_TRY(
+        fingerprint(step->shape_in, step->layout_in, &exec->scratch, &order->fingerprint, err));
     /* The limit is kept here, where a record can be refused; a flush must not fail. */
     return exec_run_table(&node->run, "order", &order_type, order, UINT64_MAX / 2, &order->table,
                           err);

@@ -51,18 +51,29 @@ leat_str plan_copy(leat_planner *planner, leat_str str)
     return (leat_str){text, str.len};
 }
 
+/* The planner's own memory, which it may write to, whoever calls it const. */
+static void *writable(const void *items)
+{
+    void *same;
+    memcpy(&same, &items, sizeof same);
+    return same;
+}
+
 void *plan_room(leat_planner *planner, const void *items, size_t count, size_t *size, size_t bytes)
 {
     LEAT_ASSERT(count <= *size);
-    size_t size_new = *size == 0 ? 8 : *size * 2;
-    if (count < *size) {
-        void *same; /* the planner's own memory, which it may write to, whoever calls it const */
-        memcpy(&same, &items, sizeof same);
-        return same;
-    }
-    char *room = leat_planner_alloc(planner, size_new * bytes);
+    if (count < *size) return writable(items);
+    *size = *size == 0 ? 8 : *size * 2;
+    char *room = leat_planner_alloc(planner, *size * bytes);
     if (count > 0) memcpy(room, items, count * bytes);
-    *size = size_new;
+    return room;
+}
+
+void *plan_grow(leat_planner *planner, const void *items, size_t count, size_t bytes)
+{
+    if ((count & (count - 1)) != 0) return writable(items);
+    char *room = leat_planner_alloc(planner, (count == 0 ? 1 : count * 2) * bytes);
+    if (count > 0) memcpy(room, items, count * bytes);
     return room;
 }
 
@@ -351,7 +362,7 @@ leat_code leat_plan_new(leat_str text, leat_str file, const leat_plan_env *env, 
 {
     LEAT_ASSERT(env != NULL && arena != NULL && findings != NULL);
     leat_planner planner = {
-        .arena = arena, .findings = findings, .env = env, .step_source = UINT32_MAX};
+        .arena = arena, .findings = findings, .env = env, .step_source = UINT32_MAX, .edit = 1};
     size_t errors = findings->errors;
     *plan = NULL;
     planner.file = plan_copy(&planner, file);

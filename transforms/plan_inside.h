@@ -69,6 +69,7 @@ struct leat_planner {
     const leat_node *step_node;
     uint32_t step_slots;  /* slots of its shape from here on are its own, or requests */
     uint32_t step_source; /* index of the source it hangs on */
+    uint32_t edit;        /* fields of this number nobody has seen yet: they are changed in place */
 
     leat_str removed; /* a name that the last compilation met though a step has removed it */
     const leat_node **unresolved; /* texts in which a reference is left */
@@ -94,6 +95,8 @@ bool plan_failed(const leat_planner *planner); /* memory is gone: stop */
 leat_str plan_copy(leat_planner *planner, leat_str str);
 /* An array that grows by doubling: room for one more. Returns it, moved or not. */
 void *plan_room(leat_planner *planner, const void *items, size_t count, size_t *size, size_t bytes);
+/* The same without a size to keep: room is what the next power of two has. */
+void *plan_grow(leat_planner *planner, const void *items, size_t count, size_t bytes);
 /* A text in which a reference is left: nothing more can be said about it. */
 bool plan_unresolved(leat_planner *planner, const leat_node *node);
 /* Its text for a message; "***" for a secret. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Layout edits. A layout is a tree that is never changed once a step or an expression has seen it:
- * every edit copies the objects on the way to the change (with their list of members, as siblings
- * are linked) and shares the rest.
+/* Layout edits. A layout is a tree that is never changed once a step or a view has seen it: an edit
+ * copies the objects on the way to the change (with their list of members, as siblings are linked)
+ * and shares the rest. What nobody has seen yet (`edit`) is changed in place, or a step that sets a
+ * thousand fields would copy half a million.
  *
  *   root (raw)                          root (raw)
  *     a: OBJECT base 1      set a.d       a: OBJECT base 1
@@ -165,8 +166,8 @@ static uint32_t fill_add(leat_planner *planner, leat_step *step, leat_view view,
         if (other->field == view.field && view.path.count == 0 && other->path.count == 0)
             return step->fills[i].slot;
     }
-    leat_fill *fills = leat_planner_alloc(planner, (step->fills_count + 1) * sizeof *fills);
-    if (step->fills_count > 0) memcpy(fills, step->fills, step->fills_count * sizeof *fills);
+    leat_fill *fills = plan_grow(planner, step->fills, step->fills_count, sizeof *fills);
+    if (view.field->kind == LEAT_FIELD_OBJECT) planner->edit++; /* it shows what is there now */
     fills[step->fills_count] =
         (leat_fill){.slot = leat_planner_slot(planner, step->shape_in), .view = view};
     step->fills = fills;
@@ -206,7 +207,7 @@ size_t leat_planner_parents(leat_planner *planner, leat_step *step, leat_path pa
         plan_found found = plan_layout_find(planner, step->shape_in, step->layout_out, parent);
         uint32_t slot = LEAT_SLOT_NONE;
         if (found.kind == PLAN_FOUND_SLOT) slot = found.slot;
-        if (found.kind == PLAN_FOUND_OBJECT) slot = found.field->slot;
+        if (found.kind == PLAN_FOUND_OBJECT && found.field->open) slot = found.field->slot;
         if (found.kind == PLAN_FOUND_REQUEST)
             slot = plan_request(planner, step->shape_in, found.path, false);
         if (found.kind == PLAN_FOUND_INSIDE) slot = slot_of(planner, step, parent, false);
@@ -225,10 +226,17 @@ static leat_field *field_copy(leat_planner *planner, const leat_field *field)
     return copy;
 }
 
-/* With a list of members of its own; the members' own members are shared. */
-static leat_field *object_copy(leat_planner *planner, const leat_field *object)
+/* The object, which may be changed and whose members may: itself if this edit has made it, else a
+ * copy with a list of its own; the members' own members are shared. */
+static leat_field *object_own(leat_planner *planner, const leat_field *object)
 {
+    if (object->edit == planner->edit) {
+        leat_field *same;
+        memcpy(&same, &object, sizeof same);
+        return same;
+    }
     leat_field *copy = field_copy(planner, object);
+    copy->edit = planner->edit;
     leat_field **link = &copy->fields;
     for (const leat_field *field = object->fields; field != NULL; field = field->next) {
         *link = field_copy(planner, field);
@@ -249,25 +257,23 @@ static leat_field *member_of(leat_planner *planner, leat_field *object, leat_str
     return field;
 }
 
-/* field: a member that is to have members of its own, of the object at `path`. existed: the tree
- * had it before. */
-static void become_object(leat_planner *planner, leat_step *step, leat_field *field, bool existed,
-                          leat_path path)
+/* field: a member that is to have members of its own. base: of one that is new. */
+static void become_object(leat_planner *planner, leat_field *field, bool existed, uint32_t base)
 {
     if (field->kind == LEAT_FIELD_OBJECT) {
-        leat_field *copy = object_copy(planner, field);
-        field->fields = copy->fields;
+        const leat_field *own = object_own(planner, field);
+        field->fields = own->fields;
+        field->edit = planner->edit;
         return;
     }
-    uint32_t base = LEAT_SLOT_NONE;
     if (field->kind == LEAT_FIELD_SLOT)
         base = field->slot;
-    else if (!existed)
-        base = slot_of(planner, step, path, false);
+    else if (existed)
+        base = LEAT_SLOT_NONE; /* it was removed */
     field->kind = LEAT_FIELD_OBJECT;
     field->slot = base;
     field->open = base != LEAT_SLOT_NONE;
-    field->make = false;
+    field->edit = planner->edit;
     field->fields = NULL;
 }
 
@@ -276,15 +282,18 @@ static void become_object(leat_planner *planner, leat_step *step, leat_field *fi
 static leat_field *edit(leat_planner *planner, leat_step *step, leat_path path)
 {
     LEAT_ASSERT(path.count > 0 && step->shape_in == step->shape_out);
-    leat_field *root = object_copy(planner, step->layout_out), *object = root;
+    leat_field *root = object_own(planner, step->layout_out), *object = root;
     for (size_t i = 0;; i++) {
-        bool existed = leat_field_find(object, path.names[i]) != NULL;
+        leat_path here = path_head(path, i + 1);
+        bool last = here.count == path.count, existed = leat_field_find(object, path.names[i]);
+        /* Before the layout, which may be this very tree, has a field there. */
+        uint32_t base = last || existed ? LEAT_SLOT_NONE : slot_of(planner, step, here, false);
         leat_field *field = member_of(planner, object, path.names[i]);
-        if (i + 1 == path.count) {
+        if (last) {
             step->layout_out = root;
             return field;
         }
-        become_object(planner, step, field, existed, path_head(path, i + 1));
+        become_object(planner, field, existed, base);
         object = field;
     }
 }
@@ -321,28 +330,15 @@ static bool worth_dropping(const leat_field *layout, leat_path path)
 void leat_planner_drop(leat_planner *planner, leat_step *step, leat_path path)
 {
     if (!worth_dropping(step->layout_out, path)) return;
-    plan_found found = plan_layout_find(planner, step->shape_in, step->layout_out, path);
-    leat_field *field = edit(planner, step, path);
-    /* The object that a step has made stays, as {}, when its only member goes. */
-    bool made =
-        found.kind == PLAN_FOUND_OBJECT ||
-        (found.kind == PLAN_FOUND_SLOT && plan_request_of(step->shape_in, found.slot) == NULL);
-    if (made && path.count > 1) {
-        leat_field *parent = edit(planner, step, path_head(path, path.count - 1));
-        parent->make = true;
-        become_object(planner, step, parent, true, path_head(path, path.count - 1));
-        field = leat_field_find(parent, path.names[path.count - 1]);
-    }
-    field->kind = LEAT_FIELD_REMOVED;
-    field->slot = LEAT_SLOT_NONE;
-    field->fields = NULL;
+    /* Its slot and fields stay: if they have values, the object around it is there, as {}. */
+    edit(planner, step, path)->kind = LEAT_FIELD_REMOVED;
 }
 
 /* --- keeping --- */
 
 static leat_field *tree_copy(leat_planner *planner, const leat_field *field)
 {
-    leat_field *copy = object_copy(planner, field);
+    leat_field *copy = object_own(planner, field);
     for (leat_field **link = &copy->fields; *link != NULL; link = &(*link)->next) {
         leat_field *next = (*link)->next;
         *link = tree_copy(planner, *link);
@@ -368,18 +364,6 @@ static bool keep_whole(leat_planner *planner, leat_step *step, leat_path path, l
     return true;
 }
 
-/* Has a step put a member into it, so that it is there whatever its base says? */
-static bool object_made(const leat_shape *shape, const leat_field *object)
-{
-    if (object->make) return true;
-    for (const leat_field *field = object->fields; field != NULL; field = field->next) {
-        if (field->kind == LEAT_FIELD_SLOT && plan_request_of(shape, field->slot) == NULL)
-            return true;
-        if (field->kind == LEAT_FIELD_OBJECT && object_made(shape, field)) return true;
-    }
-    return false;
-}
-
 /* A parent of something kept: it stays an object, without its other members. */
 static bool keep_parent(leat_planner *planner, leat_step *step, leat_path path, leat_field *into)
 {
@@ -387,9 +371,12 @@ static bool keep_parent(leat_planner *planner, leat_step *step, leat_path path, 
     if (found.kind == PLAN_FOUND_NOTHING) return false;
     into->kind = LEAT_FIELD_OBJECT;
     into->open = false;
+    into->fields = NULL;
     if (found.kind == PLAN_FOUND_OBJECT) {
         into->slot = found.field->slot;
-        into->make = object_made(step->shape_in, found.field);
+        into->fields = tree_copy(planner, found.field)->fields;
+        for (leat_field *field = into->fields; field != NULL; field = field->next)
+            field->kind = LEAT_FIELD_REMOVED;
     } else {
         into->slot = slot_of(planner, step, path, false);
     }

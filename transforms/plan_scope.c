@@ -87,9 +87,9 @@ uint32_t plan_view_add(leat_planner *planner, plan_site site, leat_view view)
             return LEAT_EXTERN_VIEWS + (uint32_t)i;
     }
     LEAT_ASSERT(count < LEAT_EXTERN_OWN - LEAT_EXTERN_VIEWS);
-    leat_view *views = leat_planner_alloc(planner, (count + 1) * sizeof *views);
-    if (count > 0) memcpy(views, *site.views, count * sizeof *views);
+    leat_view *views = plan_grow(planner, *site.views, count, sizeof *views);
     views[count] = view;
+    if (view.field->kind == LEAT_FIELD_OBJECT) planner->edit++; /* it shows what is there now */
     *site.views = views;
     *site.views_count = count + 1;
     return LEAT_EXTERN_VIEWS + (uint32_t)count;
@@ -175,6 +175,7 @@ leat_scope *plan_scope_new(leat_planner *planner, plan_site site)
 leat_scope *leat_planner_scope(leat_planner *planner, leat_step *step)
 {
     plan_site site = {step->shape_in, step->layout_out, &step->views, &step->views_count};
+    planner->edit++; /* who keeps the scope asks it later, and of the layout as it is now */
     return plan_scope_new(planner, site);
 }
 

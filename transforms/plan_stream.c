@@ -154,6 +154,7 @@ static bool step_plan(leat_planner *planner, plan_stream *stream, const leat_nod
     planner->step_node = value;
     planner->step_slots = point->shape->slots;
     planner->step_source = point->source;
+    planner->edit++;
     size_t errors = planner->findings->errors;
     bool good = type->plan(planner, step, value);
     LEAT_ASSERT(!good || step->ports > 0);

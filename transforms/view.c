@@ -154,6 +154,16 @@ static leat_code base_of(const leat_field *object, const leat_record *record, bo
 static leat_code field_value(const leat_field *field, const leat_record *record, bool root,
                              leat_arena *arena, leat_value *value, leat_err *err);
 
+/* A number to compute with; an integer beyond 64 bits stays text. */
+static leat_value computable(leat_value value)
+{
+    leat_value number;
+    leat_err ignored;
+    bool text = value.tag == LEAT_NUMBER;
+    return text && leat_json_number(leat_value_str(value), &number, &ignored) == LEAT_OK ? number
+                                                                                         : value;
+}
+
 static size_t fields_count(const leat_field *object)
 {
     size_t count = 0;
@@ -199,28 +209,38 @@ static leat_code overlay(const leat_field *object, const leat_record *record, le
     return LEAT_OK;
 }
 
+/* Has a step put something there, even if a later one has removed it? */
+static bool field_made(const leat_field *field, const leat_record *record)
+{
+    if (field->slot != LEAT_SLOT_NONE && record->slots[field->slot].tag != LEAT_MISSING)
+        return true;
+    for (const leat_field *child = field->fields; child != NULL; child = child->next)
+        if (field_made(child, record)) return true;
+    return false;
+}
+
 static leat_code object_value(const leat_field *object, const leat_record *record, bool root,
                               leat_arena *arena, leat_value *value, leat_err *err)
 {
     leat_value base;
     LEAT_TRY(base_of(object, record, root, arena, &base, err));
-    if (base.tag == LEAT_NUMBER) LEAT_TRY(leat_json_number(leat_value_str(base), &base, err));
+    if (!object->open && base.tag != LEAT_MAP) base = LEAT_VALUE_MISSING;
     LEAT_TRY(overlay(object, record, base, arena, value, err));
     if (base.tag == LEAT_MAP || root) return LEAT_OK;
     if (value->len > 0 && base.tag == LEAT_MISSING) return LEAT_OK;
     if (value->len > 0)
         return leat_err_set(err, LEAT_ERR_TYPE, "'%.*s' is %s, not an object",
                             LEAT_STR_ARG(object->name), leat_tag_name((leat_tag)base.tag));
-    if (object->make && base.tag == LEAT_MISSING) return LEAT_OK;
-    *value = object->open ? base : LEAT_VALUE_MISSING;
+    for (const leat_field *field = object->fields; field != NULL; field = field->next)
+        if (base.tag == LEAT_MISSING && field_made(field, record)) return LEAT_OK;
+    *value = computable(base);
     return LEAT_OK;
 }
 
-/* Natively, with numbers that can be computed with; integers beyond 64 bits stay text. */
+/* Natively. */
 static leat_code field_value(const leat_field *field, const leat_record *record, bool root,
                              leat_arena *arena, leat_value *value, leat_err *err)
 {
-    leat_err ignored;
     *value = LEAT_VALUE_MISSING;
     if (field->kind == LEAT_FIELD_REMOVED) return LEAT_OK;
     if (field->kind == LEAT_FIELD_OBJECT)
@@ -228,10 +248,7 @@ static leat_code field_value(const leat_field *field, const leat_record *record,
     *value = record->slots[field->slot];
     if (value->tag == LEAT_JSON)
         return leat_json_value(leat_value_str(*value), inner_limits, arena, value, err);
-    leat_value number;
-    if (value->tag == LEAT_NUMBER &&
-        leat_json_number(leat_value_str(*value), &number, &ignored) == LEAT_OK)
-        *value = number;
+    *value = computable(*value);
     return LEAT_OK;
 }
 
