@@ -31,7 +31,7 @@ void leat_buf_release(leat_buf *buf)
 void leat_buf_reset(leat_buf *buf)
 {
     buf->len = 0;
-    buf->overflow = false;
+    buf->overflow = buf->starved = false;
 }
 
 char *leat_buf_reserve_slow(leat_buf *buf, size_t bytes)
@@ -50,7 +50,7 @@ char *leat_buf_reserve_slow(leat_buf *buf, size_t bytes)
     if (size > buf->max) size = buf->max;
     char *data = leat_mem_try_resize(buf->data, size);
     if (data == NULL) {
-        buf->overflow = true;
+        buf->overflow = buf->starved = true;
         return NULL;
     }
     buf->data = data;
@@ -144,6 +144,7 @@ void leat_buf_add_bytes(leat_buf *buf, leat_str str)
 leat_code leat_buf_check(const leat_buf *buf, const char *what, leat_err *err)
 {
     if (LEAT_LIKELY(!buf->overflow)) return LEAT_OK;
+    if (buf->starved) return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for %s", what);
     return leat_err_set(err, LEAT_ERR_LIMIT, "%s does not fit into %zu bytes", what, buf->max);
 }
 

@@ -12,6 +12,7 @@ typedef struct leat_buf {
     char *data;
     size_t len, size, max;
     bool overflow;
+    bool starved; /* the overflow was the heap's fault, not the maximum's */
 } leat_buf;
 
 void leat_buf_init(leat_buf *buf, size_t bytes_max);
@@ -55,7 +56,7 @@ static inline leat_str leat_buf_str(const leat_buf *buf)
 {
     return (leat_str){buf->data, buf->len};
 }
-/* LEAT_OK, or LEAT_ERR_LIMIT naming `what` if it overflowed. */
+/* LEAT_OK, or LEAT_ERR_LIMIT naming `what` if it overflowed; LEAT_ERR_MEMORY if there was none. */
 leat_code leat_buf_check(const leat_buf *buf, const char *what, leat_err *err);
 
 /* A bounded reader of the state formats: each get returns false past the end, and stays there. */
