@@ -47,6 +47,7 @@ typedef struct builder {
     leat_nfa_edge edges[LEAT_NFA_EDGES_MAX];
     uint32_t edges_count;
     bool accepts;
+    size_t edges_all;   /* of the states before it */
     bool complex, full; /* too many edges or states; the arena or the heap has no more */
     leat_err err;
 } builder;
@@ -463,6 +464,8 @@ static bool matters_always(const leat_nfa_edge *edge, bool start)
 static void settle(builder *b, uint32_t number)
 {
     leat_nfa_state *state = b->nfa->states[number];
+    b->edges_all += b->edges_count;
+    if (b->edges_all > LEAT_NFA_EDGES_ALL) b->complex = true;
     leat_nfa_edge *edges = leat_arena_array(b->arena, b->edges_count, sizeof *edges);
     if (edges == NULL) {
         b->full = true;
@@ -534,9 +537,9 @@ leat_code leat_nfa_new(const leat_pattern *pattern, leat_arena *arena, leat_find
     if (b->full) return leat_arena_full(arena, err);
     if (b->complex) {
         leat_findings_add(findings, pattern->node, false,
-                          "the pattern unfolds into more than %d states, or %d ways out of one: "
-                          "lower `times` or split it",
-                          LEAT_NFA_STATES_MAX, LEAT_NFA_EDGES_MAX);
+                          "the pattern unfolds into more than %d states, %d ways from one to "
+                          "another, or %d ways out of one: lower `times` or split it",
+                          LEAT_NFA_STATES_MAX, LEAT_NFA_EDGES_ALL, LEAT_NFA_EDGES_MAX);
         return LEAT_OK;
     }
     made->fingerprint = fingerprint(made);

@@ -20,7 +20,8 @@
 #include "cep/pattern.h"
 
 #define LEAT_NFA_STATES_MAX 16384
-#define LEAT_NFA_EDGES_MAX  64 /* of one state: sets of them are bits of a word */
+#define LEAT_NFA_EDGES_MAX  64    /* of one state: sets of them are bits of a word */
+#define LEAT_NFA_EDGES_ALL  65536 /* of all states together */
 #define LEAT_NFA_ACCEPT     UINT32_MAX
 
 /* Conditions of which any may hold. */

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The bytes of a matcher, as a damaged changelog might hold them. The first byte picks a pattern,
+ * the rest stands behind a head that fits it (else nearly all would fail there). What is accepted
+ * is written, read again, and must then work like any matcher. */
+#include <stdlib.h>
+
+#include "cep/matcher.h"
+#include "core/mem.h"
+#include "schemas/doc.h"
+
+#define ARENA_BYTES ((size_t)16 << 20)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const char *const patterns[] = {
+    "{\"name\":\"p\",\"steps\":[{\"name\":\"A\",\"where\":\"a\",\"times\":{\"min\":2},\"greedy\":"
+    "true,\"until\":\"u\"},{\"any_of\":[{\"name\":\"B\",\"where\":\"b\"},{\"name\":\"C\",\"where\":"
+    "\"c\"}],\"optional\":true},{\"name\":\"D\",\"where\":\"d\",\"contiguity\":\"next\"}]}",
+    "{\"name\":\"p\",\"skip\":\"skip_past_last_event\",\"steps\":[{\"steps\":[{\"name\":\"A\","
+    "\"where\":\"a\"},{\"name\":\"B\",\"where\":\"b\"}],\"times\":{\"min\":1}},{\"not\":true,"
+    "\"where\":\"c\"},{\"name\":\"D\",\"where\":\"ad\"}]}",
+    "{\"name\":\"p\",\"within\":\"10ms\",\"order_by\":\"x\",\"steps\":[{\"name\":\"A\",\"where\":"
+    "\"a\"},{\"name\":\"B\",\"where\":\"b\",\"within\":\"3ms\"},{\"not\":true,\"where\":\"c\"}]}",
+};
+
+/* A condition is a set of letters; the event in hand is one. */
+typedef struct bench {
+    const leat_pattern *pattern;
+    char letter;
+    int64_t at_ms;
+} bench;
+
+static leat_code test(void *self, uint32_t condition, const leat_take *takes, bool *holds,
+                      leat_err *err)
+{
+    const bench *b = self;
+    leat_str text = b->pattern->conditions[condition].node->text;
+    (void)takes;
+    (void)err;
+    *holds = memchr(text.data, b->letter, text.len) != NULL;
+    return LEAT_OK;
+}
+
+static leat_code keep(void *self, leat_event **event, leat_err *err)
+{
+    const bench *b = self;
+    return leat_event_new(LEAT_STR("{}"), b->at_ms, (leat_identity){1, 2}, event, err);
+}
+
+static void play(leat_matcher *matcher, leat_matcher_work *work, const leat_pattern *pattern)
+{
+    static const char letters[] = "abcdua";
+    leat_err err;
+    leat_matches matches = {0};
+    bench b = {pattern, 'a', 0};
+    leat_matcher_host host = {&b, test, keep};
+    leat_event *held = NULL;
+    int64_t deadline_ms = leat_matcher_deadline(matcher);
+    b.at_ms = deadline_ms == LEAT_TIME_MAX ? INT64_MAX / 2 : deadline_ms;
+    leat_code code = LEAT_OK;
+    while (leat_matcher_unhold(matcher, b.at_ms, &held))
+        leat_event_release(&held);
+    for (size_t i = 0; letters[i] != '\0' && code == LEAT_OK; i++) {
+        b.letter = letters[i];
+        code = leat_matcher_advance(matcher, work, b.at_ms, &matches, &err);
+        if (leat_matcher_deadline(matcher) <= b.at_ms) break; /* its times overflow */
+        if (code == LEAT_OK)
+            code = leat_matcher_feed(matcher, work, b.at_ms, &host, &matches, &err);
+        leat_matches_reset(&matches);
+    }
+    leat_matches_release(&matches);
+}
+
+static void decode(const leat_nfa *nfa, leat_str bytes)
+{
+    leat_err err;
+    leat_matcher *matcher = NULL, *again = NULL;
+    leat_buf first, second;
+    leat_matcher_work *work = leat_matcher_work_new();
+    leat_buf_init(&first, (size_t)64 << 20);
+    leat_buf_init(&second, (size_t)64 << 20);
+    if (leat_matcher_decode(nfa, bytes, &matcher, &err) == LEAT_OK) {
+        if (leat_matcher_encode(matcher, work, &first, &err) != LEAT_OK ||
+            leat_matcher_decode(nfa, leat_buf_str(&first), &again, &err) != LEAT_OK ||
+            leat_matcher_encode(again, work, &second, &err) != LEAT_OK ||
+            !leat_str_equal(leat_buf_str(&first), leat_buf_str(&second)))
+            abort();
+        play(again, work, nfa->pattern);
+    } else if (err.code != LEAT_ERR_DAMAGED && err.code != LEAT_ERR_MEMORY) {
+        abort();
+    }
+    leat_matcher_free(&matcher);
+    leat_matcher_free(&again);
+    leat_buf_release(&first);
+    leat_buf_release(&second);
+    leat_matcher_work_free(&work);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    uint64_t live = leat_mem_live();
+    leat_arena *arena = NULL;
+    leat_findings findings;
+    leat_pattern *pattern = NULL;
+    leat_nfa *nfa = NULL;
+    leat_node *root = NULL;
+    leat_err err;
+    leat_buf bytes;
+    uint32_t line = 0, column = 0;
+    if (size == 0 || leat_arena_new(&arena, ARENA_BYTES, &err) != LEAT_OK) return 0;
+    const char *text = patterns[data[0] % (sizeof patterns / sizeof patterns[0])];
+    leat_findings_init(&findings, arena);
+    if (leat_doc_parse(leat_str_of(text), LEAT_STR("p"), arena, &root, &err, &line, &column) !=
+            LEAT_OK ||
+        !leat_pattern_read(root, arena, &findings, &pattern) ||
+        leat_nfa_new(pattern, arena, &findings, &nfa, &err) != LEAT_OK || nfa == NULL)
+        abort();
+    leat_buf_init(&bytes, (size_t)64 << 20);
+    leat_buf_add_char(&bytes, 1);
+    leat_buf_add_u64(&bytes, nfa->fingerprint);
+    leat_buf_add(&bytes, (leat_str){(const char *)data + 1, size - 1});
+    if (!bytes.overflow) decode(nfa, leat_buf_str(&bytes));
+    leat_buf_release(&bytes);
+    leat_arena_free(&arena);
+    if (leat_mem_live() != live) abort();
+    return 0;
+}
