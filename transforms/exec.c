@@ -54,17 +54,20 @@ leat_code exec_decoder(leat_exec *exec, const leat_shape *shape, leat_json_decod
     return *at != NULL ? LEAT_OK : leat_err_set(err, LEAT_ERR_MEMORY, "no memory for a decoder");
 }
 
+static leat_code place_of(leat_exec *exec, const char *setting, leat_str *place, leat_err *err)
+{
+    *place =
+        leat_arena_print(exec->own, "sources.%.*s%s", LEAT_STR_ARG(exec->source->name), setting);
+    return place->data != NULL ? LEAT_OK : leat_arena_full(exec->own, err);
+}
+
 static leat_code open_places(leat_exec *exec, leat_err *err)
 {
     const leat_source *source = exec->source;
     LEAT_TRY(leat_arena_new(&exec->own, OWN_BYTES_MAX, err));
-    exec->source_place = leat_arena_print(exec->own, "sources.%.*s", LEAT_STR_ARG(source->name));
-    exec->timestamp_place =
-        leat_arena_print(exec->own, "sources.%.*s.timestamp", LEAT_STR_ARG(source->name));
-    exec->key_place = leat_arena_print(exec->own, "sources.%.*s.key", LEAT_STR_ARG(source->name));
-    if (exec->key_place.data == NULL || exec->timestamp_place.data == NULL ||
-        exec->source_place.data == NULL)
-        return leat_arena_full(exec->own, err);
+    LEAT_TRY(place_of(exec, "", &exec->source_place, err));
+    LEAT_TRY(place_of(exec, ".timestamp", &exec->timestamp_place, err));
+    LEAT_TRY(place_of(exec, ".key", &exec->key_place, err));
     exec->timestamp_slot = exec->key_slot = LEAT_SLOT_NONE;
     uint32_t slot = LEAT_SLOT_NONE;
     if (source->timestamp != NULL && leat_expr_is_slot(source->timestamp, &slot))

@@ -37,7 +37,16 @@ typedef struct held_reader {
     leat_reader in;
     leat_str raw;
     leat_arena *arena;
+    bool full; /* it failed for want of room, not for what it read */
 } held_reader;
+
+/* NULL: no room. */
+static void *room(held_reader *reader, size_t count, size_t bytes)
+{
+    void *made = leat_arena_array(reader->arena, count, bytes);
+    if (made == NULL) reader->full = true;
+    return made;
+}
 
 /* Small numbers are the rule, and the call would cost more than the byte. */
 static inline void put_varuint(leat_buf *out, uint64_t number)
@@ -130,7 +139,7 @@ static bool get_headers(held_reader *reader, leat_message *message)
     uint64_t count = 0;
     leat_reader *in = &reader->in;
     if (!get_varuint(in, &count) || count > (uint64_t)(in->end - in->at)) return false;
-    leat_header *headers = leat_arena_array(reader->arena, count, sizeof *headers);
+    leat_header *headers = room(reader, count, sizeof *headers);
     if (headers == NULL) return false;
     for (size_t i = 0; i < count; i++)
         if (!leat_reader_bytes(in, &headers[i].name) ||
@@ -149,8 +158,10 @@ static bool get_message(held_reader *reader, int64_t base_ms, const leat_message
     *message = NULL;
     if (!get_u8(in, &there) || there > 1) return false;
     if (!there) return true;
-    leat_message *made = leat_arena_zero(reader->arena, sizeof *made);
-    if (made == NULL || !leat_reader_bytes(in, &made->topic) || !get_varint(in, &partition) ||
+    leat_message *made = room(reader, 1, sizeof *made);
+    if (made == NULL) return false;
+    *made = (leat_message){0};
+    if (!leat_reader_bytes(in, &made->topic) || !get_varint(in, &partition) ||
         !get_varint(in, &made->offset) || !get_varint(in, &made->timestamp_ms) ||
         !get_text(in, LEAT_STR_NONE, &made->key) || !get_text(in, LEAT_STR_NONE, &made->value))
         return false;
@@ -253,14 +264,14 @@ static bool get_members(held_reader *reader, unsigned depth, leat_value *value)
     if (!get_varuint(in, &count) || count > (uint64_t)(in->end - in->at)) return false;
     value->len = (uint32_t)count;
     if (value->tag == LEAT_LIST) {
-        leat_value *items = leat_arena_array(reader->arena, count, sizeof *items);
+        leat_value *items = room(reader, count, sizeof *items);
         if (items == NULL) return false;
         value->as.items = items;
         for (size_t i = 0; i < count; i++)
             if (!get_value(reader, depth, &items[i])) return false;
         return true;
     }
-    leat_entry *entries = leat_arena_array(reader->arena, count, sizeof *entries);
+    leat_entry *entries = room(reader, count, sizeof *entries);
     if (entries == NULL) return false;
     value->as.entries = entries;
     for (size_t i = 0; i < count; i++)
@@ -292,7 +303,7 @@ static bool get_optional(held_reader *reader, unsigned depth, leat_value *value)
     uint8_t there = 0;
     if (!get_u8(&reader->in, &there) || there > 1) return false;
     if (!there) return true;
-    leat_value *item = leat_arena_alloc(reader->arena, sizeof *item);
+    leat_value *item = room(reader, 1, sizeof *item);
     value->as.items = item;
     return item != NULL && get_value(reader, depth, item);
 }
@@ -334,6 +345,11 @@ static bool get_value(held_reader *reader, unsigned depth, leat_value *value)
 static leat_code damaged(leat_err *err)
 {
     return leat_err_set(err, LEAT_ERR_DAMAGED, "a record in the reorder buffer cannot be read");
+}
+
+static leat_code failed(const held_reader *reader, leat_err *err)
+{
+    return reader->full ? leat_arena_full(reader->arena, err) : damaged(err);
 }
 
 static leat_code held_make(leat_str bytes, exec_held **held, leat_err *err)
@@ -412,13 +428,13 @@ static leat_code get_origin(held_reader *reader, const exec_order *order, leat_r
     if (made->slots == NULL) return leat_arena_full(reader->arena, err);
     if (!get_head(&reader->in, &fingerprint, made) ||
         !get_message(reader, made->timestamp_ms, &made->message))
-        return damaged(err);
+        return failed(reader, err);
     if (made->message != NULL) {
         value = made->message->value;
         key = made->message->key;
     }
     if (!get_text(&reader->in, value, &made->raw) || !get_text(&reader->in, key, &made->key))
-        return damaged(err);
+        return failed(reader, err);
     reader->raw = made->raw;
     *record = made;
     return LEAT_OK;
@@ -427,20 +443,23 @@ static leat_code get_origin(held_reader *reader, const exec_order *order, leat_r
 leat_code exec_held_origin(const exec_order *order, const exec_held *held, leat_arena *arena,
                            leat_record **record, leat_err *err)
 {
-    held_reader reader = {leat_reader_of((leat_str){held->bytes, held->len}), LEAT_STR_NONE, arena};
+    held_reader reader = {leat_reader_of((leat_str){held->bytes, held->len}), LEAT_STR_NONE, arena,
+                          false};
     return get_origin(&reader, order, record, err);
 }
 
 leat_code exec_held_record(const exec_order *order, const exec_held *held, leat_arena *arena,
                            leat_record **record, leat_err *err)
 {
-    held_reader reader = {leat_reader_of((leat_str){held->bytes, held->len}), LEAT_STR_NONE, arena};
+    held_reader reader = {leat_reader_of((leat_str){held->bytes, held->len}), LEAT_STR_NONE, arena,
+                          false};
     uint64_t slots = 0;
     LEAT_ASSERT(!held->foreign);
     LEAT_TRY(get_origin(&reader, order, record, err));
-    if (!get_varuint(&reader.in, &slots) || slots != order->shape->slots) return damaged(err);
+    if (!get_varuint(&reader.in, &slots) || slots != order->shape->slots)
+        return failed(&reader, err);
     for (size_t i = 0; i < slots; i++)
-        if (!get_value(&reader, 0, &(*record)->slots[i])) return damaged(err);
+        if (!get_value(&reader, 0, &(*record)->slots[i])) return failed(&reader, err);
     return LEAT_OK;
 }
 

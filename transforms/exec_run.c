@@ -163,8 +163,9 @@ static leat_code make_decode(leat_run *run, leat_record *record, leat_err *err)
     LEAT_TRY(exec_decoder(exec, shape, &decoder, err));
     size_t bytes = shape->slots * sizeof *record->slots;
     record->slots = leat_arena_zero(exec->arena, bytes); /* MISSING */
+    if (record->slots == NULL) return leat_arena_full(exec->arena, err);
     record->raw = leat_arena_copy(exec->arena, record->raw);
-    if (record->slots == NULL || record->raw.data == NULL) return leat_arena_full(exec->arena, err);
+    if (record->raw.data == NULL) return leat_arena_full(exec->arena, err);
     return leat_json_decode(decoder, record->raw, exec->arena, record->slots, &record->raw, err);
 }
 

@@ -106,7 +106,11 @@ static leat_code probe_process(leat_run *run, const leat_batch *in, leat_err *er
         probe_cell *cell = live;
         if (cell == NULL) {
             live = cell = leat_mem_need(sizeof *cell);
-            LEAT_TRY(leat_table_put(state->table, record->key, &live, err));
+            leat_code code = leat_table_put(state->table, record->key, &live, err);
+            if (code != LEAT_OK) {
+                leat_mem_free(cell);
+                return code;
+            }
         } else {
             leat_table_touch(state->table, record->key);
         }

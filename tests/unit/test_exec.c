@@ -451,6 +451,97 @@ Test(exec, records_wait_for_a_new_version_of_the_pipeline)
     leat_arena_free(&old);
 }
 
+/* --- without memory --- */
+
+static const leat_plan *oom_plan;
+
+/* A life of a task; true: some allocation failed, and it said so. */
+static bool live_once(void)
+{
+    static const char *const texts[] = {"{\"t\":1000,\"a\":\"x\"}", "{\"t\":1005,\"a\":[1]}",
+                                        "nothing", "{\"t\":1200,\"a\":1.50}"};
+    leat_exec *exec = NULL;
+    leat_err err;
+    const leat_output *outputs;
+    size_t count;
+    leat_code code = leat_exec_open(oom_plan, 0, BED_STATE_MAX, &exec, &err);
+    for (int64_t i = 0; i < 4 && code == LEAT_OK; i++) {
+        const leat_message message = {.topic = LEAT_STR("in"),
+                                      .offset = i,
+                                      .timestamp_ms = i,
+                                      .key = LEAT_STR("k"),
+                                      .value = leat_str_of(texts[i])};
+        code = leat_exec_batch(exec, &message, 1, &outputs, &count, &err);
+        if (code == LEAT_OK && i == 1) {
+            code = leat_exec_flush(exec, bed_ignore, NULL, &err);
+            if (code == LEAT_OK) leat_exec_commit(exec);
+        }
+    }
+    if (code == LEAT_OK) code = leat_exec_abort(exec, &err);
+    if (code == LEAT_OK) code = leat_exec_end(exec, &outputs, &count, &err);
+    leat_exec_close(&exec);
+    cr_assert(code == LEAT_OK || code == LEAT_ERR_MEMORY, "%d: %s", (int)code, err.text);
+    return code != LEAT_OK;
+}
+
+Test(exec, any_allocation_may_fail)
+{
+    test_bed bed;
+    const char *said =
+        bed_plan(&bed,
+                 PIPELINE(",\"timestamp\":\"t\",\"out_of_orderness\":\"10ms\"",
+                          ",\"steps\":[{\"set\":{\"b\":\"[a, "
+                          "a]\"}},{\"mask\":{\"a\":\"sha256\"}},{\"probe\":{}}]" TO_OUT),
+                 &leat_operator_probe);
+    cr_assert_not_null(bed.plan, "%s", said);
+    oom_plan = bed.plan;
+    leat_tests_fail_each(live_once);
+    bed_close(&bed);
+}
+
+Test(exec, a_failed_task_wants_an_abort_first)
+{
+    test_bed bed;
+    leat_err err;
+    const leat_output *outputs;
+    size_t count;
+    const leat_str topic = LEAT_STR("in");
+    const int32_t partition = 0;
+    bed_open(&bed, PIPELINE("", TO_OUT));
+    cr_assert_eq(leat_exec_inputs(bed.exec, &topic, &partition, 1, &err), LEAT_OK);
+    const leat_message message = {.topic = LEAT_STR("in"), .partition = 7, .value = LEAT_STR("{}")};
+    cr_expect_eq(leat_exec_batch(bed.exec, &message, 1, &outputs, &count, &err), LEAT_ERR_INTERNAL);
+    cr_expect(outputs == NULL && count == 0);
+    cr_expect_eq(leat_exec_batch(bed.exec, NULL, 0, &outputs, &count, &err), LEAT_ERR_ABORTED);
+    cr_expect_eq(leat_exec_flush(bed.exec, bed_ignore, NULL, &err), LEAT_ERR_ABORTED);
+    bed_abort(&bed);
+    bed_send(&bed, "{}");
+    bed_expect(&bed, "out: {}\n");
+    bed_close(&bed);
+}
+
+Test(exec, damaged_state_is_refused)
+{
+    static const struct {
+        const char *table;
+        leat_str key, value;
+    } cells[] = {{"progress", {"task", 4}, {"\1\200", 2}},
+                 {"progress", {"task", 4}, {"\2\1\1\0", 4}},
+                 {"progress", {"task", 4}, {"\1\1\1\5", 4}},
+                 {"t.1.order", {"\0\0\0\0\0\0\0\1", 8}, {"\1", 1}},
+                 {"t.1.order", {"\0\0\0\0\0\0\0\1", 8}, {"\2abcdefghijkl", 13}}};
+    for (size_t i = 0; i < sizeof cells / sizeof cells[0]; i++) {
+        test_bed bed;
+        leat_err err;
+        bed_open_with(&bed, PIPELINE("", PROBED), &leat_operator_probe);
+        leat_table *table = leat_exec_table(bed.exec, leat_str_of(cells[i].table));
+        cr_assert_not_null(table, "%s", cells[i].table);
+        cr_assert_eq(leat_table_restore(table, cells[i].key, cells[i].value, &err), LEAT_OK);
+        cr_expect_eq(leat_exec_restored(bed.exec, &err), LEAT_ERR_DAMAGED, "cell %zu", i);
+        bed_close(&bed);
+    }
+}
+
 Test(exec, counts_per_node)
 {
     test_bed bed;
