@@ -83,6 +83,7 @@ struct leat_session {
 
     rd_kafka_t *consumer; /* NULL: producer only */
     rd_kafka_queue_t *queue;
+    int64_t woken_ms;
     leat_kafka_notice consumer_notice;
     kafka_owned *owned;
     size_t owned_count;

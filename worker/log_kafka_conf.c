@@ -151,8 +151,14 @@ static leat_code unknown_name(rd_kafka_conf_t *conf, leat_str name, leat_err *er
     rd_kafka_topic_conf_t *topic_conf = rd_kafka_topic_conf_new();
     const char **dumps[2] = {rd_kafka_conf_dump(conf, &counts[0]),
                              rd_kafka_topic_conf_dump(topic_conf, &counts[1])};
-    leat_str *names = leat_mem_need((counts[0] + counts[1]) * sizeof *names);
-    size_t count = 0;
+    /* Aliases, which a dump leaves out. */
+    static const char *const aliases[] = {
+        "acks",      "bootstrap.servers", "compression.type", "delivery.timeout.ms",
+        "linger.ms", "retries",           "sasl.mechanism",   "max.in.flight"};
+    size_t aliases_count = sizeof aliases / sizeof aliases[0], count = 0;
+    leat_str *names = leat_mem_need((counts[0] + counts[1] + aliases_count) * sizeof *names);
+    for (size_t i = 0; i < aliases_count; i++)
+        names[count++] = leat_str_of(aliases[i]);
     for (size_t i = 0; i < 2; i++)
         for (size_t k = 0; k < counts[i]; k += 2)
             names[count++] = leat_str_of(dumps[i][k]);

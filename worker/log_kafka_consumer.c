@@ -19,6 +19,9 @@
 #define SEEK_MS       5000
 #define FIRST_JOIN_MS 2000
 #define OLD_SEEK      0x020100ff /* before: the time-out of a seek is taken for microseconds */
+#define WAKE_BELOW    4000       /* records in the queue */
+#define WAKE_MS       20
+#define OLD_FETCH     0x020200ff
 #define OLD_CLOSE     0x020300ff /* before: closing ahead of the first assignment crashes */
 
 /* --- positions --- */
@@ -134,6 +137,39 @@ size_t leat_kafka_lags(leat_session *session, leat_lag *lags, size_t size)
         lags[count++] = (leat_lag){leat_str_of(owned->topic), owned->partition, end};
     }
     return count;
+}
+
+/* --- the fetcher's nap --- */
+
+/* Before 2.2 a consumer whose queue was full looks at it again only after a second, unless its
+ * threads have something else to do; a small queue, as ours, would stand empty most of the time. So
+ * when it has run low while the input has not, the leaders are asked something trivial: sending the
+ * question is what wakes the threads, the answer is not waited for. Later versions have
+ * fetch.queue.backoff.ms. */
+static void wake_fetchers(leat_session *session)
+{
+    if (rd_kafka_version() >= OLD_FETCH || session->owned_count == 0 ||
+        rd_kafka_queue_length(session->queue) > WAKE_BELOW)
+        return;
+    int64_t now = leat_kafka_now_ms();
+    if (now - session->woken_ms < WAKE_MS) return;
+    session->woken_ms = now;
+    rd_kafka_topic_partition_list_t *list = NULL;
+    for (size_t i = 0; i < session->owned_count; i++) {
+        const kafka_owned *owned = &session->owned[i];
+        int64_t low, high;
+        if (owned->paused ||
+            rd_kafka_get_watermark_offsets(session->consumer, owned->topic, owned->partition, &low,
+                                           &high) != RD_KAFKA_RESP_ERR_NO_ERROR)
+            continue;
+        if (high < 0 || owned->eof >= high || high - owned->position < WAKE_BELOW) continue;
+        if (list == NULL) list = rd_kafka_topic_partition_list_new((int)session->owned_count);
+        rd_kafka_topic_partition_list_add(list, owned->topic, owned->partition)->offset =
+            RD_KAFKA_OFFSET_END;
+    }
+    if (list == NULL) return;
+    rd_kafka_offsets_for_times(session->consumer, list, 1);
+    rd_kafka_topic_partition_list_destroy(list);
 }
 
 /* --- poll --- */
@@ -302,6 +338,7 @@ leat_code leat_kafka_poll(leat_session *session, int timeout_ms, leat_message *m
         return LEAT_OK;
     }
     call_back_strays(session);
+    wake_fetchers(session);
     session->called = false;
     session->held_count =
         leat_kafka_take(session->queue, timeout_ms, session->held,

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <time.h>
 
 #include "cep/op_detect.h"
 #include "core/mem.h"
@@ -18,6 +19,8 @@
 #include "worker/shard.h"
 
 #define ADMIN_TIMEOUT_MS 15000
+#define LOOK_UPS         4
+#define LOOK_UP_PAUSE_NS 500000000
 #define ARENA_BYTES_MAX  ((size_t)64 << 20)
 
 int leat_exit_code(leat_code code)
@@ -134,14 +137,27 @@ static leat_code check_rekeys(leat_pipeline *pipeline, uint32_t source, leat_err
     return LEAT_OK;
 }
 
+/* A topic that was made a moment ago is not known to every broker yet: asked again for a while. */
+static leat_code look_up(const leat_log_type *type, leat_log *log, leat_str topic,
+                         leat_topic_info *info, leat_err *err)
+{
+    for (int tries = 0; tries < LOOK_UPS; tries++) {
+        *info = (leat_topic_info){0};
+        if (tries > 0) nanosleep(&(struct timespec){.tv_nsec = LOOK_UP_PAUSE_NS}, NULL);
+        LEAT_TRY(type->describe(log, topic, ADMIN_TIMEOUT_MS, info, err));
+        if (info->exists) break;
+    }
+    return LEAT_OK;
+}
+
 static leat_code check_topics(leat_pipeline *pipeline, uint32_t source, leat_err *err)
 {
     const leat_source *planned = &pipeline->plan->sources[source];
     leat_source_place *place = &pipeline->sources[source];
     for (size_t i = 0; i < planned->topics_count; i++) {
-        leat_topic_info info = {0};
-        LEAT_TRY(pipeline->input_type->describe(pipeline->input_log, planned->topics[i],
-                                                ADMIN_TIMEOUT_MS, &info, err));
+        leat_topic_info info;
+        LEAT_TRY(
+            look_up(pipeline->input_type, pipeline->input_log, planned->topics[i], &info, err));
         if (!info.exists)
             return leat_err_set(err, LEAT_ERR_CONFIG,
                                 "sources.%.*s: topic '%.*s' does not exist; create it, or correct "
@@ -249,9 +265,8 @@ static leat_code open_sinks(leat_pipeline *pipeline, leat_err *err)
             leat_str path = sink->kind == LEAT_SINK_FILE ? sink->topic : LEAT_STR_NONE;
             LEAT_TRY(leat_sink_file_open(path, &pipeline->files[i], err));
         } else if (sink->kind == LEAT_SINK_TOPIC && sink->topic_expr == NULL) {
-            leat_topic_info info = {0};
-            LEAT_TRY(pipeline->output_type->describe(pipeline->output_log, sink->topic,
-                                                     ADMIN_TIMEOUT_MS, &info, err));
+            leat_topic_info info;
+            LEAT_TRY(look_up(pipeline->output_type, pipeline->output_log, sink->topic, &info, err));
             if (!info.exists)
                 return leat_err_set(err, LEAT_ERR_CONFIG,
                                     "%.*s: topic '%.*s' does not exist; create it, or correct its "

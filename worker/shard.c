@@ -19,6 +19,8 @@
 #define POLL_MS         100
 #define RESTORE_POLL_MS 1
 #define BACKOFF_MS_MAX  5000
+#define CUT_BYTES       65536 /* kept of a dead letter that is too large for its topic */
+#define CUT_HEADERS_MAX 64
 #define CLOSE_MS        20000
 
 int64_t leat_shard_now_ms(void)
@@ -37,6 +39,23 @@ void leat_shard_fail(leat_shard *shard, const leat_err *err)
 
 /* --- outputs --- */
 
+/* A dead letter that the topic would not take goes there cut short, and says so. */
+static leat_code produce_cut(leat_shard *shard, const leat_produce *whole, leat_err *err)
+{
+    leat_header headers[CUT_HEADERS_MAX];
+    char size[32];
+    size_t count =
+        whole->headers_count < CUT_HEADERS_MAX - 1 ? whole->headers_count : CUT_HEADERS_MAX - 1;
+    if (count > 0) memcpy(headers, whole->headers, count * sizeof *headers);
+    snprintf(size, sizeof size, "%zu", whole->value.len);
+    headers[count] = (leat_header){LEAT_STR("leat.cut_from_bytes"), leat_str_of(size)};
+    leat_produce cut = *whole;
+    cut.headers = headers;
+    cut.headers_count = count + 1;
+    if (cut.value.len > CUT_BYTES) cut.value.len = CUT_BYTES;
+    return shard->pipeline->output_type->produce(shard->output, &cut, err);
+}
+
 static leat_code deliver_one(leat_shard *shard, const leat_output *output, leat_err *err)
 {
     leat_pipeline *pipeline = shard->pipeline;
@@ -52,6 +71,8 @@ static leat_code deliver_one(leat_shard *shard, const leat_output *output, leat_
                                .headers = output->headers,
                                .headers_count = output->headers_count};
         leat_code code = pipeline->output_type->produce(shard->output, &record, err);
+        if (code == LEAT_ERR_LIMIT && output->kind == LEAT_OUTPUT_DEAD_LETTER)
+            code = produce_cut(shard, &record, err);
         if (code != LEAT_OK && leat_code_blame(code) == LEAT_BLAME_RECORD) {
             atomic_fetch_add_explicit(&shard->counts.refused, 1, memory_order_relaxed);
             leat_log_repeat(LEAT_LEVEL_ERROR, "shard", pipeline->name, "refused",

@@ -158,18 +158,20 @@ def bad_records_of_a_topic():
         name = f"poison-{STAMP}"
         make_topics(f"{name}-in", f"{name}-out", f"{name}-dead", partitions=1)
         path = pipeline(folder, name)
-        poison = list(records().values()) + [b""]
+        poison = list(records().values())
         for value in [json.dumps(GOOD).encode()] + poison + [json.dumps(GOOD).encode()]:
             (pathlib.Path(folder) / "value").write_bytes(value)
             subprocess.run(["kcat", "-P", "-b", BROKERS, "-t", f"{name}-in", "-p", "0", "-X", "message.max.bytes=2000000",
                             f"{folder}/value"], check=True)
-        subprocess.run(["kcat", "-P", "-b", BROKERS, "-t", f"{name}-in", "-p", "0", "-Z", "-K", ":"], input=b"7:\n", check=True)
+        for flags in ([], ["-Z"]):          # an empty value, a null one
+            subprocess.run(["kcat", "-P", "-b", BROKERS, "-t", f"{name}-in", "-p", "0", "-K", ":", *flags], input=b"7:\n",
+                           check=True)
         worker = Worker("poison", path, flags=("--until-end",))
         worker.wait(60)
         check(len(read_topic(f"{name}-out")[0]) == 2, "good records of a poisoned topic")
         dead = read_topic(f"{name}-dead")
         count = sum(map(len, dead.values()))
-        check(count == len(poison) + 1, f"{count} dead letters of {len(poison) + 1}")
+        check(count == len(poison) + 2, f"{count} dead letters of {len(poison) + 2}")
         for found in dead.values():
             for _, _, _, _, headers in found:
                 for header in ("leat.pipeline=", "leat.step=", "leat.error=", f"leat.topic={name}-in", "leat.offset="):
