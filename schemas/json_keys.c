@@ -30,8 +30,7 @@ typedef struct frame {
 typedef struct element {
     const char *data;
     uint32_t len, object;
-    uint64_t generation;
-    uint64_t hash;
+    uint32_t hash, generation;
 } element;
 
 struct leat_json_keys {
@@ -42,7 +41,7 @@ struct leat_json_keys {
     bool noticed;
     element *set;
     uint32_t set_count, set_size; /* size: a power of two */
-    uint64_t generation;
+    uint32_t generation;          /* of this text's elements, from 1 */
     frame frames[LEAT_JSON_DEPTH_CAP + 1];
 };
 
@@ -72,7 +71,10 @@ void leat_json_keys_reset(leat_json_keys *keys)
     keys->noticed = false;
     if (keys->set_count > 0) {
         keys->set_count = 0;
-        keys->generation++;
+        if (++keys->generation == 0) { /* once in 4 billion texts: numbers begin anew */
+            memset(keys->set, 0, keys->set_size * sizeof(element));
+            keys->generation = 1;
+        }
     }
 }
 
@@ -88,26 +90,21 @@ void leat_json_keys_leave(leat_json_keys *keys)
     keys->count = keys->frames[--keys->frames_count].first;
 }
 
-void leat_json_keys_notice(leat_json_keys *keys)
-{
-    keys->noticed = true;
-}
-
 bool leat_json_keys_noticed(const leat_json_keys *keys)
 {
     return keys->noticed;
 }
 
-static uint64_t key_hash(leat_str key, uint32_t object)
+static uint32_t key_hash(leat_str key, uint32_t object)
 {
-    return leat_str_hash(key) ^ (object * 0x9e3779b97f4a7c15u);
+    return (uint32_t)(leat_str_hash(key) >> 32) ^ object * 0x9e3779b1u;
 }
 
 /* The element that is equal, or the void one where it would stand. */
-static element *set_place(const leat_json_keys *keys, leat_str key, uint32_t object, uint64_t hash)
+static element *set_place(const leat_json_keys *keys, leat_str key, uint32_t object, uint32_t hash)
 {
     uint32_t mask = keys->set_size - 1;
-    for (uint32_t at = (uint32_t)hash & mask;; at = (at + 1) & mask) {
+    for (uint32_t at = hash & mask;; at = (at + 1) & mask) {
         element *it = &keys->set[at];
         if (it->generation != keys->generation) return it;
         if (it->hash == hash && it->object == object &&
@@ -140,11 +137,11 @@ static leat_code set_add(leat_json_keys *keys, leat_str key, uint32_t object, bo
                          leat_err *err)
 {
     if (keys->set_count >= keys->set_size / 2) LEAT_TRY(set_grow(keys, err));
-    uint64_t hash = key_hash(key, object);
+    uint32_t hash = key_hash(key, object);
     element *it = set_place(keys, key, object, hash);
     *twice = it->generation == keys->generation;
     if (*twice) return LEAT_OK;
-    *it = (element){key.data, (uint32_t)key.len, object, keys->generation, hash};
+    *it = (element){key.data, (uint32_t)key.len, object, hash, keys->generation};
     keys->set_count++;
     return LEAT_OK;
 }

@@ -17,7 +17,6 @@ void leat_json_keys_leave(leat_json_keys *keys); /* the innermost ends */
 /* A key of the innermost object. *twice: it was there already (and is noticed). */
 leat_code leat_json_keys_add(leat_json_keys *keys, leat_str key, bool *twice,
                              leat_err *err) LEAT_CHECKED;
-void leat_json_keys_notice(leat_json_keys *keys); /* a duplicate found by other means */
 bool leat_json_keys_noticed(const leat_json_keys *keys);
 
 #endif
