@@ -197,3 +197,28 @@ Test(plan, version_hash)
     cr_expect_eq(hash_of(HASHED("a > 1", "\"mask\":{\"key\":\"${env:PASSWORD}\"},"), NULL),
                  hash_of(HASHED("a > 1", "\"mask\":{\"key\":\"${env:TOPIC}\"},"), NULL));
 }
+
+/* What a step sets, nobody has seen before the next: memory grows with the fields, not their
+ * square. */
+Test(plan, wide_steps)
+{
+    enum { FIELDS = 3000 };
+    plan_bed bed = {0};
+    leat_buf text;
+    leat_buf_init(&text, 1 << 20);
+    leat_buf_add_text(&text, "{\"name\":\"p\",\"dead_letter\":\"d\",\"sources\":{\"s\":{\"topic\":"
+                             "\"a\"}},\"streams\":{\"t\":{\"from\":\"s\",\"to\":\"o\",\"steps\":[{"
+                             "\"set\":{");
+    for (int i = 0; i < FIELDS; i++)
+        leat_buf_add_format(&text, "%s\"x.f%d\":\"a%d + 1\"", i > 0 ? "," : "", i, i);
+    leat_buf_add_text(&text, "}},{\"keep\":[");
+    for (int i = 0; i < FIELDS; i++)
+        leat_buf_add_format(&text, "%s\"x.f%d\"", i > 0 ? "," : "", i);
+    leat_buf_add_text(&text, "]}]}}}");
+    leat_buf_add_char(&text, '\0');
+    const leat_plan *plan = plan_of(&bed, text.data);
+    cr_expect_eq(plan->sources[0].shape->requests_count, FIELDS + 1);
+    cr_expect_lt(leat_arena_used(bed.arena), (size_t)FIELDS * 4096);
+    plan_bed_close(&bed);
+    leat_buf_release(&text);
+}

@@ -364,13 +364,14 @@ Test(plan_findings, limits)
     leat_buf_reset(&text);
     leat_buf_add_text(&text, "{\"name\":\"p\"," DEAD "," SOURCES ",\"streams\":{"
                              "\"t0\":{\"from\":\"s\"}");
-    for (int i = 1; i < 1000; i++)
+    for (int i = 1; i < 999; i++)
         leat_buf_add_format(
             &text, ",\"t%d\":{\"from\":\"t%d\",\"steps\":[{\"set\":{\"a\":\"a + 1\"}}]}", i, i - 1);
-    leat_buf_add_text(&text, ",\"end\":{\"from\":\"t999\",\"to\":\"o\"}}}");
+    leat_buf_add_text(&text, ",\"end\":{\"from\":\"t998\",\"to\":\"o\"}}}");
     leat_buf_add_char(&text, '\0');
     got = plan_bed_read(&bed, text.data, PLAN_BYTES);
-    cr_expect(strstr(got, "1 to 1000 streams") != NULL, "%s", got);
+    cr_expect_not_null(bed.plan, "%s", got);
+    cr_expect_str_eq(got, "");
     plan_bed_close(&bed);
     leat_buf_release(&text);
 }
