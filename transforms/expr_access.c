@@ -122,6 +122,18 @@ leat_value leat_expr_has(leat_expr_run *run, const leat_value *operand, leat_val
 
 static leat_value in_list(leat_expr_run *run, leat_value item, leat_value list)
 {
+    if (item.tag == LEAT_STRING) { /* mostly a few words written in the expression */
+        leat_str text = leat_value_str(item);
+        if (!leat_expr_charge(run, list.len / 4)) return leat_expr_fail_cost(run);
+        for (uint32_t i = 0; i < list.len; i++) {
+            const leat_value *other = &list.as.items[i];
+            if (other->tag == LEAT_STRING && other->len == item.len &&
+                leat_str_equal(leat_value_str(*other), text)) {
+                return leat_value_bool(true);
+            }
+        }
+        return leat_value_bool(false);
+    }
     for (uint32_t i = 0; i < list.len; i++) {
         if (leat_expr_equal(run, item, list.as.items[i])) return leat_value_bool(true);
     }

@@ -52,6 +52,7 @@
     OP(DIV)                                                                                        \
     OP(MOD)                                                                                        \
     OP(NEG)                                                                                        \
+    OP(SIZE) /* dst = size(a) */                                                                   \
     OP(CALL) /* dst = call site b over registers from c */                                         \
     OP(FAIL) /* dst = the error with text b */                                                     \
     OP(JOIN) /* dst = a, a bool, as `join` says */                                                 \
@@ -217,6 +218,8 @@ const char *leat_expr_type_of(leat_value value);
 leat_value *leat_expr_items_new(leat_expr_run *run, size_t count); /* NULL: the arena is full */
 leat_value leat_expr_optional_of(leat_expr_run *run, leat_value value);
 
+leat_value leat_expr_size_of(leat_expr_run *run, const leat_value *operand); /* size() */
+
 /* expr_access.c: parts of values */
 leat_value leat_expr_select(leat_expr_run *run, const leat_value *operand, leat_value name,
                             bool optional);
@@ -238,7 +241,20 @@ bool leat_expr_map_merge(leat_expr_run *run, leat_value *map, const leat_value *
 /* range[0]: what is gone through, [1]: the position, [2] and [3]: the bound names. */
 bool leat_expr_loop_begin(leat_expr_run *run, const leat_value *operand, leat_value start,
                           leat_value *range, leat_value *dst);
-bool leat_expr_loop_next(leat_value *range, bool two); /* false: there are no more */
+/* The next element; false: there are no more. */
+static inline bool leat_expr_loop_next(leat_value *range, bool two)
+{
+    uint64_t at = (uint64_t)range[1].as.i;
+    bool map = range[0].tag == LEAT_MAP;
+    if (at >= range[0].len) return false;
+    range[1].as.i++;
+    range[2] = map ? range[0].as.entries[at].key : range[0].as.items[at];
+    if (two) {
+        range[3] = map ? range[0].as.entries[at].value : range[2];
+        if (!map) range[2] = leat_value_int((int64_t)at);
+    }
+    return true;
+}
 /* Takes one condition, a bool or an error; true: the loop is decided. */
 bool leat_expr_loop_take(leat_expr_op op, leat_value *dst, leat_value condition,
                          const leat_value *range);

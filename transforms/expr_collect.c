@@ -128,21 +128,6 @@ bool leat_expr_loop_begin(leat_expr_run *run, const leat_value *operand, leat_va
     return start.tag != LEAT_ERROR;
 }
 
-bool leat_expr_loop_next(leat_value *range, bool two)
-{
-    uint64_t at = (uint64_t)range[1].as.i;
-    bool map = range[0].tag == LEAT_MAP;
-    if (at >= range[0].len) return false;
-    range[1].as.i++;
-    if (two) {
-        range[2] = map ? range[0].as.entries[at].key : leat_value_int((int64_t)at);
-        range[3] = map ? range[0].as.entries[at].value : range[0].as.items[at];
-    } else {
-        range[2] = map ? range[0].as.entries[at].key : range[0].as.items[at];
-    }
-    return true;
-}
-
 bool leat_expr_loop_take(leat_expr_op op, leat_value *dst, leat_value condition,
                          const leat_value *range)
 {

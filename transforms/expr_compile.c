@@ -105,7 +105,9 @@ static const op_line op_lines[] = {
 
 static const op_line *find_op(const leat_expr_node *node)
 {
+    static const op_line size = {"size", EXPR_OP_SIZE, 1, false};
     if (node->kind != EXPR_NODE_CALL) return NULL;
+    if (node->count == 1 && leat_str_is(node->name, "size")) return &size; /* either style */
     for (size_t i = 0; i < sizeof op_lines / sizeof *op_lines; i++) {
         const op_line *line = &op_lines[i];
         if (line->count == node->count && line->member == node->member &&

@@ -176,6 +176,8 @@ static leat_value expr_run(leat_expr_run *run, leat_value *registers)
         const leat_value *b = B;                                                                   \
         if (a->tag == LEAT_DOUBLE && b->tag == LEAT_DOUBLE) GIVE_BOOL(a->as.d operator b->as.d)    \
         if (a->tag == LEAT_INT && b->tag == LEAT_INT) GIVE_BOOL(a->as.i operator b->as.i)          \
+        if (a->tag == LEAT_INT && b->tag == LEAT_DOUBLE)                                           \
+            GIVE_BOOL((double)a->as.i operator b->as.d)                                            \
         GIVE(leat_expr_binary(run, (leat_expr_op)s->op, a, b))                                     \
     }
 #define EQUAL(expected)                                                                            \
@@ -240,7 +242,21 @@ static leat_value expr_run(leat_expr_run *run, leat_value *registers)
         case EXPR_OP_ADD: ARITHMETIC(__builtin_add_overflow, +)
         case EXPR_OP_SUB: ARITHMETIC(__builtin_sub_overflow, -)
         case EXPR_OP_MUL: ARITHMETIC(__builtin_mul_overflow, *)
-        case EXPR_OP_DIV:
+        case EXPR_OP_DIV: {
+            const leat_value *a = A;
+            const leat_value *b = B;
+            if (a->tag == LEAT_DOUBLE && b->tag == LEAT_DOUBLE) {
+                SET(leat_value_double(a->as.d / b->as.d))
+            }
+            run->offset = s->offset;
+            SET(leat_expr_binary(run, EXPR_OP_DIV, a, b))
+        }
+        case EXPR_OP_SIZE: {
+            const leat_value *a = A;
+            if (a->tag == LEAT_LIST || a->tag == LEAT_MAP) SET(leat_value_int(a->len))
+            run->offset = s->offset;
+            SET(leat_expr_size_of(run, a))
+        }
         case EXPR_OP_MOD:
             run->offset = s->offset;
             SET(leat_expr_binary(run, (leat_expr_op)s->op, A, B))
@@ -307,7 +323,12 @@ static leat_value expr_run(leat_expr_run *run, leat_value *registers)
         case EXPR_OP_LOOP_ONE:
         case EXPR_OP_LOOP_FILTER: {
             run->offset = s->offset;
-            leat_value condition = need_bool(run, A, "condition of a macro");
+            const leat_value *a = A;
+            if (a->tag == LEAT_BOOL && !a->as.b && s->op != EXPR_OP_LOOP_ALL) {
+                s = steps + s->b; /* not this element */
+                continue;
+            }
+            leat_value condition = need_bool(run, a, "condition of a macro");
             bool done = leat_expr_loop_take((leat_expr_op)s->op, DST, condition, RANGE);
             s = steps + (done ? s->jump : s->b);
             continue;

@@ -34,16 +34,33 @@ static leat_value make_text(leat_expr_run *run, leat_tag tag, leat_str text)
     return copy.data != NULL ? leat_value_text(tag, copy) : leat_expr_fail_full(run);
 }
 
+static leat_value size_of(leat_expr_run *run, leat_value value)
+{
+    if (value.tag != LEAT_STRING) return leat_value_int(value.len);
+    if (!leat_expr_charge(run, value.len / 16)) return leat_expr_fail_cost(run);
+    int64_t points = 0;
+    for (uint32_t i = 0; i < value.len; i++) {
+        points += ((unsigned char)value.as.text[i] & 0xc0) != 0x80;
+    }
+    return leat_value_int(points);
+}
+
 leat_value leat_expr_size(leat_expr_run *run, const leat_value *args, uint32_t count)
 {
     LEAT_ASSERT(count == 1);
-    if (args[0].tag != LEAT_STRING) return leat_value_int(args[0].len);
-    if (!leat_expr_charge(run, args[0].len / 16)) return leat_expr_fail_cost(run);
-    int64_t points = 0;
-    for (uint32_t i = 0; i < args[0].len; i++) {
-        points += ((unsigned char)args[0].as.text[i] & 0xc0) != 0x80;
+    return size_of(run, args[0]);
+}
+
+leat_value leat_expr_size_of(leat_expr_run *run, const leat_value *operand)
+{
+    const uint32_t sized = 1u << LEAT_STRING | 1u << LEAT_BYTES | 1u << LEAT_LIST | 1u << LEAT_MAP;
+    leat_value value = leat_expr_load(run, operand);
+    if (value.tag == LEAT_OBJECT && (value.flags & LEAT_EXPR_OPAQUE) == 0) {
+        value = leat_expr_whole(run, value);
     }
-    return leat_value_int(points);
+    if (value.tag == LEAT_ERROR) return value;
+    if ((1u << value.tag & sized) == 0) return leat_expr_no_overload(run, "size", &value, 1);
+    return size_of(run, value);
 }
 
 leat_value leat_expr_dyn(leat_expr_run *run, const leat_value *args, uint32_t count)
