@@ -55,6 +55,7 @@ static leat_code kafka_open(const leat_log_config *config, leat_log **opened, le
 {
     leat_log *log = leat_mem_need(sizeof *log);
     *opened = NULL;
+    leat_kafka_tune_heap();
     log->speak = config->speak;
     log->speak_context = config->speak_context;
     pthread_mutex_init(&log->lock, NULL);
