@@ -310,7 +310,7 @@ leat_code leat_exec_idle(leat_exec *exec, leat_str topic, int32_t partition,
 {
     exec_input *input = NULL;
     leat_code code = begin(exec, 1, err);
-    if (code == LEAT_OK) code = exec_progress_input(&exec->progress, topic, partition, &input, err);
+    if (code == LEAT_OK) code = exec_progress_input(exec, topic, partition, &input, err);
     if (code == LEAT_OK) {
         exec->progress.seq++;
         exec_progress_idle(exec, input);

@@ -177,7 +177,7 @@ leat_code exec_source_process(leat_exec *exec, exec_node *node, const leat_messa
 /* --- exec_progress.c --- */
 leat_code exec_progress_open(leat_exec *exec, leat_err *err) LEAT_CHECKED;
 void exec_progress_close(leat_exec *exec);
-leat_code exec_progress_input(exec_progress *progress, leat_str topic, int32_t partition,
+leat_code exec_progress_input(leat_exec *exec, leat_str topic, int32_t partition,
                               exec_input **input, leat_err *err) LEAT_CHECKED;
 /* A record of this time has come; moves the task's watermark. */
 void exec_progress_see(leat_exec *exec, exec_input *input, int64_t timestamp_ms);

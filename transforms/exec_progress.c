@@ -116,6 +116,15 @@ static leat_code input_add(exec_progress *progress, leat_str topic, int32_t part
     return LEAT_OK;
 }
 
+/* The files of a source are one input: they are read one after the other, so that a later one
+ * cannot hold the watermark back while an earlier one is read. */
+static void input_name(const leat_exec *exec, leat_str *topic, int32_t *partition)
+{
+    if (!exec->source->files) return;
+    *topic = exec->source->name;
+    *partition = 0;
+}
+
 /* Keeps the listed inputs with what is known of them, adds new ones, forgets the others. */
 leat_code leat_exec_inputs(leat_exec *exec, const leat_str *topics, const int32_t *partitions,
                            size_t count, leat_err *err)
@@ -124,8 +133,11 @@ leat_code leat_exec_inputs(leat_exec *exec, const leat_str *topics, const int32_
     for (size_t i = 0; i < progress->count; i++)
         progress->inputs[i].listed = false;
     for (size_t i = 0; i < count; i++) {
-        exec_input *input = input_find(progress, topics[i], partitions[i]);
-        if (input == NULL) LEAT_TRY(input_add(progress, topics[i], partitions[i], &input, err));
+        leat_str topic = topics[i];
+        int32_t partition = partitions[i];
+        input_name(exec, &topic, &partition);
+        exec_input *input = input_find(progress, topic, partition);
+        if (input == NULL) LEAT_TRY(input_add(progress, topic, partition, &input, err));
         input->listed = true;
     }
     size_t kept = 0;
@@ -142,9 +154,11 @@ leat_code leat_exec_inputs(leat_exec *exec, const leat_str *topics, const int32_
     return LEAT_OK;
 }
 
-leat_code exec_progress_input(exec_progress *progress, leat_str topic, int32_t partition,
+leat_code exec_progress_input(leat_exec *exec, leat_str topic, int32_t partition,
                               exec_input **input, leat_err *err)
 {
+    exec_progress *progress = &exec->progress;
+    input_name(exec, &topic, &partition);
     *input = input_find(progress, topic, partition);
     if (LEAT_LIKELY(*input != NULL)) return LEAT_OK;
     if (!progress->given) return input_add(progress, topic, partition, input, err);

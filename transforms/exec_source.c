@@ -142,8 +142,7 @@ leat_code exec_source_process(leat_exec *exec, exec_node *node, const leat_messa
         if (exec->source->files && is_blank(message->value) && message->value.data != NULL)
             continue;
         exec_input *input;
-        LEAT_TRY(
-            exec_progress_input(&exec->progress, message->topic, message->partition, &input, err));
+        LEAT_TRY(exec_progress_input(exec, message->topic, message->partition, &input, err));
         exec->progress.changed = true;
         uint64_t seq = ++exec->progress.seq;
         records[i] = (leat_record){.slots = values + i * slots,
