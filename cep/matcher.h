@@ -11,7 +11,7 @@
  * Two partial matches never have the same takes: where a pattern allows several readings of one
  * sequence of takes, they are one partial match with the edges of all. So a match comes out once.
  *
- * Semantics: docs/patterns.md. Time is event time; the caller lets it pass (advance) before it
+ * Semantics: docs/PATTERNS.md. Time is event time; the caller lets it pass (advance) before it
  * feeds an event of a later time.
  * Owner: the caller. Thread: the shard's. Cost: per event, partial matches times their edges. */
 #ifndef LEAT_CEP_MATCHER_H
