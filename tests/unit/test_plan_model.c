@@ -231,7 +231,8 @@ static void print_node(const leat_node *node, leat_buf *out)
     cr_assert_eq(node->kind, LEAT_NODE_OBJECT);
     size_t first = out->len + 1;
     leat_buf_add_char(out, '{');
-    for (char name = 'a'; name < 'a' + NAMES; name++) {
+    for (int i = 0; i < NAMES; i++) {
+        char name = (char)('a' + i);
         const char text[] = {name, '\0'};
         const leat_node *member = leat_node_member(node, text);
         if (member == NULL) continue;
