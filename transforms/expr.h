@@ -46,6 +46,7 @@ struct leat_scope {
     bool lenient;    /* unknown names are errors of the evaluation, not of the compilation */
     bool aggregates; /* sum avg min max first last are functions over lists (patterns) */
     bool unchecked;  /* do not run the type checker */
+    bool indexes;    /* x['a b'] is handed to resolve as x.y is: names may hold any text */
     bool strict;     /* the checker refuses to compare an int with a double and the like */
     bool no_macros;  /* has, all, map ... are plain calls */
 };

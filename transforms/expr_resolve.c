@@ -57,16 +57,32 @@ bool leat_expr_type_value(leat_str name, leat_value *value)
     return false;
 }
 
-/* Is this a NAME, or a chain of plain SELECTs on one? Gives the length and the NAME. */
-static leat_expr_node *chain_base(leat_expr_node *node, uint32_t *length)
+/* x['name'], which reaches a field like x.name does. */
+static bool is_named_index(const leat_expr_node *node)
+{
+    return node->kind == EXPR_NODE_CALL && node->count == 2 && !node->optional && !node->member &&
+           node->args[1]->kind == EXPR_NODE_CONST && node->args[1]->constant.tag == LEAT_STRING &&
+           leat_str_is(node->name, "_[_]");
+}
+
+/* The last name of a chain. */
+static leat_str last_name(const leat_expr_node *node)
+{
+    return node->kind == EXPR_NODE_CALL ? leat_value_str(node->args[1]->constant) : node->name;
+}
+
+/* Is this a NAME, or a chain of plain SELECTs on one (of indexes too, if they count as names)?
+ * Gives the length and the NAME. */
+static leat_expr_node *chain_base(leat_expr_node *node, bool indexes, uint32_t *length)
 {
     *length = 1;
-    for (bool top = true; node->kind == EXPR_NODE_SELECT; top = false) {
-        if (node->optional || (node->test && !top)) return NULL;
+    for (bool top = true; node->kind != EXPR_NODE_NAME; top = false) {
+        bool select = node->kind == EXPR_NODE_SELECT && !node->optional && (top || !node->test);
+        if (!select && !(indexes && is_named_index(node))) return NULL;
         node = node->args[0];
         (*length)++;
     }
-    return node->kind == EXPR_NODE_NAME ? node : NULL;
+    return node;
 }
 
 static leat_str join_names(leat_arena *arena, const leat_str *names, size_t count)
@@ -138,7 +154,7 @@ static leat_code resolve_chain(leat_expr_resolution *resolution, leat_expr_node 
     if (names == NULL) return leat_arena_full(resolution->arena, err);
     leat_expr_node *at = node;
     for (uint32_t i = length; i > 0; i--) {
-        names[i - 1] = at->name;
+        names[i - 1] = last_name(at);
         if (i > 1) at = at->args[0];
     }
     LEAT_ASSERT(at == base);
@@ -169,7 +185,7 @@ static leat_code resolve_name(leat_expr_resolution *resolution, leat_expr_node *
                               const bound_names *bound, leat_err *err)
 {
     uint32_t length = 0;
-    leat_expr_node *base = chain_base(node, &length);
+    leat_expr_node *base = chain_base(node, resolution->scope->indexes, &length);
     if (base == NULL) return resolve(resolution, node->args[0], bound, err);
     const bound_names *found = base->absolute ? NULL : find_bound(bound, base->name);
     if (found == NULL) return resolve_chain(resolution, node, base, length, err);
@@ -196,7 +212,7 @@ static leat_code try_namespace(leat_expr_resolution *resolution, leat_expr_node 
                                const bound_names *bound, leat_err *err)
 {
     uint32_t length = 0;
-    leat_expr_node *base = chain_base(call->args[0], &length);
+    leat_expr_node *base = chain_base(call->args[0], false, &length);
     if (base == NULL || length > 4 || find_bound(bound, base->name) != NULL) return LEAT_OK;
     leat_str names[5];
     names[length] = call->name;
@@ -274,7 +290,11 @@ static leat_code resolve(leat_expr_resolution *resolution, leat_expr_node *node,
     case EXPR_NODE_REF: return LEAT_OK;
     case EXPR_NODE_NAME:
     case EXPR_NODE_SELECT: return resolve_name(resolution, node, bound, err);
-    case EXPR_NODE_CALL: return resolve_call(resolution, node, bound, err);
+    case EXPR_NODE_CALL:
+        if (resolution->scope->indexes && is_named_index(node)) {
+            return resolve_name(resolution, node, bound, err);
+        }
+        return resolve_call(resolution, node, bound, err);
     case EXPR_NODE_LOOP: return resolve_loop(resolution, node, bound, err);
     case EXPR_NODE_AND:
     case EXPR_NODE_OR:

@@ -168,7 +168,8 @@ static leat_code resolve(leat_scope *scope, const leat_str *names, size_t count,
 leat_scope *plan_scope_new(leat_planner *planner, plan_site site)
 {
     planner_scope *self = leat_planner_alloc(planner, sizeof *self);
-    *self = (planner_scope){.scope = {.resolve = resolve}, .planner = planner, .site = site};
+    *self = (planner_scope){
+        .scope = {.resolve = resolve, .indexes = true}, .planner = planner, .site = site};
     return &self->scope;
 }
 
