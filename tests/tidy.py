@@ -152,6 +152,19 @@ def third_party(path, name):
     return not (known or path.endswith(".cc") and name in CPP_HEADERS)
 
 
+# Headers inside one module that is split into several files: they may know its library, and only
+# files of that module may include them (rule_private_headers).
+PRIVATE_HEADERS = {"worker/log_kafka_client.h": "worker/log_kafka"}
+
+
+def rule_private_headers(tree):
+    """A module's private header is included by the files of that module alone."""
+    for path in filter(is_c, filter(in_product, tree)):
+        for line, name, _ in includes(tree[path]):
+            if name in PRIVATE_HEADERS and not path.startswith(PRIVATE_HEADERS[name]):
+                yield path, line, f"{name} is private to {PRIVATE_HEADERS[name]}*.c"
+
+
 def rule_third_party_once(tree):
     """Each third-party header is included by exactly one source file of the product."""
     users = {}
@@ -162,6 +175,8 @@ def rule_third_party_once(tree):
     for name, places in sorted(users.items()):
         for path, line in places:
             others = sorted({other for other, _ in places if other != path})
+            if path in PRIVATE_HEADERS:
+                continue
             if path.endswith(".h"):
                 yield path, line, f"<{name}> in a header: only one source file may know it"
             elif others:

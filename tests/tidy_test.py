@@ -32,6 +32,10 @@ CASES = {
         ("tests may", {"core/a.c": "#include <jansson.h>\n",
                        "tests/unit/b.c": "#include <jansson.h>\n"}, 0),
     ],
+    "private_headers": [
+        ("a stranger", {"worker/shard.c": '#include "worker/log_kafka_client.h"\n'}, 1),
+        ("its own", {"worker/log_kafka_commit.c": '#include "worker/log_kafka_client.h"\n'}, 0),
+    ],
     "function_length": [
         ("71 lines", {"core/a.c": function(71)}, 1),
         ("70 lines", {"core/a.c": function(70)}, 0),

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* leat check: every mistake of pipelines and their patterns at once, without touching Kafka. */
+/* leat check: every mistake of pipelines and their patterns at once, without touching Kafka.
+ *
+ * It is the planner that checks; here its findings become lines for people or one JSON list for
+ * editors, over all files of the command line. What only the machine of production has (variables,
+ * secret files) is a warning, so that a pipeline can be checked anywhere. */
 #include <stdio.h>
 
 #include "worker/cli.h"

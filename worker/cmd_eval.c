@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* leat eval: an expression on records. Names are the fields of the line's object; `event` is the
- * whole. Every name that the expression uses becomes an extern, looked up when it is needed, so the
- * evaluator is the pipeline's own. */
+/* leat eval: an expression on records.
+ *
+ * Names are the fields of the line's object; `event` is the whole. Every name that the expression
+ * uses becomes an extern, looked up when it is needed, so the evaluator is the pipeline's own.
+ * A mistake is shown with a caret under its place. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* leat generate: seeded events of the examples, to stdout, a file or Kafka. */
+/* leat generate: seeded events of the examples, to stdout, a file or Kafka.
+ *
+ * To a topic it writes through the same port as the worker, at least once, without a group. The
+ * rate is held by looking at what should have been sent by now, so that a pause is made up for.
+ * What was planted is said at the end: whoever reads the alerts can compare. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* leat manual: what is generated from the option tables, so that it can never differ from them. */
+/* leat manual: what is generated from the option tables, so that it can never differ from them.
+ *
+ * docs/OPERATORS.md and the published schemas are this command's output; golden tests compare them,
+ * so that a change of a table without its documents is a failed test. Refused: documents written by
+ * hand next to the code, which drift. */
 #include <stdio.h>
 #include <string.h>
 
 #include "cep/pattern.h"
 #include "core/buf.h"
+#include "schemas/doc.h"
 #include "worker/cli.h"
 #include "worker/registry.h"
 
@@ -19,6 +24,26 @@ const leat_command leat_command_manual = {
             "  pattern-schema   the JSON Schema of pattern files\n",
     .run = manual_run,
 };
+
+/* For people to read too: laid out. */
+static bool pattern_schema(leat_buf *out)
+{
+    leat_arena *arena = NULL;
+    leat_node *root;
+    leat_err err;
+    uint32_t line, column;
+    leat_buf text;
+    leat_buf_init(&text, (size_t)16 << 20);
+    leat_pattern_schema(&text);
+    bool fine = leat_arena_new(&arena, (size_t)64 << 20, &err) == LEAT_OK &&
+                leat_doc_parse(leat_buf_str(&text), LEAT_STR("schema"), arena, &root, &err, &line,
+                               &column) == LEAT_OK;
+    if (fine) leat_node_print(root, true, out);
+    if (!fine) leat_cli_say("%s", err.text);
+    leat_arena_free(&arena);
+    leat_buf_release(&text);
+    return fine;
+}
 
 static int manual_run(int argc, char **argv)
 {
@@ -35,7 +60,7 @@ static int manual_run(int argc, char **argv)
     } else if (strcmp(what, "pipeline-schema") == 0) {
         leat_plan_schema(operators, count, &out);
     } else if (strcmp(what, "pattern-schema") == 0) {
-        leat_pattern_schema(&out);
+        if (!pattern_schema(&out)) goto out;
     } else {
         leat_cli_say("there is no manual '%s'; see 'leat manual --help'", what);
         goto out;

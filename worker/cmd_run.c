@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* leat run: pipelines at work, until a signal or the end of a bounded input.
  *
- * All pipelines of the command line run in this process; the first that fails ends all, with the
- * exit code that its failure stands for, so that whoever supervises the process can tell. */
+ * The main thread only waits: for signals, and for shards that end. All pipelines of the command
+ * line run in this process; the first that fails ends all, with the exit code that its failure
+ * stands for, so that whoever supervises the process can tell. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* leat version: this program and the libraries that it runs with. */
+/* leat version: this program and the libraries that it runs with.
+ *
+ * The version of librdkafka is that of the library at run time, not of its header: it decides which
+ * of its known faults have to be worked around, so it is the first thing to know of a report. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `leat`: one program, a few commands. Each is a file cmd_NAME.c; this one finds it by name. */
+/* `leat`: one program, a few commands. Each is a file cmd_NAME.c; this one finds it by name.
+ *
+ * The first argument is the command, the rest is the command's. What is misspelt gets the nearest
+ * name. Exit codes are those of pipeline.h, for all commands, so that a supervisor can tell a
+ * broken configuration (do not restart) from a broker that is away (do). */
 #include <stdio.h>
 #include <string.h>
 

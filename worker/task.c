@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tasks: see task.h. The work on records is exec's; here is only what ties it to partitions and
- * offsets. A task has one input per topic of its source (partition p of each), few enough for a
- * linear search. */
+/* Tasks: see task.h.
+ *
+ * The work on records is exec's; here is only what ties it to partitions and offsets. A task has
+ * one input per topic of its source (partition p of each), few enough for a linear search. A cell
+ * of the changelog finds its table by the name in front of its key; cells of steps that the
+ * pipeline no longer has are left out and counted, as they may come back with the step. */
 #include "worker/task.h"
 
 #include "core/mem.h"

@@ -3,6 +3,7 @@
 
 Everything is read back by kcat, a client that is not ours, with isolation.level=read_committed.
 """
+
 import os
 import pathlib
 import signal
@@ -28,8 +29,13 @@ def check(holds, text):
 
 
 def cluster(*args, ok=True):
-    done = subprocess.run([CLUSTER, *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, check=False)
+    done = subprocess.run(
+        [CLUSTER, *map(str, args)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
     if ok and done.returncode:
         raise Failed(f"cluster {' '.join(map(str, args))}: {done.stdout}")
     return done.stdout.strip()
@@ -46,9 +52,29 @@ def read_topic(topic, committed=True):
     form = "%p %o %T %K %S %h\n%k%s\n"
     # Header names and values of ours hold no newline; sizes tell where key and value end.
     done = subprocess.run(
-        ["kcat", "-C", "-b", BROKERS, "-t", topic, "-o", "beginning", "-e", "-q", "-X",
-         f"isolation.level={isolation}", "-X", "check.crcs=true", "-f", form],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, timeout=300)
+        [
+            "kcat",
+            "-C",
+            "-b",
+            BROKERS,
+            "-t",
+            topic,
+            "-o",
+            "beginning",
+            "-e",
+            "-q",
+            "-X",
+            f"isolation.level={isolation}",
+            "-X",
+            "check.crcs=true",
+            "-f",
+            form,
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        check=False,
+        timeout=300,
+    )
     check(done.returncode == 0, f"kcat on {topic}: {done.stderr.decode(errors='replace')}")
     data, at, found = done.stdout, 0, {}
     while at < len(data):
@@ -57,14 +83,15 @@ def read_topic(topic, committed=True):
         partition, offset, stamp, key_len, value_len, *headers = line.split(" ", 5)
         at = end + 1
         key_len, value_len = int(key_len), int(value_len)
-        key = None if key_len < 0 else data[at:at + key_len]
+        key = None if key_len < 0 else data[at : at + key_len]
         at += max(key_len, 0)
-        value = None if value_len < 0 else data[at:at + value_len]
+        value = None if value_len < 0 else data[at : at + value_len]
         at += max(value_len, 0)
-        check(data[at:at + 1] == b"\n", f"kcat's output of {topic} cannot be read at {at}")
+        check(data[at : at + 1] == b"\n", f"kcat's output of {topic} cannot be read at {at}")
         at += 1
         found.setdefault(int(partition), []).append(
-            (int(offset), int(stamp), key, value, headers[0] if headers else ""))
+            (int(offset), int(stamp), key, value, headers[0] if headers else "")
+        )
     for records in found.values():
         records.sort()
     return found
@@ -88,15 +115,18 @@ class Worker:
 
     def __init__(self, name, pipeline, *settings, flags=(), static=True):
         self.name = name
-        self.log = tempfile.NamedTemporaryFile("w+", prefix=f"leat-{name}-", suffix=".log", delete=False)
+        self.log = tempfile.NamedTemporaryFile(
+            "w+", prefix=f"leat-{name}-", suffix=".log", delete=False
+        )
         command = [LEAT, "run", str(pipeline), *flags]
         if static:
             command += ["--set", f"worker.instance={name}"]
         for setting in settings:
             command += ["--set", setting]
         env = os.environ | {"KAFKA_BROKERS": BROKERS}
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, env=env,
-                                        stdin=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            command, stdout=self.log, stderr=self.log, env=env, stdin=subprocess.DEVNULL
+        )
 
     def alive(self):
         return self.process.poll() is None
@@ -127,8 +157,21 @@ class Worker:
 
 
 def generate(topic, count, rate, seed, base=None):
-    command = [LEAT, "generate", "payments", "--count", str(count), "--rate", str(rate), "--seed", str(seed),
-               "--topic", topic, "--kafka", f"bootstrap.servers={BROKERS}"]
+    command = [
+        LEAT,
+        "generate",
+        "payments",
+        "--count",
+        str(count),
+        "--rate",
+        str(rate),
+        "--seed",
+        str(seed),
+        "--topic",
+        topic,
+        "--kafka",
+        f"bootstrap.servers={BROKERS}",
+    ]
     if base:
         command += ["--base", str(base)]
     return subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
@@ -144,8 +187,9 @@ def run_tests(*tests):
             print(f"passed: {test.__name__} in {time.monotonic() - begin:.1f} s", flush=True)
         except (Failed, subprocess.SubprocessError, OSError, ValueError, struct.error) as error:
             failed += 1
-            print(f"FAILED: {test.__name__} after {time.monotonic() - begin:.1f} s: {error}", flush=True)
+            print(
+                f"FAILED: {test.__name__} after {time.monotonic() - begin:.1f} s: {error}",
+                flush=True,
+            )
     print(f"{len(tests) - failed} passed, {failed} failed")
     return 1 if failed else 0
-
-

@@ -4,6 +4,7 @@
 It reads a partition in order and knows nothing of Leat's code: one pass for the stateless stream,
 one sort by time for the alerts. Runs of the pattern are kept as lists, the obvious way.
 """
+
 import datetime
 import hashlib
 import hmac
@@ -32,7 +33,7 @@ def clean(event):
 
 
 class Card:
-    """Runs of one card: lists of probes, those that still loop and those that wait for the drain."""
+    """Runs of one card: lists of probes, those that still loop and those that wait."""
 
     def __init__(self):
         self.looping, self.waiting = [], []
@@ -48,8 +49,11 @@ class Card:
             return None
         if not event["amount"] > 500.0:
             return None
-        ready = [run for run in self.waiting + self.looping
-                 if len(run) >= 3 and run[-1][1]["merchant"] != event["merchant"]]
+        ready = [
+            run
+            for run in self.waiting + self.looping
+            if len(run) >= 3 and run[-1][1]["merchant"] != event["merchant"]
+        ]
         self.waiting = [run for run in self.waiting if run not in ready]
         if not ready:
             return None
@@ -57,7 +61,9 @@ class Card:
         best = min(ready, key=lambda run: ([at for at, _ in run] + [float("inf")],))
         earlier = [r for r in self.looping + self.waiting if r[0][0] < best[0][0]]
         if earlier:
-            raise ValueError("the input holds overlapping bursts, which this program does not judge")
+            raise ValueError(
+                "the input holds overlapping bursts, which this program does not judge"
+            )
         self.looping, self.waiting = [], []
         return best + [(at, event)]
 
@@ -89,7 +95,15 @@ class Expected:
                 break
             match = cards.setdefault(event["card_id"], Card()).feed(event, at)
             if match:
-                self.alerts.append({
-                    "pattern": "card-testing", "key": event["card_id"], "start": match[0][0], "end": at,
-                    "card": event["card_id"], "probes": len(match) - 1, "lost": event["amount"],
-                    "events": {"probe": [taken for _, taken in match[:-1]], "drain": [event]}})
+                self.alerts.append(
+                    {
+                        "pattern": "card-testing",
+                        "key": event["card_id"],
+                        "start": match[0][0],
+                        "end": at,
+                        "card": event["card_id"],
+                        "probes": len(match) - 1,
+                        "lost": event["amount"],
+                        "events": {"probe": [taken for _, taken in match[:-1]], "drain": [event]},
+                    }
+                )

@@ -6,6 +6,7 @@ the state that a worker holds.
 
 Environment: LEAT_RATE (events a second), LEAT_KILLS, LEAT_TERMS, LEAT_SCALES; LEAT_SEED.
 """
+
 import json
 import os
 import pathlib
@@ -16,8 +17,20 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import oracle  # pylint: disable=wrong-import-position
-from harness import (BROKERS, ROOT, SEED, Failed, Worker, check, cluster, compacted,  # pylint: disable=wrong-import-position
-                     generate, make_topics, read_topic, run_tests)
+from harness import (
+    BROKERS,
+    ROOT,
+    SEED,
+    Failed,
+    Worker,
+    check,
+    cluster,
+    compacted,  # pylint: disable=wrong-import-position
+    generate,
+    make_topics,
+    read_topic,
+    run_tests,
+)
 
 RATE = int(os.environ.get("LEAT_RATE", "20000"))
 KILLS = int(os.environ.get("LEAT_KILLS", "10"))
@@ -38,7 +51,10 @@ class Fleet:
 
     def check(self):
         for name, worker in self.workers.items():
-            check(worker.alive(), f"worker {name} died by itself: {worker.process.returncode}\n{worker.tail()}")
+            check(
+                worker.alive(),
+                f"worker {name} died by itself: {worker.process.returncode}\n{worker.tail()}",
+            )
 
     def kill(self, name):
         self.workers.pop(name).kill()
@@ -116,13 +132,19 @@ def verify():
     for partition, records in payments.items():
         want = oracle.Expected(records)
         total, found = total + len(records), found + len(want.alerts)
-        compare(f"payments-clean {partition}",
-                [json.loads(value) for _, _, _, value, _ in cleaned.get(partition, [])], want.clean)
+        compare(
+            f"payments-clean {partition}",
+            [json.loads(value) for _, _, _, value, _ in cleaned.get(partition, [])],
+            want.clean,
+        )
         compare_alerts(partition, alerts.get(partition, []), want.alerts)
         compare(f"dead letters {partition}", sorted(dead.get(partition, [])), want.dead)
         check(len(late.get(partition, [])) == len(want.late), f"late records of {partition}")
     check(found > 0, "the input holds no fraud: nothing was tested")
-    print(f"{total} events, {found} alerts, {sum(map(len, dead.values()))} dead letters: as computed", flush=True)
+    print(
+        f"{total} events, {found} alerts, {sum(map(len, dead.values()))} dead letters: as computed",
+        flush=True,
+    )
 
 
 def verify_changelog(dump):
@@ -134,15 +156,23 @@ def verify_changelog(dump):
     logged = compacted("card-fraud-payments-changelog")
     check(sum(map(len, live.values())) > 0, "the state is empty: nothing was tested")
     for partition in set(live) | set(logged):
-        compare(f"changelog {partition}", sorted(logged.get(partition, {}).items()),
-                sorted(live.get(partition, {}).items()))
+        compare(
+            f"changelog {partition}",
+            sorted(logged.get(partition, {}).items()),
+            sorted(live.get(partition, {}).items()),
+        )
     print(f"{sum(map(len, live.values()))} cells: changelog and state are the same", flush=True)
 
 
 def chaos():
     dice = random.Random(SEED)
-    print(f"seed {SEED}, {RATE} events/s, {KILLS} kills, {TERMS} stops, {SCALES} scalings, 1 broker kill", flush=True)
-    make_topics("payments", "payments-clean", "payments-late", "fraud-alerts", "card-fraud-dead-letter")
+    print(
+        f"seed {SEED}, {RATE} events/s, {KILLS} kills, {TERMS} stops, {SCALES} scalings",
+        flush=True,
+    )
+    make_topics(
+        "payments", "payments-clean", "payments-late", "fraud-alerts", "card-fraud-dead-letter"
+    )
     fleet = Fleet()
     feeder = generate("payments", 0, RATE, SEED)
     try:
@@ -159,7 +189,7 @@ def chaos():
         fleet.end()
         feeder.kill()
     with tempfile.TemporaryDirectory() as folder:
-        time.sleep(8)              # static members do not leave: their partitions are free after the session
+        time.sleep(8)  # static members do not leave: their partitions are free after the session
         dump = f"{folder}/state.jsonl"
         last = Worker("w-0", PIPELINE, *SETTINGS, flags=("--until-end", "--state-dump", dump))
         try:

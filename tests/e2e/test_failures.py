@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bad input and a bad world: each gets the documented reaction, and words that a stranger can act on.
+"""Bad input and a bad world: each gets the documented reaction, and words that help a stranger.
 
 What needs no broker runs over files; the rest on the cluster, and one on a second cluster that asks
 for a password.
 """
+
 import json
 import os
 import pathlib
@@ -13,17 +14,33 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from harness import (BROKERS, CLUSTER, LEAT, Worker, check, cluster, make_topics,  # pylint: disable=wrong-import-position
-                     read_topic, run_tests)
+from harness import (
+    BROKERS,
+    CLUSTER,
+    LEAT,
+    Worker,
+    check,
+    cluster,
+    make_topics,  # pylint: disable=wrong-import-position
+    read_topic,
+    run_tests,
+)
 
-STAMP = str(time.time_ns())        # topics of their own, on a cluster that other tests have used
+STAMP = str(time.time_ns())  # topics of their own, on a cluster that other tests have used
 GOOD = {"id": 1, "at": 1000, "amount": 5.5}
 
 
 def leat(*args, stdin=None, env=None):
     """Exit code, stdout, stderr; ends within half a minute whatever happens."""
-    done = subprocess.run([LEAT, *map(str, args)], input=stdin, capture_output=True, text=True, timeout=40,
-                          check=False, env=os.environ | (env or {}))
+    done = subprocess.run(
+        [LEAT, *map(str, args)],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+        env=os.environ | (env or {}),
+    )
     return done.returncode, done.stdout, done.stderr
 
 
@@ -33,7 +50,9 @@ def pipeline(folder, name="bad", **parts):
         "name": name,
         "kafka": {"bootstrap.servers": BROKERS},
         "sources": {"in": {"topic": f"{name}-in", "timestamp": "at", "key": "id"}},
-        "streams": {"all": {"from": "in", "steps": [{"filter": "amount > 1.0"}], "to": f"{name}-out"}},
+        "streams": {
+            "all": {"from": "in", "steps": [{"filter": "amount > 1.0"}], "to": f"{name}-out"}
+        },
         "dead_letter": f"{name}-dead",
     } | parts
     path = pathlib.Path(folder) / f"{name}.json"
@@ -53,34 +72,65 @@ def records():
     flipped = bytearray(text)
     flipped[0] ^= 0x04
     return {
-        "truncated": text[:-3], "flipped": bytes(flipped), "deep": b'{"a":' + b"[" * 500000 + b"]" * 500000 + b"}",
-        "not UTF-8": b'{"id":1,"at":1,"amount":2.0,"x":"\xff\xfe"}', "a list": b"[1,2]", "no field": b'{"id":1,"at":1}',
-        "wrong type": b'{"id":1,"at":1,"amount":"much"}', "bad time": b'{"id":1,"at":"yesterday","amount":2.0}',
+        "truncated": text[:-3],
+        "flipped": bytes(flipped),
+        "deep": b'{"a":' + b"[" * 500000 + b"]" * 500000 + b"}",
+        "not UTF-8": b'{"id":1,"at":1,"amount":2.0,"x":"\xff\xfe"}',
+        "a list": b"[1,2]",
+        "no field": b'{"id":1,"at":1}',
+        "wrong type": b'{"id":1,"at":1,"amount":"much"}',
+        "bad time": b'{"id":1,"at":"yesterday","amount":2.0}',
     }
 
 
 def bad_records_of_a_file():
     with tempfile.TemporaryDirectory() as folder:
-        lines = [json.dumps(GOOD).encode()] + list(records().values()) + [b"", json.dumps(GOOD | {"id": 2, "at": 2000}).encode()]
+        lines = (
+            [json.dumps(GOOD).encode()]
+            + list(records().values())
+            + [b"", json.dumps(GOOD | {"id": 2, "at": 2000}).encode()]
+        )
         (pathlib.Path(folder) / "in.jsonl").write_bytes(b"\n".join(lines) + b"\n")
-        path = pipeline(folder, sources={"in": {"file": "in.jsonl", "timestamp": "at", "key": "id"}},
-                        streams={"all": {"from": "in", "steps": [{"filter": "amount > 1.0"}], "to": {"stdout": {}}}},
-                        dead_letter={"file": f"{folder}/dead.jsonl"}, kafka={})
+        path = pipeline(
+            folder,
+            sources={"in": {"file": "in.jsonl", "timestamp": "at", "key": "id"}},
+            streams={
+                "all": {"from": "in", "steps": [{"filter": "amount > 1.0"}], "to": {"stdout": {}}}
+            },
+            dead_letter={"file": f"{folder}/dead.jsonl"},
+            kafka={},
+        )
         got = leat("run", path)
         expect(got, 0)
-        check([json.loads(line)["id"] for line in got[1].splitlines()] == [1, 2], f"output: {got[1]}")
-        dead = [json.loads(line) for line in (pathlib.Path(folder) / "dead.jsonl").read_text().splitlines()]
-        check([entry["line"] for entry in dead] == list(range(2, 2 + len(records()))), f"dead letters: {dead}")
+        check(
+            [json.loads(line)["id"] for line in got[1].splitlines()] == [1, 2], f"output: {got[1]}"
+        )
+        dead = [
+            json.loads(line)
+            for line in (pathlib.Path(folder) / "dead.jsonl").read_text().splitlines()
+        ]
+        check(
+            [entry["line"] for entry in dead] == list(range(2, 2 + len(records()))),
+            f"dead letters: {dead}",
+        )
         for entry in dead:
-            check(entry["error"] and entry["step"] and entry["pipeline"] == "bad", f"dead letter: {entry}")
+            check(
+                entry["error"] and entry["step"] and entry["pipeline"] == "bad",
+                f"dead letter: {entry}",
+            )
             check(("value" in entry) != ("value_base64" in entry), f"value of {entry}")
 
 
 def bad_records_without_dead_letter():
     with tempfile.TemporaryDirectory() as folder:
         (pathlib.Path(folder) / "in.jsonl").write_text("{}\nnonsense\n")
-        path = pipeline(folder, sources={"in": {"file": "in.jsonl"}}, kafka={}, dead_letter=None,
-                        streams={"all": {"from": "in", "steps": [], "to": {"drop": {}}}})
+        path = pipeline(
+            folder,
+            sources={"in": {"file": "in.jsonl"}},
+            kafka={},
+            dead_letter=None,
+            streams={"all": {"from": "in", "steps": [], "to": {"drop": {}}}},
+        )
         document = json.loads(path.read_text())
         del document["dead_letter"]
         path.write_text(json.dumps(document))
@@ -91,28 +141,63 @@ def bad_records_without_dead_letter():
 def full_disk():
     with tempfile.TemporaryDirectory() as folder:
         (pathlib.Path(folder) / "in.jsonl").write_text(json.dumps(GOOD) + "\n")
-        path = pipeline(folder, sources={"in": {"file": "in.jsonl", "timestamp": "at"}}, kafka={},
-                        streams={"all": {"from": "in", "steps": [], "to": {"file": "/dev/full"}}},
-                        dead_letter={"drop": {}})
+        path = pipeline(
+            folder,
+            sources={"in": {"file": "in.jsonl", "timestamp": "at"}},
+            kafka={},
+            streams={"all": {"from": "in", "steps": [], "to": {"file": "/dev/full"}}},
+            dead_letter={"drop": {}},
+        )
         expect(leat("run", path), 74, "/dev/full", "No space left")
 
 
 def mistakes_in_files():
     with tempfile.TemporaryDirectory() as folder:
-        path = pipeline(folder, streams={"all": {"from": "inn", "steps": [{"filtr": "a"}, {"filter": "amount >"}], "too": "x"}})
+        path = pipeline(
+            folder,
+            streams={
+                "all": {
+                    "from": "inn",
+                    "steps": [{"filtr": "a"}, {"filter": "amount >"}],
+                    "too": "x",
+                }
+            },
+        )
         got = leat("check", path)
-        expect(got, 1, "did you mean 'in'", "did you mean 'filter'", "did you mean 'to'", "streams.all.steps[1].filter")
+        expect(
+            got,
+            1,
+            "did you mean 'in'",
+            "did you mean 'filter'",
+            "did you mean 'to'",
+            "streams.all.steps[1].filter",
+        )
         expect(leat("run", path), 78, "did you mean 'filter'")
         code, out, _ = leat("check", path, "--output", "json")
         findings = [entry for entry in json.loads(out) if "line" in entry]
-        check(code == 1 and len(findings) >= 4 and all(entry["line"] > 0 for entry in findings), f"json: {out}")
-        expect(leat("run", pathlib.Path(folder) / "nowhere.json"), 78, "nowhere.json", "No such file")
+        check(
+            code == 1 and len(findings) >= 4 and all(entry["line"] > 0 for entry in findings),
+            f"json: {out}",
+        )
+        expect(
+            leat("run", pathlib.Path(folder) / "nowhere.json"), 78, "nowhere.json", "No such file"
+        )
         (pathlib.Path(folder) / "p.json").write_text(
-            '{"name": "p", "steps": [{"name": "a", "where": "amount + > 2"}, {"name": "b", "contiguty": "next"}]}')
-        path = pipeline(folder, streams={"all": {"from": "in", "steps": [{"detect": {"patterns": ["p.json"]}}], "to": "x"}})
+            '{"name": "p", "steps": [{"name": "a", "where": "amount + > 2"},'
+            ' {"name": "b", "contiguty": "next"}]}'
+        )
+        path = pipeline(
+            folder,
+            streams={
+                "all": {"from": "in", "steps": [{"detect": {"patterns": ["p.json"]}}], "to": "x"}
+            },
+        )
         expect(leat("check", path), 1, "p.json:1:", "did you mean 'contiguity'")
-        path = pipeline(folder, mask={"key": "${file:no-such-secret}"},
-                        streams={"all": {"from": "in", "steps": [{"mask": {"id": "hmac-sha256"}}], "to": "x"}})
+        path = pipeline(
+            folder,
+            mask={"key": "${file:no-such-secret}"},
+            streams={"all": {"from": "in", "steps": [{"mask": {"id": "hmac-sha256"}}], "to": "x"}},
+        )
         expect(leat("run", path), 78, "no-such-secret", "No such file")
 
 
@@ -146,9 +231,20 @@ def wrong_changelog():
         name = f"changelog-{STAMP}"
         make_topics(f"{name}-in", f"{name}-out", f"{name}-dead")
         cluster("topic", f"{name}-in-changelog", "-p", 3, "-c", "cleanup.policy=compact")
-        (pathlib.Path(folder) / "p.json").write_text('{"name": "p", "steps": [{"name": "a", "where": "amount > 2.0"}]}')
-        path = pipeline(folder, name, streams={"all": {"from": "in", "steps": [{"detect": {"patterns": ["p.json"]}}],
-                                                       "to": f"{name}-out"}})
+        (pathlib.Path(folder) / "p.json").write_text(
+            '{"name": "p", "steps": [{"name": "a", "where": "amount > 2.0"}]}'
+        )
+        path = pipeline(
+            folder,
+            name,
+            streams={
+                "all": {
+                    "from": "in",
+                    "steps": [{"detect": {"patterns": ["p.json"]}}],
+                    "to": f"{name}-out",
+                }
+            },
+        )
         expect(leat("run", path), 78, "3 partitions", "has 4")
 
 
@@ -161,11 +257,28 @@ def bad_records_of_a_topic():
         poison = list(records().values())
         for value in [json.dumps(GOOD).encode()] + poison + [json.dumps(GOOD).encode()]:
             (pathlib.Path(folder) / "value").write_bytes(value)
-            subprocess.run(["kcat", "-P", "-b", BROKERS, "-t", f"{name}-in", "-p", "0", "-X", "message.max.bytes=2000000",
-                            f"{folder}/value"], check=True)
-        for flags in ([], ["-Z"]):          # an empty value, a null one
-            subprocess.run(["kcat", "-P", "-b", BROKERS, "-t", f"{name}-in", "-p", "0", "-K", ":", *flags], input=b"7:\n",
-                           check=True)
+            subprocess.run(
+                [
+                    "kcat",
+                    "-P",
+                    "-b",
+                    BROKERS,
+                    "-t",
+                    f"{name}-in",
+                    "-p",
+                    "0",
+                    "-X",
+                    "message.max.bytes=2000000",
+                    f"{folder}/value",
+                ],
+                check=True,
+            )
+        for flags in ([], ["-Z"]):  # an empty value, a null one
+            subprocess.run(
+                ["kcat", "-P", "-b", BROKERS, "-t", f"{name}-in", "-p", "0", "-K", ":", *flags],
+                input=b"7:\n",
+                check=True,
+            )
         worker = Worker("poison", path, flags=("--until-end",))
         worker.wait(60)
         check(len(read_topic(f"{name}-out")[0]) == 2, "good records of a poisoned topic")
@@ -174,7 +287,13 @@ def bad_records_of_a_topic():
         check(count == len(poison) + 2, f"{count} dead letters of {len(poison) + 2}")
         for found in dead.values():
             for _, _, _, _, headers in found:
-                for header in ("leat.pipeline=", "leat.step=", "leat.error=", f"leat.topic={name}-in", "leat.offset="):
+                for header in (
+                    "leat.pipeline=",
+                    "leat.step=",
+                    "leat.error=",
+                    f"leat.topic={name}-in",
+                    "leat.offset=",
+                ):
                     check(header in headers, f"header {header} is not in {headers}")
 
 
@@ -182,12 +301,21 @@ def wrong_password():
     with tempfile.TemporaryDirectory() as folder:
         # PLAIN, as librdkafka before 2.6.1 cannot do SCRAM with Kafka 4.
         own = ["--dir", f"{folder}/sasl"]
-        started = subprocess.run([CLUSTER, "start", "1", "--sasl", "--port", "19492", *own], stdout=subprocess.PIPE, text=True,
-                                 check=False)
+        started = subprocess.run(
+            [CLUSTER, "start", "1", "--sasl", "--port", "19492", *own],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
         try:
             check(started.returncode == 0, "the cluster with passwords did not start")
-            kafka = {"bootstrap.servers": "127.0.0.1:19492", "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN",
-                     "sasl.username": "leat", "sasl.password": "wrong-but-secret"}
+            kafka = {
+                "bootstrap.servers": "127.0.0.1:19492",
+                "security.protocol": "SASL_PLAINTEXT",
+                "sasl.mechanism": "PLAIN",
+                "sasl.username": "leat",
+                "sasl.password": "wrong-but-secret",
+            }
             got = leat("run", pipeline(folder, kafka=kafka))
             expect(got, 77, "sasl.")
             check("wrong-but-secret" not in got[2] + got[1], "the password is in the log")
@@ -213,12 +341,19 @@ def broker_hangs():
                 cluster("resume", node)
             cluster("wait")
             check(worker.alive(), f"the worker died\n{worker.tail()}")
-            subprocess.run(["kcat", "-P", "-b", BROKERS, "-t", f"{name}-in"], input=json.dumps(GOOD).encode() + b"\n", check=True)
+            subprocess.run(
+                ["kcat", "-P", "-b", BROKERS, "-t", f"{name}-in"],
+                input=json.dumps(GOOD).encode() + b"\n",
+                check=True,
+            )
             for _ in range(60):
                 time.sleep(1)
                 if sum(map(len, read_topic(f"{name}-out").values())) == 1:
                     break
-            check(sum(map(len, read_topic(f"{name}-out").values())) == 1, f"no output after the brokers came back\n{worker.tail()}")
+            check(
+                sum(map(len, read_topic(f"{name}-out").values())) == 1,
+                f"no output after the brokers came back\n{worker.tail()}",
+            )
             worker.stop()
         finally:
             if worker.alive():
@@ -226,5 +361,18 @@ def broker_hangs():
 
 
 if __name__ == "__main__":
-    sys.exit(run_tests(usage, mistakes_in_files, bad_records_of_a_file, bad_records_without_dead_letter, full_disk, unreachable,
-                       missing_topics, wrong_changelog, bad_records_of_a_topic, wrong_password, broker_hangs))
+    sys.exit(
+        run_tests(
+            usage,
+            mistakes_in_files,
+            bad_records_of_a_file,
+            bad_records_without_dead_letter,
+            full_disk,
+            unreachable,
+            missing_topics,
+            wrong_changelog,
+            bad_records_of_a_topic,
+            wrong_password,
+            broker_hangs,
+        )
+    )

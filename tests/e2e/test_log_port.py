@@ -1,0 +1,378 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Kafka log alone, without a pipeline: probe_log copies a topic through the port while sessions
+come, go, are killed, frozen and fenced and brokers die; kcat then counts every record."""
+
+import os
+import pathlib
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from harness import (
+    BROKERS,
+    CLUSTER,
+    LEAT,
+    ROOT,
+    SEED,
+    Failed,
+    check,
+    cluster,
+    make_topics,  # pylint: disable=wrong-import-position
+    read_topic,
+    run_tests,
+)
+
+PROBE = os.environ.get("LEAT_PROBE_LOG", str(pathlib.Path(LEAT).parent / "probe_log"))
+STAMP = str(time.time_ns())
+RANDOM = random.Random(SEED)
+
+
+def probe(*args, brokers=BROKERS, timeout=90):
+    """Exit code and what it said; seconds it took."""
+    began = time.monotonic()
+    done = subprocess.run(
+        [PROBE, "-p", f"bootstrap.servers={brokers}", *map(str, args)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=timeout,
+    )
+    return done.returncode, done.stdout, time.monotonic() - began
+
+
+def must(*args, **options):
+    code, out, _ = probe(*args, **options)
+    check(code == 0, f"probe_log {' '.join(map(str, args))}: {code}\n{out}")
+    return out
+
+
+class Copy:
+    """A probe that copies, as a process."""
+
+    def __init__(self, *args, ident="t0"):
+        self.log = tempfile.NamedTemporaryFile("w+", prefix="leat-probe-", suffix=".log")
+        self.process = subprocess.Popen(
+            [PROBE, "-p", f"bootstrap.servers={BROKERS}", *map(str, args)],
+            stdout=self.log,
+            stderr=self.log,
+            stdin=subprocess.DEVNULL,
+        )
+        self.ident = ident
+
+    def said(self):
+        return pathlib.Path(self.log.name).read_text(errors="replace")
+
+    def wait_for(self, text, timeout=60):
+        end = time.monotonic() + timeout
+        while text not in self.said():
+            check(self.process.poll() is None, f"ended before '{text}':\n{self.said()[-2000:]}")
+            check(time.monotonic() < end, f"never said '{text}':\n{self.said()[-2000:]}")
+            time.sleep(0.05)
+
+    def signal(self, number):
+        self.process.send_signal(number)
+        if number == signal.SIGKILL:
+            self.process.wait()
+
+    def stop(self, timeout=60, code=0):
+        self.process.send_signal(signal.SIGTERM)
+        self.ended(timeout, code)
+
+    def ended(self, timeout=60, code=0):
+        try:
+            got = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise Failed(f"did not end in {timeout} s:\n{self.said()[-3000:]}") from None
+        check(got == code, f"ended with {got}, not {code}:\n{self.said()[-3000:]}")
+
+
+def exact(topic, counts, doubles=False):
+    """Every partition holds PARTITION-0, PARTITION-1, ... once each and in order."""
+    found = read_topic(topic)
+    for partition, want in counts.items():
+        keys = [key.decode() for _, _, key, _, _ in found.get(partition, [])]
+        if doubles:
+            check(set(keys) == {f"{partition}-{i}" for i in range(want)}, f"{topic}/{partition}: lost")
+            continue
+        for at, key in enumerate(keys[:want]):
+            check(key == f"{partition}-{at}", f"{topic}/{partition}: {key} where {at} should be")
+        check(len(keys) == want, f"{topic}/{partition}: {len(keys)} records, not {want}")
+
+
+def arrived(topic, count, timeout=120):
+    """Waits until that many records can be read; fewer at the end of the time is a failure."""
+    end = time.monotonic() + timeout
+    while True:
+        have = sum(len(records) for records in read_topic(topic).values())
+        if have >= count:
+            return
+        check(time.monotonic() < end, f"{topic}: {have} of {count} records in {timeout} s")
+        time.sleep(0.5)
+
+
+def churn_of_sessions(name, *extra):
+    """Kills, freezes and restarts sessions of one group while records flow."""
+    source, target = f"{name}-in-{STAMP}", f"{name}-out-{STAMP}"
+    changelog = f"{name}-log-{STAMP}"
+    make_topics(source, target)
+    must("create", changelog, 4)
+
+    def start(number):
+        return Copy(
+            "-g", f"{name}-{STAMP}", "-i", f"w{number}", "-t", f"{name}-{STAMP}-{number}", "-c", 50,
+            "-a", 9, "-l", changelog, *extra, "copy", source, target, ident=number)
+
+    copies = [start(0), start(1)]
+    rounds, each = 8, 4000
+    for _ in range(rounds):
+        must("fill", source, each)
+        victim = RANDOM.randrange(2)
+        deed = RANDOM.choice(["kill", "term", "freeze"])
+        if deed == "kill":
+            copies[victim].signal(signal.SIGKILL)
+            copies[victim] = start(victim)
+        elif deed == "term":
+            copies[victim].stop()
+            copies[victim] = start(victim)
+        else:
+            copies[victim].signal(signal.SIGSTOP)
+            time.sleep(RANDOM.choice([1, 9]))
+            copies[victim].signal(signal.SIGCONT)
+        time.sleep(RANDOM.random() * 3)
+        for number, copy in enumerate(copies):  # a fenced one is restarted, as its pod would be
+            if copy.process.poll() is not None:
+                check("fenced" in copy.said(), f"ended:\n{copy.said()[-2000:]}")
+                copies[number] = start(number)
+    total = rounds * each
+    arrived(target, total)
+    for copy in copies:
+        if copy.process.poll() is None:
+            copy.stop()
+    # fill numbers each round from 0: the n-th record of a round is n
+    for topic in (target, changelog):
+        for partition, records in read_topic(topic).items():
+            keys = [key.decode() for _, _, key, _, _ in records]
+            want = [f"{partition}-{i}" for _ in range(rounds) for i in range(each // 4)]
+            if topic == target:
+                check(keys == want, f"{topic}/{partition}: {len(keys)} records, {len(want)} wanted,"
+                      f" first difference at {next((i for i, (a, b) in enumerate(zip(keys, want)) if a != b), -1)}")
+
+
+def test_sessions_come_and_go():
+    churn_of_sessions("coop")
+
+
+def test_sessions_come_and_go_eagerly():
+    churn_of_sessions("range", "-p", "partition.assignment.strategy=range")
+
+
+def test_partitions_are_shared():
+    source, target = f"share-in-{STAMP}", f"share-out-{STAMP}"
+    make_topics(source, target)
+    one = Copy("-g", f"share-{STAMP}", "-t", f"share-{STAMP}-1", "copy", source, target)
+    one.wait_for("running")
+    two = Copy("-g", f"share-{STAMP}", "-t", f"share-{STAMP}-2", "copy", source, target)
+    two.wait_for("running")
+    one.wait_for("revoked")
+    check(one.said().count("revoked") == 2, "cooperative: only what moves is revoked")
+    must("fill", source, 4000)
+    arrived(target, 4000)
+    two.stop()
+    deadline = time.monotonic() + 20
+    while one.said().count("running") < 6 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    check(one.said().count("running") == 6, "what the other had comes back")
+    one.stop()
+    exact(target, {p: 1000 for p in range(4)})
+
+
+def test_fencing():
+    source, target = f"fence-in-{STAMP}", f"fence-out-{STAMP}"
+    make_topics(source, target)
+    args = ("-t", f"fence-{STAMP}", "copy", source, target)
+    old = Copy("-g", f"fence-a-{STAMP}", *args)
+    old.wait_for("running")
+    must("fill", source, 400)
+    young = Copy("-g", f"fence-b-{STAMP}", *args)
+    young.wait_for("running")
+    must("fill", source, 400)
+    old.ended(timeout=30, code=70)
+    check("error fenced" in old.said(), old.said())
+    young.stop()
+
+
+def test_restore():
+    topic = f"churn-{STAMP}"
+    must("create", topic, 1)
+    must("-t", f"churn-{STAMP}", "churn", topic, 50, 40)
+    out = must("dump", topic)
+    state = {}
+    for line in out.splitlines():
+        if line.startswith("#"):
+            continue
+        _, _, key, value = line.split(" ")
+        if value == "null":
+            state.pop(key, None)
+        else:
+            state[key] = int(value)
+    want = {}
+    for number in range(40):
+        if number % 3 == 2:
+            continue
+        for k in range(50):
+            if number % 5 == 4 and k % 2 == 0:
+                want.pop(f"k{k}", None)
+            else:
+                want[f"k{k}"] = number
+    check(state == want, f"{len(state)} cells, {len(want)} wanted")
+
+
+def test_restore_waits_for_an_open_transaction():
+    """The end is the read-uncommitted one: a killed writer's transaction has to go first."""
+    source, target = f"open-in-{STAMP}", f"open-out-{STAMP}"
+    make_topics(source, target, partitions=1)
+    must("fill", source, 100)
+    writer = Copy("-g", f"open-{STAMP}", "-t", f"open-{STAMP}", "-c", 600000,
+                  "-p", "transaction.timeout.ms=8000", "copy", source, target)
+    writer.wait_for("running")
+    time.sleep(2)  # its records are there, its commit is far
+    writer.signal(signal.SIGKILL)
+    check(not read_topic(target), "nothing was committed")
+    _, out, took = probe("dump", target)
+    check("# 0 records" in out, out)
+    check(took > 1, f"it did not wait for the transaction's end ({took:.1f} s)")
+
+
+def test_start_policies():
+    source, target = f"start-in-{STAMP}", f"start-out-{STAMP}"
+    make_topics(source, target, partitions=2)
+    must("fill", source, 200)  # times 1700000000000 + i
+    cases = [("earliest", [0, 0]), ("latest", [100, 100]), (1700000000100, [50, 50]),
+             (1999999999999, [100, 100])]
+    for start, want in cases:
+        name = f"start-{start}-{STAMP}"
+        copy = Copy("-g", name, "-t", name, "-s", start, "copy", source, target)
+        copy.wait_for("running start-in-" + STAMP + "/1")
+        copy.wait_for("running start-in-" + STAMP + "/0")
+        got = {int(p): int(at) for p, at in re.findall(r"assigned \S+/(\d) at (-?\d+)", copy.said())}
+        copy.stop()
+        check([got[0], got[1]] == want, f"{start}: {got}")
+
+
+def test_closing_at_once():
+    source, target = f"close-in-{STAMP}", f"close-out-{STAMP}"
+    make_topics(source, target)
+    for i in range(6):
+        copy = Copy("-g", f"close-{STAMP}", "-t", f"close-{STAMP}-{i}", "copy", source, target)
+        copy.wait_for("open")
+        time.sleep(i * 0.05)
+        copy.stop(timeout=15)
+
+
+def test_at_least_once():
+    source, target = f"alo-in-{STAMP}", f"alo-out-{STAMP}"
+    make_topics(source, target)
+    args = ("-g", f"alo-{STAMP}", "-i", "w", "-c", 50, "copy", source, target)
+    must("fill", source, 40000)
+    for _ in range(4):
+        copy = Copy(*args)
+        copy.wait_for("running")
+        time.sleep(0.3)
+        copy.signal(signal.SIGKILL)
+    copy = Copy(*args)
+    arrived(target, 40000)
+    time.sleep(1)
+    copy.stop()
+    exact(target, {p: 10000 for p in range(4)}, doubles=True)
+
+
+def test_brokers_die():
+    """The brokers of the group, of the transactions and of a partition, one after the other."""
+    name = f"brokers-{STAMP}"
+    source, target = f"{name}-in", f"{name}-out"
+    make_topics(source, target)
+    copy = Copy("-g", name, "-i", "w", "-t", name, "-c", 50, "copy", source, target)
+    copy.wait_for("running")
+    total = 0
+    for victim in (("leader", target, 0), ("coordinator", "txn", name), ("coordinator", "group", name)):
+        node = cluster(*victim)
+        must("fill", source, 4000)
+        cluster("kill", "-9", node)
+        must("fill", source, 4000)
+        cluster("restart", node)
+        total += 8000
+        arrived(target, total)
+    check(copy.process.poll() is None, copy.said()[-2000:])
+    copy.stop()
+    for partition, records in read_topic(target).items():
+        keys = [key.decode() for _, _, key, _, _ in records]
+        check(keys == [f"{partition}-{i}" for _ in range(6) for i in range(1000)],
+              f"{partition}: {len(keys)} records of 6000")
+
+
+def test_who_cannot_log_in():
+    """Every refusal comes soon, with the property to look at."""
+    folder = tempfile.mkdtemp(prefix="leat-sasl-")
+    port = RANDOM.randrange(30000, 32000, 40)
+    first = subprocess.run([CLUSTER, "start", "1", "--sasl", "--port", str(port), "--dir", folder + "/c"],
+                           stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    sasl = ("-p", "security.protocol=sasl_plaintext", "-p", "sasl.mechanism=PLAIN",
+            "-p", "sasl.username=leat")
+    try:
+        cases = [
+            (sasl + ("-p", "sasl.password=leat-secret"), 0, "exists 0", 15),
+            (sasl + ("-p", "sasl.password=wrong"), 77, "sasl.password", 8),
+            (("-p", "security.protocol=SASL_PLAINTEXT", "-p", "sasl.mechanism=PLAIN", "-p",
+              'sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required '
+              'username="leat" password="leat-secret";'), 0, "exists 0", 15),
+            (("-p", "security.protocol=plaintext"), 69, "security.protocol", 15),
+        ]
+        for args, code, text, seconds in cases:
+            got, out, took = probe(*args, "describe", "t", brokers=first)
+            check(got == code and text in out, f"{args[-1]}: {got}\n{out}")
+            check(took < seconds, f"{args[-1]}: took {took:.1f} s")
+            check("wrong" not in out, "a password was said")
+        got, out, took = probe(*sasl, "-p", "sasl.password=wrong", "-t", "x", "-g", "x", "copy", "a", "b",
+                               brokers=first)
+        check(got == 77 and took < 10, f"session: {got} in {took:.1f} s\n{out}")
+    finally:
+        subprocess.run([CLUSTER, "stop", "--dir", folder + "/c"], check=True)
+
+
+def test_who_is_not_there():
+    got, out, took = probe("describe", "t", 3000, brokers="127.0.0.1:1")
+    check(got == 69 and "bootstrap.servers" in out and took < 6, f"{got} {took:.1f} s {out}")
+    got, out, took = probe("describe", "t", 3000, brokers="no-such-host.invalid:9092")
+    check(got == 69 and "no-such-host.invalid" in out and took < 10, f"{got} {took:.1f} s {out}")
+
+
+def test_properties():
+    cases = [
+        ("sesion.timeout.ms=6000", "session.timeout.ms"),
+        ("linger.ms=soon", "linger.ms"),
+        ("enable.auto.commit=true", "enable.auto.commit"),
+        ("auto.offset.reset=earliest", "start"),
+        ("ssl.truststore.location=/x/trust.jks", "keytool"),
+    ]
+    for text, want in cases:
+        code, out, _ = probe("-p", text, "describe", "t")
+        check(code == 78 and want in out, f"{text}: {code}\n{out}")
+
+
+def main():
+    if not os.path.exists(PROBE):
+        subprocess.run(["cmake", "--build", str(pathlib.Path(PROBE).parent), "--target", "probe_log"],
+                       check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
+    return run_tests(*[test for name, test in list(globals().items())
+                       if name.startswith("test_") and (len(sys.argv) < 2 or name in sys.argv[1:])])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
