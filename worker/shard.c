@@ -147,7 +147,7 @@ static leat_code run_batch(leat_shard *shard, leat_task *task, size_t from, size
 }
 
 /* Whether a message is the next of its input; moves the input on. Delivered again: not. */
-static bool take_message(leat_shard *shard, leat_task *task, const leat_message *message)
+static bool take_message(const leat_shard *shard, leat_task *task, const leat_message *message)
 {
     if (task == NULL) return false; /* of a partition that has just gone */
     leat_input *input = leat_task_input(task, message->topic, message->partition);
@@ -156,9 +156,8 @@ static bool take_message(leat_shard *shard, leat_task *task, const leat_message 
     if (input->next >= 0 && message->offset > input->next)
         input->gaps += (uint64_t)(message->offset - input->next);
     input->next = message->offset + 1;
-    input->heard_ms = leat_shard_now_ms();
+    input->heard_ms = shard->polled_ms;
     input->idle = false;
-    (void)shard;
     return true;
 }
 
@@ -311,6 +310,7 @@ static leat_code turn(leat_shard *shard, leat_err *err)
     leat_poll_state state = LEAT_POLL_EMPTY;
     LEAT_TRY(type->poll(shard->input, poll_timeout(shard, restoring), shard->messages,
                         LEAT_SHARD_POLL_MAX, &count, &state, err));
+    shard->polled_ms = leat_shard_now_ms();
     leat_code code =
         shard->must_rewind || shard->code != LEAT_OK ? LEAT_OK : work_through(shard, count, err);
     type->release(shard->input);

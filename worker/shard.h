@@ -61,7 +61,8 @@ struct leat_shard {
     leat_task **tasks;
     size_t tasks_count;
     leat_message *messages;
-    int64_t began_ms; /* of what is not committed yet; 0: nothing is */
+    int64_t polled_ms; /* when the records at hand came: a look at the clock for each is too much */
+    int64_t began_ms;  /* of what is not committed yet; 0: nothing is */
     uint32_t aborts_in_a_row;
     bool joined;    /* the group has said what this shard owns, be it nothing */
     bool waiting;   /* counted in pipeline->waiting */
