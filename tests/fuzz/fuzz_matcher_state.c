@@ -12,16 +12,27 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char *const patterns[] = {
-    "{\"name\":\"p\",\"steps\":[{\"name\":\"A\",\"where\":\"a\",\"times\":{\"min\":2},\"greedy\":"
-    "true,\"until\":\"u\"},{\"any_of\":[{\"name\":\"B\",\"where\":\"b\"},{\"name\":\"C\",\"where\":"
-    "\"c\"}],\"optional\":true},{\"name\":\"D\",\"where\":\"d\",\"contiguity\":\"next\"}]}",
-    "{\"name\":\"p\",\"skip\":\"skip_past_last_event\",\"steps\":[{\"steps\":[{\"name\":\"A\","
-    "\"where\":\"a\"},{\"name\":\"B\",\"where\":\"b\"}],\"times\":{\"min\":1}},{\"not\":true,"
-    "\"where\":\"c\"},{\"name\":\"D\",\"where\":\"ad\"}]}",
-    "{\"name\":\"p\",\"within\":\"10ms\",\"order_by\":\"x\",\"steps\":[{\"name\":\"A\",\"where\":"
-    "\"a\"},{\"name\":\"B\",\"where\":\"b\",\"within\":\"3ms\"},{\"not\":true,\"where\":\"c\"}]}",
-};
+#define STEP(name, where, more) "{\"name\":\"" name "\",\"where\":\"" where "\"" more "}"
+#define PATTERN(more, steps)    "{\"name\":\"p\"" more ",\"steps\":[" steps "]}"
+
+static const char loops[] = PATTERN("", STEP("A", "a",
+                                             ",\"times\":{\"min\":2},\"greedy\":true,\"until\":"
+                                             "\"u\"") ","
+                                                      "{\"any_of\":[" STEP("B", "b", "") "," STEP(
+                                                          "C", "c", "") "],\"optional\":true}"
+                                                                        "," STEP("D", "d",
+                                                                                 ",\"contiguity\":"
+                                                                                 "\"next\""));
+static const char groups[] =
+    PATTERN(",\"skip\":\"skip_past_last_event\"",
+            "{\"steps\":[" STEP("A", "a", "") "," STEP(
+                "B", "b", "") "],\"times\":{\"min\":1}},"
+                              "{\"not\":true,\"where\":\"c\"}," STEP("D", "ad", ""));
+static const char windows[] = PATTERN(
+    ",\"within\":\"10ms\",\"order_by\":\"x\"",
+    STEP("A", "a", "") "," STEP("B", "b", ",\"within\":\"3ms\"") ","
+                                                                 "{\"not\":true,\"where\":\"c\"}");
+static const char *const patterns[] = {loops, groups, windows};
 
 /* A condition is a set of letters; the event in hand is one. */
 typedef struct bench {
