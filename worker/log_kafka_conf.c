@@ -7,11 +7,14 @@
  * transaction.timeout.ms 60 s: below, a broker that stands still for a while fences everybody.
  * queued.max.messages.kbytes and queue.buffering.max.kbytes: a session's memory, whatever the input
  * (the library's own defaults are 64 MiB and 1 GiB); measured: larger ones save no CPU, as long as
- * a consumer whose queue was full looks again soon. linger 5 ms, lz4, 1 MB batches: measured
- * likewise. The heap is told to keep what it has: the library takes and gives back buffers of a
- * megabyte all the time, and their pages cost a quarter of its CPU when they go to the system in
- * between. Callbacks may come from threads of the library's; they only note and speak. Refused:
- * statistics by JSON; what metrics need is asked for directly. */
+ * a consumer whose queue was full looks again soon. Nobody sees records before their transaction
+ * has committed, and a commit sends what lingers at once: there a linger of 50 ms costs no latency
+ * and saves a tenth of all CPU; without transactions it is 5 ms. Nothing is compressed, as with
+ * Kafka's own clients: lz4 costs a tenth of all CPU. The heap is told to keep what it has: the
+ * library takes and gives back buffers of a megabyte all the time, and their pages cost a quarter
+ * of its CPU when they go to the system in between. Callbacks may come from threads of the
+ * library's; they only note and speak. Refused: statistics by JSON; what metrics need is asked for
+ * directly. */
 #include <malloc.h>
 #include <stdio.h>
 #include <time.h>
@@ -57,12 +60,15 @@ static const pair forced_member[] = {
 };
 static const pair defaults_writer[] = {
     {"linger.ms", "5"},
-    {"compression.type", "lz4"},
     {"batch.size", "1000000"},
     {"batch.num.messages", "50000"},
     {"queue.buffering.max.messages", "50000"},
     {"queue.buffering.max.kbytes", "12288"},
     {"transaction.timeout.ms", "60000"},
+    {NULL, NULL},
+};
+static const pair defaults_transactional[] = {
+    {"linger.ms", "50"},
     {NULL, NULL},
 };
 static const pair forced_writer[] = {
@@ -261,6 +267,8 @@ static leat_code settings_of(const leat_log *log, const leat_session *session, l
         set_optional(conf, optional_member);
     }
     if (kind == LEAT_KAFKA_WRITER) set_pairs(conf, defaults_writer);
+    if (kind == LEAT_KAFKA_WRITER && session != NULL && session->transactional_id != NULL)
+        set_pairs(conf, defaults_transactional);
     LEAT_TRY(set_own(conf, "client.id", log->client_id, err));
     LEAT_TRY(set_users(conf, &log->settings, roles, err));
     LEAT_TRY(set_users(conf, more, roles, err));
