@@ -125,12 +125,13 @@ static void compile_emit(maker *m, const leat_node *object, leat_emit_field **fi
                          uint32_t *count)
 {
     uint32_t size = 0;
-    if (object == NULL) return;
+    if (object == NULL || object->kind != LEAT_NODE_OBJECT) return;
     for (const leat_node *node = object->child; node != NULL; node = node->next)
         size++;
     *fields = need(m->arena, (size + 1) * sizeof **fields);
     m->scope.emit = true;
     for (const leat_node *node = object->child; node != NULL; node = node->next) {
+        if (node->kind != LEAT_NODE_STRING) continue; /* told when the pattern was read */
         const leat_expr *expr = m->compile(m->self, node, &m->scope.scope);
         if (expr != NULL) (*fields)[(*count)++] = (leat_emit_field){node->key, expr};
     }

@@ -138,18 +138,19 @@ static void plan_pattern(detect_planner *d, const leat_node *node)
     leat_conditions *conditions = NULL;
     leat_nfa *nfa = NULL;
     leat_err err = {0};
-    if (!leat_pattern_read(node, d->arena, d->findings, &pattern)) return;
+    bool good = leat_pattern_read(node, d->arena, d->findings, &pattern);
+    if (pattern == NULL) return;
     remember(d, pattern);
     warn_hidden(d, pattern);
     /* Events that wait for their order are judged when their record is long gone. */
     leat_scope *fields = pattern->order_by != NULL ? NULL : leat_planner_scope(d->planner, d->step);
     (void)leat_conditions_new(pattern, fields, compile, d, d->arena, d->findings, &conditions);
-    if (leat_nfa_new(pattern, d->arena, d->findings, &nfa, &err) != LEAT_OK)
+    if (good && leat_nfa_new(pattern, d->arena, d->findings, &nfa, &err) != LEAT_OK)
         leat_findings_add(d->findings, node, false, "%s", err.text);
     detect_pattern planned = {.pattern = pattern, .nfa = nfa, .conditions = conditions};
     planned.events = d->settings->events && pattern->events;
     plan_key(d, pattern, &planned);
-    if (pattern->enabled) *pattern_add(d) = planned;
+    if (good && pattern->enabled) *pattern_add(d) = planned;
 }
 
 /* --- all of them --- */

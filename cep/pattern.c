@@ -436,9 +436,9 @@ bool leat_pattern_read(const leat_node *object, leat_arena *arena, leat_findings
     made->root->kind = LEAT_PART_GROUP;
     if (read.steps != NULL) read_parts(&reader, read.steps, made->root);
     pattern_check(&reader, &read);
+    *pattern = made;
     if (findings->errors > before) return false;
     LEAT_ASSERT(made->steps_count > 0 && made->root->parts_count > 0);
-    *pattern = made;
     return true;
 }
 

@@ -94,8 +94,9 @@ typedef struct leat_pattern {
     const leat_node *timeout_emit, *timeout_to;
 } leat_pattern;
 
-/* Reads a pattern from an object. Mistakes become findings; false if there were any, and *pattern
- * is NULL then. Conditions and other expressions are not looked into (conditions.h does). */
+/* Reads a pattern from an object. Mistakes become findings; false if there were any: *pattern is
+ * then good for finding the mistakes of its expressions (conditions.h), and for nothing else; NULL
+ * if node is no object. Expressions are not looked into here. */
 bool leat_pattern_read(const leat_node *object, leat_arena *arena, leat_findings *findings,
                        leat_pattern **pattern);
 /* The number of a step by its name; false: there is none. */

@@ -57,6 +57,8 @@ static int manual_run(int argc, char **argv)
     const char *what = arguments.count == 0 ? "steps" : arguments.positional[0];
     if (strcmp(what, "steps") == 0) {
         leat_plan_manual(operators, count, &out);
+        leat_buf_add_char(&out, '\n');
+        leat_pattern_manual(&out);
     } else if (strcmp(what, "pipeline-schema") == 0) {
         leat_plan_schema(operators, count, &out);
     } else if (strcmp(what, "pattern-schema") == 0) {

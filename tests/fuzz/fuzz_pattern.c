@@ -106,9 +106,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     leat_findings_init(&b.findings, b.arena);
     leat_code code = leat_doc_parse((leat_str){(const char *)data, size}, LEAT_STR("p"), b.arena,
                                     &root, &err, &line, &column);
-    if (code == LEAT_OK && leat_pattern_read(root, b.arena, &b.findings, &pattern) &&
-        leat_conditions_new(pattern, NULL, compile, &b, b.arena, &b.findings, &conditions))
-        code = leat_nfa_new(pattern, b.arena, &b.findings, &nfa, &err);
+    bool good = code == LEAT_OK && leat_pattern_read(root, b.arena, &b.findings, &pattern);
+    if (pattern != NULL) /* its expressions are looked into even if it is wrong elsewhere */
+        good = leat_conditions_new(pattern, NULL, compile, &b, b.arena, &b.findings, &conditions) &&
+               good;
+    if (good) code = leat_nfa_new(pattern, b.arena, &b.findings, &nfa, &err);
     if (nfa != NULL) {
         leat_nfa_print(nfa, &b.out);
         leat_buf_reset(&b.out);

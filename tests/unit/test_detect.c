@@ -404,6 +404,8 @@ static const struct {
      "a condition must give true or false, not a int"},
     {DETECT("", PATTERN("p", ",\"emit\":{\"x\":\"first(aa).v\"}", AB)), "emit.x: undeclared"},
     {DETECT("", PATTERN("p", ",\"key\":\"k k\"", AB)), "key: "},
+    /* Mistakes of expressions are told beside those of the pattern. */
+    {DETECT("", PATTERN("p", ",\"sikp\":1", "{\"name\":\"a\",\"where\":\"v ==\"}")), "where: "},
     {DETECT(",\"keys\":\"k\"", PATTERN("p", "", AB)), "unknown key 'keys' (did you mean 'key'?)"},
     {"{\"set\":{\"a\":\"1\"}}," DETECT("", PATTERN("p", "", AB)),
      "warning: streams.a.steps[1].detect.patterns[0].steps[0].name: the step 'a' hides a field of "
