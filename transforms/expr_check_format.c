@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* '...'.format([...]) with both written out: clauses and values are compared before anything runs,
- * as far as the values' types are known. The clauses are those of expr_functions_format.c. */
+/* '...'.format([...]) with both written out.
+ *
+ * Clauses and values are compared before anything runs, as far as the values' types are known: a
+ * clause too many or a text where a number is asked for is a mistake of whoever wrote it, not of a
+ * record. The clauses are those of expr_functions_format.c. */
 #include "transforms/expr_check.h"
 #include "transforms/expr_type.h"
 

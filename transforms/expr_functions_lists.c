@@ -2,7 +2,8 @@
 /* Lists and sets of values: slice, flatten, distinct, range, reverse; sets.contains and its kin;
  * and the aggregates of patterns: sum, avg, min, max, first, last.
  *
- * Everything that compares each with each is charged by the product, before it begins. */
+ * Everything that compares each with each is charged by the product, before it begins, so that two
+ * long lists cannot hold a worker up. */
 #include "transforms/expr_function.h"
 
 #define RANGE_MAX 1000000

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Optionals: a value that may be there or not, so that `a.?b.orValue(0)` needs no has().
+ *
  * An optional is one item or none; selecting from one is in expr_access.c, optMap in the loop
- * steps. Also base64, the one encoder. */
+ * steps. Also base64, the one encoder, as its functions are as few. */
 #include "core/base64.h"
 #include "transforms/expr_function.h"
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Texts that functions put together. Doubling keeps the work linear; every byte is charged for, so
- * that `replace` and `format` cannot fill the memory faster than the cost limit allows. */
+/* Texts that functions put together.
+ *
+ * They grow in the batch arena, where the last allocation can often be made longer in place.
+ * Doubling keeps the work linear; every byte is charged for, so that `replace` and `format` cannot
+ * fill the memory faster than the cost limit allows. */
 #include "transforms/expr_out.h"
 
 #define FIRST_SIZE 64

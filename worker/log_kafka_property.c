@@ -28,7 +28,7 @@ typedef struct rule {
 } rule;
 
 #define OWN_OFFSETS "offsets are committed together with the output, never on their own"
-#define PER_SHARD   "Leat gives each of its threads its own, so that restarts find their place again"
+#define PER_SHARD   "Leat gives each thread its own, so that restarts find their place again"
 
 static const rule rules[] = {
     {"group.id", REFUSE, "the group is the pipeline's name: rename the pipeline instead", NULL},
