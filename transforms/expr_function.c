@@ -11,9 +11,11 @@
 
 static const leat_expr_function functions[] = {
 #define OPERATOR(name, signature, doc)                    {"operators", name, signature, doc, NULL},
-#define MIXED(name, signature, doc)                       {LEAT_EXPR_MIXED, name, signature, doc, NULL},
 #define MACRO(section, written, doc)                      {section, NULL, written, doc, NULL},
 #define FUNCTION(section, name, signature, function, doc) {section, name, signature, doc, function},
+
+#define MIXED(name, signature, doc) {LEAT_EXPR_MIXED, name, signature, doc, NULL},
+
 #include "transforms/expr_functions.def"
 #undef OPERATOR
 #undef MIXED
