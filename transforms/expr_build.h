@@ -22,6 +22,7 @@ typedef struct leat_expr_builder {
     leat_scope *scope;
     leat_arena *arena; /* where the expression will live */
     leat_arena *scratch;
+    leat_arena *values; /* of what is evaluated now: as long-lived as the expression itself */
     leat_err *err;
     leat_str source;
     leat_expr_array steps, constants, slots, sites, texts, regexes;

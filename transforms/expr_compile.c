@@ -50,6 +50,7 @@ static leat_code fold(leat_expr_builder *builder, leat_expr_node *node)
     leat_expr_builder part = {.scope = builder->scope,
                               .arena = builder->scratch,
                               .scratch = builder->scratch,
+                              .values = builder->values,
                               .err = builder->err,
                               .source = LEAT_STR(""),
                               .var_registers = builder->var_registers,
@@ -66,7 +67,7 @@ static leat_code fold(leat_expr_builder *builder, leat_expr_node *node)
         leat_expr_abandon(&part);
         return code;
     }
-    leat_eval eval = {.arena = builder->arena, .cost_max = FOLD_COST_MAX};
+    leat_eval eval = {.arena = builder->values, .cost_max = FOLD_COST_MAX};
     leat_value value = leat_expr_execute(expr, &eval);
     if (value.tag == LEAT_ERROR) return LEAT_OK;
     node->kind = EXPR_NODE_CONST;
@@ -492,8 +493,12 @@ leat_code leat_expr_compile(leat_str text, leat_scope *scope, leat_arena *arena,
     LEAT_ASSERT(scope != NULL && scope->resolve != NULL && arena != NULL && expr != NULL);
     leat_arena *scratch = NULL;
     LEAT_TRY(leat_arena_new(&scratch, LEAT_EXPR_SCRATCH_MAX, err));
-    leat_expr_builder builder = {
-        .scope = scope, .arena = arena, .scratch = scratch, .err = err, .source = text};
+    leat_expr_builder builder = {.scope = scope,
+                                 .arena = arena,
+                                 .scratch = scratch,
+                                 .values = arena,
+                                 .err = err,
+                                 .source = text};
     err->offset = 0;
     leat_code code = compile(&builder, expr);
     leat_expr_abandon(&builder);
