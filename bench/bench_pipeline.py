@@ -224,8 +224,8 @@ def prepare(options):
     say("building the peers")
     command("make", "-s", "-C", PEERS / "c", f"BUILD={BIN}", stdout=sys.stderr)
     if "kstreams" in options.engines:
-        command("mvn", "-q", "-B", "-Dstyle.color=never", "-f", PEERS / "pom.xml", "-pl", "common,kstreams", "package",
-                stdout=sys.stderr)
+        command("mvn", "-q", "-B", "-Dstyle.color=never", "-f", PEERS / "pom.xml",
+                "-pl", "common,kstreams", "package", stdout=sys.stderr)
     said = json.loads(command(BIN / "expect", options.events, capture_output=True).stdout)
     options.expected = {"w1": said["etl_kept"], "w3": said["alerts"]}
 

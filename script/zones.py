@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes transforms/zones.inc from the system's time zone files (public domain, www.iana.org/time-zones):
+"""Writes transforms/zones.inc from the system's time zone files (public domain,
+www.iana.org/time-zones):
 script/zones.py [FOLDER] > transforms/zones.inc
 
 ZONE(name, rule, last, offsets, history): until `last` (seconds since 1970, UTC) the history holds,
@@ -171,7 +172,8 @@ def main():
         links += [(name, target) for _, name in names[1:]]
     version = open(os.path.join(root, "tzdata.zi")).readline().split()[-1]
     print("/* SPDX-License-Identifier: Apache-2.0 */")
-    print(f"/* Time zones as of {version}, written by script/zones.py, which tells how to read them. */")
+    print(f"/* Time zones as of {version}, written by script/zones.py, "
+          "which tells how to read them. */")
     for name in sorted(zones):
         before, changes, rule = read_zone(zones[name])
         last, offsets, history = encode(before, changes, rule)

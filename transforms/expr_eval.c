@@ -135,6 +135,7 @@ static leat_value call(leat_expr_run *run, const leat_expr_site *site, leat_valu
 
 /* Runs to the RETURN. The one long function of the project: a switch to be read from top to
  * bottom, whose cases end in `s` being the next step. */
+/* NOLINTNEXTLINE(readability-function-size,readability-function-cognitive-complexity) */
 static leat_value expr_run(leat_expr_run *run, leat_value *registers)
 {
     const leat_expr *expr = run->expr;

@@ -2,7 +2,9 @@
 /* Optionals: a value that may be there or not, so that `a.?b.orValue(0)` needs no has().
  *
  * An optional is one item or none; selecting from one is in expr_access.c, optMap in the loop
- * steps. Also base64, the one encoder, as its functions are as few. */
+ * steps.
+ *
+ * Also base64, the one encoder, as its functions are as few. */
 #include "core/base64.h"
 #include "transforms/expr_function.h"
 

@@ -143,7 +143,7 @@ Test(log_file, long_lines_are_cut, .fini = clean)
             cr_assert_eq(me.type->poll(me.session, 0, messages, 4, &count, &state, &err), LEAT_OK);
             for (size_t k = 0; k < count; k++) {
                 lines++;
-                cr_assert_eq(messages[k].offset, lines);
+                cr_assert_eq(messages[k].offset, (int64_t)lines);
                 cr_assert_eq(messages[k].value.len, lines == 1 ? limit + 1 : 3);
             }
         } while (state != LEAT_POLL_ENDED);
