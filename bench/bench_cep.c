@@ -197,7 +197,7 @@ static leat_code keep(void *self, leat_event **event, leat_err *err)
     player *p = self;
     if (p->held == NULL) {
         leat_str json = {p->event->text, p->event->len};
-        leat_identity identity = leat_identity_of(LEAT_STR("payments"), 0, p->now_ms, json);
+        leat_identity identity = leat_identity_of(7, 0, p->now_ms);
         LEAT_TRY(leat_event_new(json, p->now_ms, identity, &p->held, err));
         p->taken++;
     }

@@ -39,8 +39,9 @@ static void print_or(const leat_node *node, const char *otherwise, leat_buf *out
 static void hash_take(const leat_pattern *pattern, const leat_take *take, leat_buf *text)
 {
     leat_buf_add_bytes(text, pattern->steps[take->step]->name);
-    leat_buf_add_u64(text, take->event->identity.high);
-    leat_buf_add_u64(text, take->event->identity.low);
+    leat_buf_add_u64(text, take->event->identity.place);
+    leat_buf_add_u64(text, take->event->identity.offset);
+    leat_buf_add_u64(text, leat_str_hash_fixed(leat_event_json(take->event)));
 }
 
 void leat_alert_id(const leat_pattern *pattern, leat_str key, const leat_take *last, leat_buf *out)

@@ -58,6 +58,9 @@ typedef struct detect_state {
     const leat_record *record; /* NULL: time alone */
     leat_event *event;         /* made when the first pattern takes it; shared by all */
     bool rejected;             /* it went to the dead letter already */
+    char *topic; /* of the last event that was held, and its hash: they rarely change */
+    size_t topic_len;
+    uint64_t topic_hash;
 } detect_state;
 
 /* --- detect_plan.c --- */

@@ -213,21 +213,3 @@ void leat_event_release(leat_event **event)
     LEAT_ASSERT(gone->references > 0);
     if (--gone->references == 0) leat_mem_free(gone);
 }
-
-leat_identity leat_identity_of(leat_str topic, int32_t partition, int64_t offset, leat_str json)
-{
-    char place[16] = {0};
-    leat_identity identity = {0, leat_str_hash_fixed(json)};
-    if (topic.data == NULL) {
-        identity.high = ~identity.low;
-        return identity;
-    }
-    for (size_t i = 0; i < 4; i++)
-        place[i] = (char)((uint32_t)partition >> (8 * i));
-    for (size_t i = 0; i < 8; i++)
-        place[4 + i] = (char)((uint64_t)offset >> (8 * i));
-    uint64_t name = leat_str_hash_fixed(topic);
-    memcpy(place + 12, &name, 4);
-    identity.high = leat_str_hash_fixed((leat_str){place, sizeof place}) ^ name;
-    return identity;
-}

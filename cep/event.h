@@ -15,9 +15,9 @@
 
 #define LEAT_EVENT_DEPTH_MAX 1000 /* of objects and lists in an event */
 
-/* What makes the same event the same in a replay and in another process. */
+/* Where an event came from: the same in a replay and in another process. */
 typedef struct leat_identity {
-    uint64_t high, low;
+    uint64_t place, offset;
 } leat_identity;
 
 typedef struct leat_event {
@@ -54,8 +54,12 @@ leat_value leat_event_value(const leat_event *event); /* OBJECT; lives as long a
 /* A member of the event; MISSING if there is none. May allocate from arena. */
 leat_code leat_event_field(leat_event *event, leat_str name, leat_arena *arena, leat_value *value,
                            leat_err *err) LEAT_CHECKED;
-/* What is hashed are all parts of where it came from, or of an event that was made on the way
- * (topic data NULL), its text alone. */
-leat_identity leat_identity_of(leat_str topic, int32_t partition, int64_t offset, leat_str json);
+/* topic_hash: leat_str_hash_fixed of the topic's name. An event that was made on the way has none
+ * of this, {0, 0}: it is known by its content alone. */
+static inline leat_identity leat_identity_of(uint64_t topic_hash, int32_t partition, int64_t offset)
+{
+    uint64_t place = topic_hash + ((uint64_t)(uint32_t)partition + 1) * 0x9e3779b97f4a7c15u;
+    return (leat_identity){place, (uint64_t)offset};
+}
 
 #endif

@@ -98,8 +98,8 @@ static void write_partial(const partial *p, leat_buf *out)
 static void write_event(const leat_event *event, leat_buf *out)
 {
     leat_buf_add_varint(out, event->timestamp_ms);
-    leat_buf_add_u64(out, event->identity.high);
-    leat_buf_add_u64(out, event->identity.low);
+    leat_buf_add_u64(out, event->identity.place);
+    leat_buf_add_u64(out, event->identity.offset);
     leat_buf_add_bytes(out, leat_event_json(event));
 }
 
@@ -204,8 +204,8 @@ static leat_code read_event(decoder *d, leat_event **event)
     int64_t timestamp_ms = 0;
     leat_identity identity = {0, 0};
     leat_str json = LEAT_STR_NONE;
-    if (!leat_reader_varint(&d->in, &timestamp_ms) || !leat_reader_u64(&d->in, &identity.high) ||
-        !leat_reader_u64(&d->in, &identity.low) || !leat_reader_bytes(&d->in, &json))
+    if (!leat_reader_varint(&d->in, &timestamp_ms) || !leat_reader_u64(&d->in, &identity.place) ||
+        !leat_reader_u64(&d->in, &identity.offset) || !leat_reader_bytes(&d->in, &json))
         return damaged(d->err, "an event is cut short");
     leat_err why = {0};
     if (json.len >= UINT32_MAX || leat_json_validate(json, limits, &why) != LEAT_OK)

@@ -24,6 +24,18 @@
 
 /* --- the record in hand --- */
 
+static uint64_t topic_hash(detect_state *state, leat_str topic)
+{
+    leat_str last = {state->topic, state->topic_len};
+    if (state->topic != NULL && leat_str_equal(last, topic)) return state->topic_hash;
+    leat_mem_free(state->topic);
+    state->topic = leat_mem_need(topic.len + 1);
+    if (topic.len > 0) memcpy(state->topic, topic.data, topic.len);
+    state->topic_len = topic.len;
+    state->topic_hash = leat_str_hash_fixed(topic);
+    return state->topic_hash;
+}
+
 static leat_code make_event(detect_state *state, leat_err *err)
 {
     const leat_record *record = state->record;
@@ -31,9 +43,10 @@ static leat_code make_event(detect_state *state, leat_err *err)
     leat_str json;
     if (state->event != NULL) return LEAT_OK;
     LEAT_TRY(leat_run_encode(state->run, record, &json, err));
-    leat_identity identity = message == NULL ? leat_identity_of(LEAT_STR_NONE, 0, 0, json)
-                                             : leat_identity_of(message->topic, message->partition,
-                                                                message->offset, json);
+    leat_identity identity = {0, 0};
+    if (message != NULL)
+        identity = leat_identity_of(topic_hash(state, message->topic), message->partition,
+                                    message->offset);
     return leat_event_new(json, record->timestamp_ms, identity, &state->event, err);
 }
 
@@ -328,6 +341,7 @@ static void detect_close(leat_run *run)
     leat_timers_free(&state->timers);
     leat_buf_release(&state->cell_key);
     leat_buf_release(&state->alert);
+    leat_mem_free(state->topic);
     leat_mem_free(state->testings);
     leat_mem_free(state);
     run->state = NULL;

@@ -206,7 +206,7 @@ static leat_str match_text(const player *p, const leat_take *last, const char *s
         for (uint32_t i = 0; i < last->depth; i++) {
             if (line[i]->step != step) continue;
             if (first) leat_buf_add_format(&out, "%.*s", LEAT_STR_ARG(pattern->steps[step]->name));
-            leat_buf_add_format(&out, " %llu", (unsigned long long)line[i]->event->identity.low);
+            leat_buf_add_format(&out, " %llu", (unsigned long long)line[i]->event->identity.offset);
             first = false;
         }
         if (!first) leat_buf_add_char(&out, ';');
