@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes transforms/zones.inc from the system's time zone files (public domain,
 www.iana.org/time-zones):
-script/zones.py [FOLDER] > transforms/zones.inc
+
+    script/zones.py [FOLDER] > transforms/zones.inc
 
 ZONE(name, rule, last, offsets, history): until `last` (seconds since 1970, UTC) the history holds,
 behind it the rule, a TZ string of POSIX. The history is a row of changes, each the time since the
