@@ -414,6 +414,7 @@ void leat_kafka_consumer_close(leat_session *session, int timeout_ms)
         return;
     }
     /* Its threads hang, and destroy would wait for them. They keep what they may call back to. */
-    session->hangs = session->log->hangs = true;
+    session->log->hangs = true;
+    session->hangs = true;
     leat_kafka_speak(session->log, 2, "close", "the consumer did not close in time");
 }
