@@ -15,15 +15,12 @@
 
 leat_value leat_expr_fail_format(leat_expr_run *run, leat_code code, const char *format, ...)
 {
-    char text[LEAT_ERR_TEXT_MAX];
+    leat_err err;
     va_list arguments;
     va_start(arguments, format);
-    int len = vsnprintf(text, sizeof text, format, arguments);
+    (void)leat_err_set_v(&err, code, format, arguments);
     va_end(arguments);
-    size_t used = len < 0 ? 0 : (size_t)len < sizeof text ? (size_t)len : sizeof text - 1;
-    leat_str copy = leat_arena_copy(run->arena, (leat_str){text, used});
-    if (copy.data == NULL) return leat_expr_fail_full(run);
-    return leat_expr_fail(run, code, copy.data);
+    return leat_expr_fail_err(run, &err);
 }
 
 leat_value leat_expr_fail_err(leat_expr_run *run, const leat_err *err)
