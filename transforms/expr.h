@@ -79,7 +79,6 @@ typedef struct leat_eval {
     const leat_value *slots;
     leat_arena *arena; /* results live here */
     uint64_t cost_max; /* 0: LEAT_EXPR_COST_MAX */
-    int64_t now_ms;    /* what now() gives: the record's event time; never a clock */
     /* For LEAT_REF_EXTERN. */
     leat_code (*load)(void *self, uint32_t index, leat_arena *arena, leat_value *value,
                       leat_err *err);

@@ -197,6 +197,37 @@ leat_value leat_expr_binary(leat_expr_run *run, leat_expr_op op, const leat_valu
     return arithmetic(run, op, args);
 }
 
+leat_value leat_expr_concat(leat_expr_run *run, const leat_value *operands, uint32_t count)
+{
+    size_t len = 0;
+    uint8_t flags = LEAT_VALUE_PLAIN;
+    uint32_t texts = 0;
+    LEAT_ASSERT(count >= 2);
+    while (texts < count && operands[texts].tag == LEAT_STRING) {
+        len += operands[texts].len;
+        flags &= operands[texts++].flags;
+    }
+    if (texts < count) {
+        leat_value sum = operands[0];
+        for (uint32_t i = 1; i < count; i++) {
+            sum = leat_expr_binary(run, EXPR_OP_ADD, &sum, &operands[i]);
+        }
+        return sum;
+    }
+    if (len > UINT32_MAX) return overflow(run, "a text is limited to 4 GiB");
+    if (!leat_expr_charge(run, len / 16)) return leat_expr_fail_cost(run);
+    char *text = leat_arena_alloc(run->arena, len > 0 ? len : 1);
+    if (text == NULL) return leat_expr_fail_full(run);
+    char *at = text;
+    for (uint32_t i = 0; i < count; i++) {
+        if (operands[i].len > 0) memcpy(at, operands[i].as.text, operands[i].len);
+        at += operands[i].len;
+    }
+    leat_value joined = leat_value_string((leat_str){text, len});
+    joined.flags = flags;
+    return joined;
+}
+
 leat_value leat_expr_unary(leat_expr_run *run, leat_expr_op op, const leat_value *a)
 {
     leat_value value = leat_expr_load(run, a);

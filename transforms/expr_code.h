@@ -52,11 +52,12 @@
     OP(DIV)                                                                                        \
     OP(MOD)                                                                                        \
     OP(NEG)                                                                                        \
-    OP(SIZE) /* dst = size(a) */                                                                   \
-    OP(CALL) /* dst = call site b over registers from c */                                         \
-    OP(FAIL) /* dst = the error with text b */                                                     \
-    OP(JOIN) /* dst = a, a bool, as `join` says */                                                 \
-    OP(COND) /* a false: to jump; no bool: dst = error, to b */                                    \
+    OP(CONCAT) /* dst = the sum of b registers from c */                                           \
+    OP(SIZE)   /* dst = size(a) */                                                                 \
+    OP(CALL)   /* dst = call site b over registers from c */                                       \
+    OP(FAIL)   /* dst = the error with text b */                                                   \
+    OP(JOIN)   /* dst = a, a bool, as `join` says */                                               \
+    OP(COND)   /* a false: to jump; no bool: dst = error, to b */                                  \
     OP(JUMP)                                                                                       \
     OP(LIST_NEW)    /* dst = [], room for b */                                                     \
     OP(LIST_ADD)    /* dst += a; c: 1 if it is there; error: dst = it, to jump */                  \
@@ -263,6 +264,8 @@ leat_value leat_expr_need_optional(leat_expr_run *run, const leat_value *operand
 /* expr_arithmetic.c: op is one of ADD SUB MUL DIV MOD NEG NOT EQ ... GE; operands as in steps */
 leat_value leat_expr_binary(leat_expr_run *run, leat_expr_op op, const leat_value *a,
                             const leat_value *b);
+/* a + b + c + ...: texts in one go, other values one after the other. */
+leat_value leat_expr_concat(leat_expr_run *run, const leat_value *operands, uint32_t count);
 leat_value leat_expr_unary(leat_expr_run *run, leat_expr_op op, const leat_value *a);
 
 /* A TIMESTAMP or DURATION, nanos -1e9 .. 2e9 (excl.); an error if it is out of range. */

@@ -234,9 +234,56 @@ static leat_code gen_function(leat_expr_builder *builder, leat_expr_node *node, 
     return leat_expr_emit(builder, to);
 }
 
+static bool is_sum(const leat_expr_node *node)
+{
+    return node->kind == EXPR_NODE_CALL && node->count == 2 && leat_str_is(node->name, "_+_");
+}
+
+static bool is_text(const leat_expr_node *node)
+{
+    return node->kind == EXPR_NODE_CONST && node->constant.tag == LEAT_STRING;
+}
+
+/* country + '-' + city: how many operands, if there are three or more and a text among them. */
+static leat_code count_texts(leat_expr_builder *builder, leat_expr_node *sum, uint32_t *count)
+{
+    bool text = false;
+    *count = 1;
+    for (; is_sum(sum); sum = sum->args[0]) {
+        LEAT_TRY(try_fold(builder, sum->args[0]));
+        LEAT_TRY(try_fold(builder, sum->args[1]));
+        text = text || is_text(sum->args[1]) || is_text(sum->args[0]);
+        (*count)++;
+    }
+    if (!text || *count < 3) *count = 0;
+    return LEAT_OK;
+}
+
+static leat_code gen_concat(leat_expr_builder *builder, leat_expr_node *sum, uint32_t count,
+                            step to)
+{
+    leat_expr_node **operands = leat_arena_array(builder->scratch, count, sizeof *operands);
+    if (operands == NULL) return leat_arena_full(builder->scratch, builder->err);
+    for (uint32_t i = count; i > 1; i--) {
+        operands[i - 1] = sum->args[1];
+        sum = sum->args[0];
+    }
+    operands[0] = sum;
+    LEAT_TRY(leat_expr_reserve(builder, count, &to.c));
+    for (uint32_t i = 0; i < count; i++) {
+        LEAT_TRY(leat_expr_gen_to(builder, operands[i], (uint16_t)(to.c + i), 0));
+    }
+    to.op = EXPR_OP_CONCAT;
+    to.b = count;
+    return leat_expr_emit(builder, to);
+}
+
 static leat_code gen_call(leat_expr_builder *builder, leat_expr_node *node, step to)
 {
+    uint32_t texts = 0;
     if (is_pattern_match(node)) return gen_matches(builder, node, to);
+    if (is_sum(node)) LEAT_TRY(count_texts(builder, node, &texts));
+    if (texts > 0) return gen_concat(builder, node, texts, to);
     const op_line *line = find_op(node);
     if (line != NULL) return gen_op(builder, node, line->op, to);
     if (leat_str_is(node->name, "_?_:_")) return gen_conditional(builder, node, to);

@@ -258,6 +258,7 @@ static leat_value expr_run(leat_expr_run *run, leat_value *registers)
             run->offset = s->offset;
             SET(leat_expr_size_of(run, a))
         }
+        case EXPR_OP_CONCAT: run->offset = s->offset; SET(leat_expr_concat(run, RANGE, s->b))
         case EXPR_OP_MOD:
             run->offset = s->offset;
             SET(leat_expr_binary(run, (leat_expr_op)s->op, A, B))
