@@ -20,18 +20,20 @@ static int dev_run(int argc, char **argv);
 const leat_command leat_command_dev = {
     .name = "dev",
     .summary = "try a pipeline: embedded log, generator, worker, alerts",
-    .help = "usage: leat dev [--events N] [--rate N] [--seed N] [--partitions N] [--quiet]\n"
-            "                [--set PATH=VALUE]... PIPELINE\n\n"
-            "Runs one pipeline against a log inside this process, feeds its first source with "
-            "generated\n"
-            "payments, prints the alerts (what `detect` steps make) on stdout as they come, and a\n"
-            "summary on stderr. Nothing has to be installed, and nothing is left behind.\n\n"
-            "  --events N      so many events, then end (0: until Ctrl-C)\n"
-            "  --rate N        events a second (0: as fast as it goes)\n"
-            "  --seed N        another seed, other events (1)\n"
-            "  --partitions N  of every topic (4)\n"
-            "  --quiet         no alerts, only the summary\n\n"
-            "  leat dev examples/card-fraud/pipeline.json --events 200000\n",
+    .help =
+        "usage: leat dev [--events N] [--rate N] [--seed N] [--partitions N] [--quiet] [--check]\n"
+        "                [--set PATH=VALUE]... PIPELINE\n\n"
+        "Runs one pipeline against a log inside this process, feeds its first source with "
+        "generated\n"
+        "payments, prints the alerts (what `detect` steps make) on stdout as they come, and a\n"
+        "summary on stderr. Nothing has to be installed, and nothing is left behind.\n\n"
+        "  --events N      so many events, then end (0: until Ctrl-C)\n"
+        "  --rate N        events a second (0: as fast as it goes)\n"
+        "  --seed N        another seed, other events (1)\n"
+        "  --partitions N  of every topic (4)\n"
+        "  --quiet         no alerts, only the summary\n"
+        "  --check         exit code 1 unless alerts and dead letters are what was planted\n\n"
+        "  leat dev examples/card-fraud/pipeline.json --events 200000\n",
     .run = dev_run,
 };
 
@@ -39,7 +41,7 @@ const leat_command leat_command_dev = {
 #define POLL_MESSAGES 500
 #define TOPICS_MAX    256
 
-enum { EVENTS, RATE, SEED, PARTITIONS, QUIET, SET, FLAGS };
+enum { EVENTS, RATE, SEED, PARTITIONS, QUIET, CHECK, SET, FLAGS };
 
 typedef struct dev {
     const leat_log_type *type;
@@ -268,6 +270,17 @@ static void summarize(const dev *self, int64_t took_ms)
                     (unsigned long long)leat_pipeline_sink_count(self->pipeline, (uint32_t)i));
 }
 
+/* What the generator planted was found, no more and no less. */
+static bool as_planted(const dev *self)
+{
+    leat_planted planted = leat_generator_planted(self->generator);
+    leat_pipeline_counts counts = leat_pipeline_counts_get(self->pipeline);
+    bool same = self->seen == planted.alerts && counts.dead_letters == planted.bad_records &&
+                counts.records_in == planted.events;
+    if (!same) leat_cli_say("alerts, dead letters or events are not what was planted");
+    return same;
+}
+
 static leat_code dev_pipeline(dev *self, const char *file, const leat_flag *set, leat_err *err)
 {
     LEAT_TRY(leat_cli_load(file, set, true, true, NULL, &self->loaded, err));
@@ -297,6 +310,7 @@ static int dev_run(int argc, char **argv)
                               [SEED] = {.name = "seed", .takes_value = true},
                               [PARTITIONS] = {.name = "partitions", .takes_value = true},
                               [QUIET] = {.name = "quiet"},
+                              [CHECK] = {.name = "check"},
                               [SET] = {.name = "set", .takes_value = true, .repeats = true}};
     leat_arguments arguments;
     int exit_code = LEAT_EXIT_USAGE;
@@ -318,6 +332,8 @@ static int dev_run(int argc, char **argv)
     leat_code code = dev_pipeline(self, arguments.positional[0], &flags[SET], &err);
     exit_code = leat_exit_code(code);
     if (code != LEAT_OK) leat_cli_say("%s", err.text);
+    if (code == LEAT_OK && flags[CHECK].count > 0 && !as_planted(self))
+        exit_code = LEAT_EXIT_FINDINGS;
 out:
     leat_pipeline_close(&self->pipeline);
     leat_generator_free(&self->generator);
