@@ -209,7 +209,7 @@ static void feed(player *p, machine *m, uint32_t key)
 {
     leat_err err;
     bool idle = false, starts = true;
-    leat_eval eval = {.slots = p->event->slots, .arena = p->arena, .now_ms = p->now_ms};
+    leat_eval eval = {.slots = p->event->slots, .arena = p->arena};
     leat_testing_begin(m->testing, &eval, NULL, keep, p);
     if (!m->nfa->strict) must(leat_testing_idle(m->testing, &idle, &err), &err);
     if (idle) return;

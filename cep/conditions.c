@@ -386,8 +386,7 @@ const leat_err *leat_testing_failure(const leat_testing *testing)
 leat_code leat_testing_emit(leat_testing *testing, const leat_expr *expr, const leat_take *last,
                             leat_arena *arena, leat_value *value, leat_err *err)
 {
-    leat_eval eval = {
-        .arena = arena, .now_ms = last->event->timestamp_ms, .load = load, .self = testing};
+    leat_eval eval = {.arena = arena, .load = load, .self = testing};
     testing->number++; /* lists of another arena are void */
     testing->takes = last;
     return leat_expr_eval(expr, &eval, value, err);

@@ -231,8 +231,7 @@ static leat_code feed_held(detect_state *state, detect_cell *cell, int64_t now_m
 {
     leat_code code = LEAT_OK;
     while (code == LEAT_OK && leat_matcher_unhold(cell->matcher, now_ms, &state->event)) {
-        leat_eval base = {.arena = leat_run_arena(state->run),
-                          .now_ms = state->event->timestamp_ms};
+        leat_eval base = {.arena = leat_run_arena(state->run)};
         leat_testing_begin(state->testings[cell->index], &base, state->event, keep, state);
         code = feed_cell(state, cell->index, cell, state->event->timestamp_ms, err);
         leat_event_release(&state->event);

@@ -276,7 +276,7 @@ static void feed(player *p, uint32_t index)
     leat_identity identity = {0, index};
     if (leat_event_new(json_of(event, p->arena), ts, identity, &p->event, &err) != LEAT_OK)
         give_up("event", err.text);
-    leat_eval base = {.arena = p->arena, .now_ms = ts};
+    leat_eval base = {.arena = p->arena};
     leat_testing_begin(p->testing, &base, p->event, keep, p);
     if (leat_matcher_feed(key->matcher, p->work, ts, leat_testing_host(p->testing), &p->matches,
                           &err) != LEAT_OK)

@@ -71,7 +71,7 @@ static void play(bench *b, const leat_conditions *conditions, const leat_nfa *nf
     leat_code code = leat_matcher_new(nfa, &matcher, &err);
     for (int64_t i = 0; i < 6 && code == LEAT_OK; i++) {
         int64_t at_ms = i * i * i;
-        leat_eval base = {.arena = b->arena, .now_ms = at_ms, .cost_max = 10000};
+        leat_eval base = {.arena = b->arena, .cost_max = 10000};
         code =
             leat_event_new(leat_str_of(events[i]), at_ms, (leat_identity){0, 0}, &b->event, &err);
         if (code != LEAT_OK) break;
