@@ -159,11 +159,8 @@ static leat_code sink_address(leat_exec *exec, const leat_sink *sink, const leat
                               leat_output *output, leat_err *err)
 {
     exec->site = (leat_site){sink->views, record};
-    const leat_eval eval = {.slots = record->slots,
-                            .arena = exec->arena,
-                            .now_ms = record->timestamp_ms,
-                            .load = leat_site_load,
-                            .self = &exec->site};
+    const leat_eval eval = {
+        .slots = record->slots, .arena = exec->arena, .load = leat_site_load, .self = &exec->site};
     if (sink->topic_expr != NULL) LEAT_TRY(topic_of(sink, &eval, &output->topic, err));
     if (sink->key_expr != NULL) {
         leat_value value;

@@ -31,11 +31,8 @@ static bool is_blank(leat_str text)
 static void source_eval(leat_exec *exec, const leat_record *record, leat_eval *eval)
 {
     exec->site = (leat_site){exec->source->views, record};
-    *eval = (leat_eval){.slots = record->slots,
-                        .arena = exec->arena,
-                        .now_ms = record->timestamp_ms,
-                        .load = leat_site_load,
-                        .self = &exec->site};
+    *eval = (leat_eval){
+        .slots = record->slots, .arena = exec->arena, .load = leat_site_load, .self = &exec->site};
 }
 
 static leat_code time_of_value(leat_value value, int64_t *timestamp_ms, leat_err *err)
