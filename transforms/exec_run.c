@@ -140,7 +140,6 @@ void leat_run_eval(leat_run *run, const leat_record *record, leat_eval *eval)
     run->site.record = record;
     *eval = (leat_eval){.slots = record->slots,
                         .arena = run->exec->arena,
-                        .now_ms = record->timestamp_ms,
                         .load = leat_site_load,
                         .self = &run->site};
 }
