@@ -21,17 +21,36 @@ typedef struct leat_header {
     leat_str name, value;
 } leat_header;
 
+/* What finds the headers of a message where the log has not: they go into arena. */
+typedef leat_code (*leat_headers_reader)(const void *from, leat_arena *arena,
+                                         const leat_header **headers, size_t *count, leat_err *err);
+
 /* Borrowed from the log until the batch ends. */
 typedef struct leat_message {
     leat_str topic; /* of a file: its path */
     int32_t partition;
-    int64_t offset;       /* of a file: the line, from 1 */
-    int64_t timestamp_ms; /* LEAT_TIME_NONE: none */
-    leat_str key;         /* data NULL: null key */
-    leat_str value;       /* data NULL: null value (a tombstone) */
-    const leat_header *headers;
+    int64_t offset;             /* of a file: the line, from 1 */
+    int64_t timestamp_ms;       /* LEAT_TIME_NONE: none */
+    leat_str key;               /* data NULL: null key */
+    leat_str value;             /* data NULL: null value (a tombstone) */
+    const leat_header *headers; /* see leat_message_headers */
     size_t headers_count;
+    leat_headers_reader read_headers; /* NULL: they are here already */
+    const void *read_from;
 } leat_message;
+
+/* The headers; hardly anybody asks, and Kafka's client takes longer to find out that there are none
+ * than the codec needs for a whole field. They live as long as arena and message. */
+LEAT_CHECKED static inline leat_code leat_message_headers(const leat_message *message,
+                                                          leat_arena *arena,
+                                                          const leat_header **headers,
+                                                          size_t *count, leat_err *err)
+{
+    *headers = message->headers;
+    *count = message->headers_count;
+    if (message->read_headers == NULL) return LEAT_OK;
+    return message->read_headers(message->read_from, arena, headers, count, err);
+}
 
 typedef struct leat_record {
     leat_value *slots;    /* as many as the shape has */

@@ -117,21 +117,26 @@ static int64_t time_back(int64_t off_ms, int64_t base_ms)
     return (int64_t)((uint64_t)off_ms + (uint64_t)base_ms);
 }
 
-static void put_message(leat_buf *out, const leat_message *message, int64_t base_ms)
+static leat_code put_message(leat_buf *out, const leat_message *message, int64_t base_ms,
+                             leat_arena *arena, leat_err *err)
 {
+    const leat_header *headers = NULL;
+    size_t count = 0;
     leat_buf_add_char(out, message != NULL ? 1 : 0);
-    if (message == NULL) return;
+    if (message == NULL) return LEAT_OK;
+    LEAT_TRY(leat_message_headers(message, arena, &headers, &count, err));
     leat_buf_add_bytes(out, message->topic);
     put_varint(out, message->partition);
     put_varint(out, message->offset);
     put_varint(out, time_off(message->timestamp_ms, base_ms));
     put_text(out, message->key, LEAT_STR_NONE);
     put_text(out, message->value, LEAT_STR_NONE);
-    put_varuint(out, message->headers_count);
-    for (size_t i = 0; i < message->headers_count; i++) {
-        leat_buf_add_bytes(out, message->headers[i].name);
-        put_text(out, message->headers[i].value, LEAT_STR_NONE);
+    put_varuint(out, count);
+    for (size_t i = 0; i < count; i++) {
+        leat_buf_add_bytes(out, headers[i].name);
+        put_text(out, headers[i].value, LEAT_STR_NONE);
     }
+    return LEAT_OK;
 }
 
 static bool get_headers(held_reader *reader, leat_message *message)
@@ -372,7 +377,7 @@ leat_code exec_held_new(leat_exec *exec, const exec_order *order, const leat_rec
     put_varuint(out, record->seq);
     put_varint(out, record->timestamp_ms);
     put_varint(out, time_off(record->watermark_ms, record->timestamp_ms));
-    put_message(out, record->message, record->timestamp_ms);
+    LEAT_TRY(put_message(out, record->message, record->timestamp_ms, exec->arena, err));
     leat_str value = LEAT_STR_NONE, key = LEAT_STR_NONE;
     if (record->message != NULL) {
         value = record->message->value;

@@ -25,11 +25,13 @@ static bool is_story(leat_str name)
 static leat_code tell_in_headers(leat_exec *exec, leat_str place, const leat_message *message,
                                  const leat_err *why, leat_output *output, leat_err *err)
 {
-    size_t given = message != NULL ? message->headers_count : 0, count = 0;
+    const leat_header *own = NULL;
+    size_t given = 0, count = 0;
+    if (message != NULL) LEAT_TRY(leat_message_headers(message, exec->arena, &own, &given, err));
     leat_header *headers = leat_arena_array(exec->arena, given + STORY_COUNT, sizeof *headers);
     if (headers == NULL) return leat_arena_full(exec->arena, err);
     for (size_t i = 0; i < given; i++)
-        if (!is_story(message->headers[i].name)) headers[count++] = message->headers[i];
+        if (!is_story(own[i].name)) headers[count++] = own[i];
     leat_str story[STORY_COUNT] = {exec->plan->name, place,
                                    leat_arena_copy(exec->arena, leat_str_of(why->text))};
     size_t told = 3;
@@ -126,16 +128,16 @@ leat_code exec_late(leat_exec *exec, const leat_record *record, leat_err *err)
         return LEAT_OK;
     }
     if (sink->kind == LEAT_SINK_DROP) return LEAT_OK;
-    const leat_output output = {.kind = LEAT_OUTPUT_LATE,
-                                .sink = sink,
-                                .topic = sink->topic,
-                                .partition = -1,
-                                .key = message->key,
-                                .value = message->value,
-                                .timestamp_ms = message->timestamp_ms != LEAT_TIME_NONE
-                                                    ? message->timestamp_ms
-                                                    : record->timestamp_ms,
-                                .headers = message->headers,
-                                .headers_count = message->headers_count};
+    leat_output output = {.kind = LEAT_OUTPUT_LATE,
+                          .sink = sink,
+                          .topic = sink->topic,
+                          .partition = -1,
+                          .key = message->key,
+                          .value = message->value,
+                          .timestamp_ms = message->timestamp_ms != LEAT_TIME_NONE
+                                              ? message->timestamp_ms
+                                              : record->timestamp_ms};
+    LEAT_TRY(
+        leat_message_headers(message, exec->arena, &output.headers, &output.headers_count, err));
     return exec_output_add(exec, record->moment, &output, SIZE_MAX, err);
 }

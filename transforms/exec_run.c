@@ -16,11 +16,13 @@ static leat_value text_or_null(leat_tag tag, leat_str text)
 static leat_code meta_headers(const leat_message *message, leat_arena *arena, leat_value *value,
                               leat_err *err)
 {
-    size_t given = message != NULL ? message->headers_count : 0, count = 0;
+    const leat_header *headers = NULL;
+    size_t given = 0, count = 0;
+    if (message != NULL) LEAT_TRY(leat_message_headers(message, arena, &headers, &given, err));
     leat_entry *entries = leat_arena_array(arena, given, sizeof *entries);
     if (entries == NULL) return leat_arena_full(arena, err);
     for (size_t i = 0; i < given; i++) {
-        const leat_header *header = &message->headers[i];
+        const leat_header *header = &headers[i];
         size_t at = 0;
         while (at < count && !leat_str_equal(leat_value_str(entries[at].key), header->name))
             at++;

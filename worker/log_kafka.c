@@ -282,7 +282,6 @@ static void session_free(leat_session *session)
         leat_mem_free((char *)(uintptr_t)session->subscriptions[i].topic.data);
     leat_mem_free(session->subscriptions);
     leat_kafka_settings_release(&session->settings);
-    leat_arena_free(&session->headers);
     leat_mem_free(session->group);
     leat_mem_free(session->instance);
     leat_mem_free(session->transactional_id);

@@ -84,6 +84,7 @@ struct leat_session {
     rd_kafka_t *consumer; /* NULL: producer only */
     rd_kafka_queue_t *queue;
     int64_t woken_ms;
+    int64_t lost_ms, revived_ms; /* 0: never */
     leat_kafka_notice consumer_notice;
     kafka_owned *owned;
     size_t owned_count;
@@ -96,7 +97,6 @@ struct leat_session {
     leat_err failure;
     rd_kafka_message_t *held[LEAT_KAFKA_BATCH_MAX];
     size_t held_count;
-    leat_arena *headers;
 
     rd_kafka_t *producer; /* NULL: not made yet */
     leat_kafka_notice producer_notice;
@@ -182,9 +182,8 @@ size_t leat_kafka_lags(leat_session *session, leat_lag *lags, size_t size);
 /* Waits for one message, then takes what is there: never waits to fill. */
 size_t leat_kafka_take(rd_kafka_queue_t *queue, int timeout_ms, rd_kafka_message_t **messages,
                        size_t size);
-/* A record as the port has it. headers: where its header list goes; false: no room. */
-bool leat_kafka_message(const rd_kafka_message_t *from, leat_str topic, leat_arena *headers,
-                        leat_message *to);
+/* A record as the port has it; its headers are read when somebody asks. */
+leat_message leat_kafka_message(const rd_kafka_message_t *from, leat_str topic);
 
 /* --- log_kafka_producer.c --- */
 

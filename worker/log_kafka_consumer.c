@@ -15,14 +15,18 @@
 #include "core/mem.h"
 #include "worker/log_kafka_client.h"
 
-#define RETRY_MS      100
-#define SEEK_MS       5000
-#define FIRST_JOIN_MS 2000
-#define OLD_SEEK      0x020100ff /* before: the time-out of a seek is taken for microseconds */
-#define WAKE_BELOW    4000       /* records in the queue */
-#define WAKE_MS       20
-#define OLD_FETCH     0x020200ff
-#define OLD_CLOSE     0x020300ff /* before: closing ahead of the first assignment crashes */
+#define RETRY_MS          100
+#define SEEK_MS           5000
+#define FIRST_JOIN_MS     2000
+#define OLD_SEEK          0x020100ff /* before: the time-out of a seek is taken for microseconds */
+#define LOST_LATELY_MS    60000
+#define REVIVE_MS         300000 /* at most one new consumer in this time */
+#define CLOSE_MS          5000
+#define HEADERS_BYTES_MAX ((size_t)64 << 20) /* of one poll */
+#define WAKE_BELOW        4000               /* records in the queue */
+#define WAKE_MS           20
+#define OLD_FETCH         0x020200ff
+#define OLD_CLOSE         0x020300ff /* before: closing ahead of the first assignment crashes */
 
 /* --- positions --- */
 
@@ -184,33 +188,41 @@ size_t leat_kafka_take(rd_kafka_queue_t *queue, int timeout_ms, rd_kafka_message
     return 1 + (more > 0 ? (size_t)more : 0);
 }
 
-bool leat_kafka_message(const rd_kafka_message_t *from, leat_str topic, leat_arena *headers,
-                        leat_message *to)
+static leat_code read_headers(const void *from, leat_arena *arena, const leat_header **headers,
+                              size_t *count, leat_err *err)
 {
-    rd_kafka_timestamp_type_t kind;
-    int64_t timestamp_ms = rd_kafka_message_timestamp(from, &kind);
-    *to = (leat_message){.topic = topic,
-                         .partition = from->partition,
-                         .offset = from->offset,
-                         .timestamp_ms = kind == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? LEAT_TIME_NONE
-                                                                                  : timestamp_ms,
-                         .key = {from->key, from->key_len},
-                         .value = {from->payload, from->len}};
     rd_kafka_headers_t *list = NULL;
-    if (rd_kafka_message_headers(from, &list) != RD_KAFKA_RESP_ERR_NO_ERROR) return true;
-    size_t count = rd_kafka_header_cnt(list);
-    leat_header *copy = leat_arena_array(headers, count, sizeof *copy);
-    if (copy == NULL) return count == 0;
-    for (size_t i = 0; i < count; i++) {
+    *headers = NULL;
+    *count = 0;
+    if (rd_kafka_message_headers(from, &list) != RD_KAFKA_RESP_ERR_NO_ERROR) return LEAT_OK;
+    size_t given = rd_kafka_header_cnt(list);
+    leat_header *copy = leat_arena_array(arena, given, sizeof *copy);
+    if (copy == NULL) return leat_arena_full(arena, err);
+    for (size_t i = 0; i < given; i++) {
         const char *name = NULL;
         const void *value = NULL;
         size_t len = 0;
         rd_kafka_header_get_all(list, i, &name, &value, &len);
         copy[i] = (leat_header){leat_str_of(name), {value, len}};
     }
-    to->headers = copy;
-    to->headers_count = count;
-    return true;
+    *headers = copy;
+    *count = given;
+    return LEAT_OK;
+}
+
+leat_message leat_kafka_message(const rd_kafka_message_t *from, leat_str topic)
+{
+    rd_kafka_timestamp_type_t kind;
+    int64_t timestamp_ms = rd_kafka_message_timestamp(from, &kind);
+    return (leat_message){.topic = topic,
+                          .partition = from->partition,
+                          .offset = from->offset,
+                          .timestamp_ms = kind == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? LEAT_TIME_NONE
+                                                                                   : timestamp_ms,
+                          .key = {from->key, from->key_len},
+                          .value = {from->payload, from->len},
+                          .read_headers = read_headers,
+                          .read_from = from};
 }
 
 /* Errors come as messages. Passing ones are said by the library's callbacks. */
@@ -263,7 +275,6 @@ static bool admit(kafka_owned *owned, int64_t offset)
 static leat_code hand_out(leat_session *session, leat_message *messages, size_t *count,
                           leat_err *err)
 {
-    bool full = false;
     for (size_t i = 0; i < session->held_count; i++) {
         const rd_kafka_message_t *message = session->held[i];
         if (LEAT_UNLIKELY(message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)) {
@@ -277,14 +288,8 @@ static leat_code hand_out(leat_session *session, leat_message *messages, size_t 
         }
         kafka_owned *owned = owned_of(session, message);
         if (LEAT_UNLIKELY(owned == NULL || !admit(owned, message->offset))) continue;
-        full = full || !leat_kafka_message(message, leat_str_of(owned->topic), session->headers,
-                                           &messages[*count]);
-        if (LEAT_UNLIKELY(full)) { /* of headers: read again */
-            owned->strayed = true;
-            continue;
-        }
+        messages[(*count)++] = leat_kafka_message(message, leat_str_of(owned->topic));
         owned->position = message->offset + 1;
-        (*count)++;
     }
     return LEAT_OK;
 }
@@ -294,7 +299,6 @@ void leat_kafka_release(leat_session *session)
     for (size_t i = 0; i < session->held_count; i++)
         rd_kafka_message_destroy(session->held[i]);
     session->held_count = 0;
-    if (session->headers != NULL) leat_arena_reset(session->headers);
 }
 
 /* A rebalance in the middle of a batch: what was taken before it may be of partitions that were
@@ -319,48 +323,10 @@ static leat_code check_producer(leat_session *session, leat_err *err)
     return code == LEAT_ERR_FENCED || code == LEAT_ERR_DENIED ? code : LEAT_OK;
 }
 
-leat_code leat_kafka_poll(leat_session *session, int timeout_ms, leat_message *messages,
-                          size_t size, size_t *count, leat_poll_state *state, leat_err *err)
-{
-    LEAT_ASSERT(session->held_count == 0); /* release came between two polls */
-    *count = 0;
-    *state = LEAT_POLL_EMPTY;
-    if (session->failed != LEAT_OK) {
-        *err = session->failure;
-        return session->failed;
-    }
-    LEAT_TRY(check_producer(session, err));
-    if (session->consumer == NULL) {
-        if (session->producer != NULL)
-            rd_kafka_poll(session->producer, timeout_ms);
-        else
-            leat_kafka_doze(timeout_ms);
-        return LEAT_OK;
-    }
-    call_back_strays(session);
-    wake_fetchers(session);
-    session->called = false;
-    session->held_count =
-        leat_kafka_take(session->queue, timeout_ms, session->held,
-                        size < LEAT_KAFKA_BATCH_MAX ? size : LEAT_KAFKA_BATCH_MAX);
-    if (session->called) {
-        start_over(session);
-        return LEAT_OK;
-    }
-    leat_code code = hand_out(session, messages, count, err);
-    if (code != LEAT_OK) {
-        *count = 0;
-        leat_kafka_release(session);
-    }
-    if (*count > 0) *state = LEAT_POLL_SOME;
-    return code;
-}
-
 /* --- open and close --- */
 
 leat_code leat_kafka_consumer_open(leat_session *session, leat_err *err)
 {
-    LEAT_TRY(leat_arena_new(&session->headers, (size_t)64 << 20, err));
     LEAT_TRY(leat_kafka_handle_new(session->log, session, LEAT_KAFKA_GROUP_MEMBER,
                                    &session->consumer_notice, &session->consumer, err));
     rd_kafka_poll_set_consumer(session->consumer);
@@ -417,4 +383,68 @@ void leat_kafka_consumer_close(leat_session *session, int timeout_ms)
     session->log->hangs = true;
     session->hangs = true;
     leat_kafka_speak(session->log, 2, "close", "the consumer did not close in time");
+}
+
+/* --- a static member that fenced itself --- */
+
+/* When a static member's coordinator dies while it joins, its second attempt can be told that its
+ * instance belongs to another: to its own first one. That is fatal to the library's handle, but not
+ * a reason to end the process, if the group was lost just before. Whoever is fenced out of the
+ * blue, or soon again, has a double and gives way. */
+static bool fenced_itself(const leat_session *session)
+{
+    int64_t now = leat_kafka_now_ms();
+    return session->instance != NULL && session->lost_ms != 0 &&
+           now - session->lost_ms < LOST_LATELY_MS &&
+           (session->revived_ms == 0 || now - session->revived_ms > REVIVE_MS) &&
+           rd_kafka_fatal_error(session->consumer, NULL, 0) == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
+}
+
+static leat_code revive(leat_session *session, leat_err *err)
+{
+    session->revived_ms = leat_kafka_now_ms();
+    leat_kafka_speak(session->log, 2, "consumer", "fenced while it joined again: made anew");
+    leat_kafka_consumer_close(session, CLOSE_MS);
+    LEAT_ASSERT(session->owned_count == 0);
+    if (session->hangs)
+        return leat_err_set(err, LEAT_ERR_INTERNAL, "kafka: the fenced consumer does not close");
+    return leat_kafka_consumer_open(session, err);
+}
+
+leat_code leat_kafka_poll(leat_session *session, int timeout_ms, leat_message *messages,
+                          size_t size, size_t *count, leat_poll_state *state, leat_err *err)
+{
+    LEAT_ASSERT(session->held_count == 0); /* release came between two polls */
+    *count = 0;
+    *state = LEAT_POLL_EMPTY;
+    if (session->failed != LEAT_OK) {
+        *err = session->failure;
+        return session->failed;
+    }
+    LEAT_TRY(check_producer(session, err));
+    if (session->consumer == NULL) {
+        if (session->producer != NULL)
+            rd_kafka_poll(session->producer, timeout_ms);
+        else
+            leat_kafka_doze(timeout_ms);
+        return LEAT_OK;
+    }
+    call_back_strays(session);
+    wake_fetchers(session);
+    session->called = false;
+    session->held_count =
+        leat_kafka_take(session->queue, timeout_ms, session->held,
+                        size < LEAT_KAFKA_BATCH_MAX ? size : LEAT_KAFKA_BATCH_MAX);
+    if (session->called) {
+        start_over(session);
+        return LEAT_OK;
+    }
+    leat_code code = hand_out(session, messages, count, err);
+    if (code != LEAT_OK) {
+        *count = 0;
+        leat_kafka_release(session);
+        if (fenced_itself(session)) return revive(session, err);
+    }
+    if (*count > 0) *state = LEAT_POLL_SOME;
+    return code;
 }

@@ -29,7 +29,6 @@ struct leat_restore {
     int32_t partition;
     int64_t position, end;
     int64_t moved_ms;
-    leat_arena *headers;
     size_t held_count;
     rd_kafka_message_t *held[LEAT_KAFKA_BATCH_MAX];
 };
@@ -92,9 +91,7 @@ leat_code leat_kafka_restore_open(leat_session *session, leat_str topic, int32_t
     memcpy(made->name, topic.data, topic.len);
     made->partition = partition;
     made->moved_ms = leat_kafka_now_ms();
-    leat_code code = leat_arena_new(&made->headers, (size_t)64 << 20, err);
-    if (code == LEAT_OK)
-        code = ask_ends(session, made->name, partition, &made->position, &made->end, err);
+    leat_code code = ask_ends(session, made->name, partition, &made->position, &made->end, err);
     if (code == LEAT_OK && made->position < made->end) code = start(session, made, err);
     if (code != LEAT_OK) {
         leat_kafka_restore_close(&made);
@@ -133,11 +130,8 @@ static leat_code hand_out(leat_restore *restore, leat_message *messages, size_t 
             continue;
         }
         if (message->offset < restore->position) continue;
-        if (!leat_kafka_message(message, leat_str_of(restore->name), restore->headers,
-                                &messages[*count]))
-            return leat_arena_full(restore->headers, err);
+        messages[(*count)++] = leat_kafka_message(message, leat_str_of(restore->name));
         restore->position = message->offset + 1;
-        (*count)++;
     }
     return LEAT_OK;
 }
@@ -171,7 +165,6 @@ void leat_kafka_restore_release(leat_restore *restore)
     for (size_t i = 0; i < restore->held_count; i++)
         rd_kafka_message_destroy(restore->held[i]);
     restore->held_count = 0;
-    leat_arena_reset(restore->headers);
 }
 
 void leat_kafka_restore_close(leat_restore **restore)
@@ -179,14 +172,13 @@ void leat_kafka_restore_close(leat_restore **restore)
     leat_restore *closing = *restore;
     if (closing == NULL) return;
     leat_session *session = closing->session;
-    if (closing->headers != NULL) leat_kafka_restore_release(closing);
+    leat_kafka_restore_release(closing);
     if (closing->queue != NULL) {
         rd_kafka_consume_stop(closing->topic, closing->partition);
         rd_kafka_queue_destroy(closing->queue);
     }
     if (closing->topic != NULL) rd_kafka_topic_destroy(closing->topic);
     bool started = closing->topic != NULL;
-    leat_arena_free(&closing->headers);
     leat_mem_free(closing->name);
     leat_mem_free(closing);
     *restore = NULL;
