@@ -10,17 +10,18 @@
  * event (`not next`) has not been answered and dies like the others. */
 #include "cep/matcher_inside.h"
 
+/* Looks at the last event only where a step has a window: it is far away in memory. */
 static int64_t edge_deadline(const leat_nfa *nfa, const partial *p, const leat_nfa_edge *edge)
 {
     int64_t window_ms = nfa->pattern->within_ms;
-    LEAT_ASSERT(p->last != NULL && p->first_ms <= p->last->event->timestamp_ms);
+    LEAT_ASSERT(p->last != NULL);
     int64_t deadline = LEAT_TIME_MAX;
     int64_t at;
     if (window_ms > 0 && !__builtin_add_overflow(p->first_ms, window_ms, &at)) deadline = at;
-    if (edge->within_ms > 0 &&
-        !__builtin_add_overflow(p->last->event->timestamp_ms, edge->within_ms, &at) &&
-        at < deadline)
-        deadline = at;
+    if (edge->within_ms <= 0) return deadline;
+    int64_t last_ms = p->last->event->timestamp_ms;
+    LEAT_ASSERT(p->first_ms <= last_ms);
+    if (!__builtin_add_overflow(last_ms, edge->within_ms, &at) && at < deadline) deadline = at;
     return deadline;
 }
 
