@@ -117,16 +117,15 @@ void leat_buf_add_u64(leat_buf *buf, uint64_t number)
     buf->len += sizeof big;
 }
 
-void leat_buf_add_varuint(leat_buf *buf, uint64_t number)
+void leat_buf_add_varuint_long(leat_buf *buf, uint64_t number)
 {
-    char text[10];
-    size_t len = 0;
-    while (number >= 0x80) {
-        text[len++] = (char)(number | 0x80);
-        number >>= 7;
-    }
-    text[len++] = (char)number;
-    leat_buf_add(buf, (leat_str){text, len});
+    char *to = leat_buf_reserve(buf, 10); /* the longest */
+    if (LEAT_UNLIKELY(to == NULL)) return;
+    char *start = to;
+    for (; number >= 0x80; number >>= 7)
+        *to++ = (char)(number | 0x80);
+    *to++ = (char)number;
+    buf->len += (size_t)(to - start);
 }
 
 void leat_buf_add_varint(leat_buf *buf, int64_t number)

@@ -49,7 +49,14 @@ void leat_buf_add_uint(leat_buf *buf, uint64_t number); /* decimal */
 /* Big-endian and variable-length (LEB128, zigzag for int) numbers of the state formats. */
 void leat_buf_add_u32(leat_buf *buf, uint32_t number);
 void leat_buf_add_u64(leat_buf *buf, uint64_t number);
-void leat_buf_add_varuint(leat_buf *buf, uint64_t number);
+void leat_buf_add_varuint_long(leat_buf *buf, uint64_t number);
+static inline void leat_buf_add_varuint(leat_buf *buf, uint64_t number)
+{
+    if (LEAT_LIKELY(number < 0x80))
+        leat_buf_add_char(buf, (char)number);
+    else
+        leat_buf_add_varuint_long(buf, number);
+}
 void leat_buf_add_varint(leat_buf *buf, int64_t number);
 void leat_buf_add_bytes(leat_buf *buf, leat_str str); /* varuint length, then the bytes */
 static inline leat_str leat_buf_str(const leat_buf *buf)

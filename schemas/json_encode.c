@@ -143,16 +143,43 @@ static leat_code put_nested(const encoding *e, const leat_field *field, uint32_t
     return put_object(e, field, found.text, depth + 1);
 }
 
+/* The usual name with the usual value is two copies. */
+static void put_member(const encoding *e, const leat_field *field, leat_str text, bool comma)
+{
+    size_t name_len = field->name.len + 3 + comma;
+    char *to = leat_buf_reserve(e->out, name_len + text.len + 2);
+    if (LEAT_UNLIKELY(to == NULL)) return;
+    memcpy(to, field->name.data - 1 - comma, name_len);
+    to += name_len;
+    *to++ = '"';
+    if (text.len > 0) memcpy(to, text.data, text.len);
+    to[text.len] = '"';
+    e->out->len += name_len + text.len + 2;
+}
+
+static void put_name(const encoding *e, const leat_field *field, size_t first)
+{
+    bool comma = e->out->len > first;
+    if (LEAT_LIKELY(field->quoted))
+        leat_buf_add(e->out, (leat_str){field->name.data - 1 - comma, field->name.len + 3 + comma});
+    else
+        leat_json_put_name(field->name, comma, e->out);
+}
+
 static leat_code put_field(const encoding *e, const leat_field *field, size_t first, uint32_t depth)
 {
     if (LEAT_LIKELY(field->kind == LEAT_FIELD_SLOT)) {
         leat_value value = e->slots[field->slot];
         if (value.tag == LEAT_MISSING) return LEAT_OK;
-        leat_json_put_name(field->name, e->out->len > first, e->out);
+        if (value.tag == LEAT_STRING && (value.flags & LEAT_VALUE_PLAIN) != 0 && field->quoted) {
+            put_member(e, field, leat_value_str(value), e->out->len > first);
+            return LEAT_OK;
+        }
+        put_name(e, field, first);
         return leat_json_put(value, e->arena, e->out, e->err);
     }
     if (!field_present(e, field)) return LEAT_OK;
-    leat_json_put_name(field->name, e->out->len > first, e->out);
+    put_name(e, field, first);
     return put_nested(e, field, depth);
 }
 

@@ -30,6 +30,7 @@ typedef enum leat_field_kind {
 typedef struct leat_field leat_field;
 struct leat_field {
     leat_str name; /* of the root: none */
+    bool quoted;   /* name stands in its own text between ," and ": and needs no escapes */
     leat_field_kind kind;
     uint32_t slot; /* SLOT: the value. OBJECT: the slot with the base's JSON text, LEAT_SLOT_NONE
                       for the root (base: the record's raw) or when there is no base. The base
@@ -48,6 +49,10 @@ typedef struct leat_slot_request {
     bool exact; /* numbers come as NUMBER (their text) unless they are plain int64 */
 } leat_slot_request;
 
+#define LEAT_FIELD_NAME_ROOM 4 /* bytes around a name */
+/* Names a field. room: of name.len + LEAT_FIELD_NAME_ROOM bytes, which live as long as the field:
+ * the name is kept there as it is written, so that writing it is one copy. */
+void leat_field_name(leat_field *field, leat_str name, char *room);
 leat_field *leat_field_find(const leat_field *object, leat_str name);
 
 #endif

@@ -251,8 +251,8 @@ static leat_field *member_of(leat_planner *planner, leat_field *object, leat_str
     for (; *link != NULL; link = &(*link)->next)
         if (leat_str_equal((*link)->name, name)) return *link;
     leat_field *field = leat_planner_alloc(planner, sizeof *field);
-    *field = (leat_field){
-        .name = plan_copy(planner, name), .kind = LEAT_FIELD_REMOVED, .slot = LEAT_SLOT_NONE};
+    *field = (leat_field){.kind = LEAT_FIELD_REMOVED, .slot = LEAT_SLOT_NONE};
+    leat_field_name(field, name, leat_planner_alloc(planner, name.len + LEAT_FIELD_NAME_ROOM));
     *link = field;
     return field;
 }
@@ -352,6 +352,7 @@ static bool keep_whole(leat_planner *planner, leat_step *step, leat_path path, l
 {
     plan_found found = plan_layout_find(planner, step->shape_in, step->layout_out, path);
     leat_str name = into->name;
+    bool quoted = into->quoted;
     leat_field *next = into->next;
     if (found.kind == PLAN_FOUND_NOTHING) return false;
     if (found.kind == PLAN_FOUND_SLOT || found.kind == PLAN_FOUND_OBJECT) {
@@ -360,6 +361,7 @@ static bool keep_whole(leat_planner *planner, leat_step *step, leat_path path, l
         *into = (leat_field){.kind = LEAT_FIELD_SLOT, .slot = slot_of(planner, step, path, true)};
     }
     into->name = name;
+    into->quoted = quoted;
     into->next = next;
     return true;
 }

@@ -259,6 +259,7 @@ static leat_code encoded(const leat_field *object, const leat_record *record, bo
     /* As a member of a root of its own, so that what is not there can be told from {}. */
     leat_field member = *object, top = {.kind = LEAT_FIELD_OBJECT, .slot = LEAT_SLOT_NONE};
     member.name = LEAT_STR("v");
+    member.quoted = false;
     member.next = NULL;
     top.fields = &member;
     leat_buf out;
