@@ -32,6 +32,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build" / "test"
 LAYERS = ("core", "schemas", "transforms", "cep", "worker")
 KAFKA_VERSIONS = ("3.9.1", "4.1.0")
+LONG = "LEAT_LONG" in os.environ     # script/soak: tests that take too long for every change
 CORES = len(os.sched_getaffinity(0))
 SHOWN_LINES = 60           # of a failed stage's log
 COMMAND_S = 1500           # no single command of a test run takes longer
@@ -313,7 +314,7 @@ def free_ports():
 
 def stage_e2e(stage):
     """The release program against real Kafka clusters, one version after the other."""
-    tests = files("tests/e2e/test_*.py")
+    tests = files("tests/e2e/test_*.py", *(["tests/e2e/long_*.py"] if LONG else []))
     if not tests:
         stage.skip("there are no end-to-end tests yet")
         return
