@@ -99,7 +99,9 @@ def exact(topic, counts, doubles=False):
     for partition, want in counts.items():
         keys = [key.decode() for _, _, key, _, _ in found.get(partition, [])]
         if doubles:
-            check(set(keys) == {f"{partition}-{i}" for i in range(want)}, f"{topic}/{partition}: lost")
+            check(
+                set(keys) == {f"{partition}-{i}" for i in range(want)}, f"{topic}/{partition}: lost"
+            )
             continue
         for at, key in enumerate(keys[:want]):
             check(key == f"{partition}-{at}", f"{topic}/{partition}: {key} where {at} should be")
@@ -126,8 +128,24 @@ def churn_of_sessions(name, *extra):
 
     def start(number):
         return Copy(
-            "-g", f"{name}-{STAMP}", "-i", f"w{number}", "-t", f"{name}-{STAMP}-{number}", "-c", 50,
-            "-a", 9, "-l", changelog, *extra, "copy", source, target, ident=number)
+            "-g",
+            f"{name}-{STAMP}",
+            "-i",
+            f"w{number}",
+            "-t",
+            f"{name}-{STAMP}-{number}",
+            "-c",
+            50,
+            "-a",
+            9,
+            "-l",
+            changelog,
+            *extra,
+            "copy",
+            source,
+            target,
+            ident=number,
+        )
 
     copies = [start(0), start(1)]
     rounds, each = 8, 4000
@@ -161,8 +179,11 @@ def churn_of_sessions(name, *extra):
             keys = [key.decode() for _, _, key, _, _ in records]
             want = [f"{partition}-{i}" for _ in range(rounds) for i in range(each // 4)]
             if topic == target:
-                check(keys == want, f"{topic}/{partition}: {len(keys)} records, {len(want)} wanted,"
-                      f" first difference at {next((i for i, (a, b) in enumerate(zip(keys, want)) if a != b), -1)}")
+                check(
+                    keys == want,
+                    f"{topic}/{partition}: {len(keys)} records, {len(want)} wanted,"
+                    f" first difference at {next((i for i, (a, b) in enumerate(zip(keys, want)) if a != b), -1)}",
+                )
 
 
 def test_sessions_come_and_go():
@@ -239,8 +260,19 @@ def test_restore_waits_for_an_open_transaction():
     source, target = f"open-in-{STAMP}", f"open-out-{STAMP}"
     make_topics(source, target, partitions=1)
     must("fill", source, 100)
-    writer = Copy("-g", f"open-{STAMP}", "-t", f"open-{STAMP}", "-c", 600000,
-                  "-p", "transaction.timeout.ms=8000", "copy", source, target)
+    writer = Copy(
+        "-g",
+        f"open-{STAMP}",
+        "-t",
+        f"open-{STAMP}",
+        "-c",
+        600000,
+        "-p",
+        "transaction.timeout.ms=8000",
+        "copy",
+        source,
+        target,
+    )
     writer.wait_for("running")
     time.sleep(2)  # its records are there, its commit is far
     writer.signal(signal.SIGKILL)
@@ -254,14 +286,20 @@ def test_start_policies():
     source, target = f"start-in-{STAMP}", f"start-out-{STAMP}"
     make_topics(source, target, partitions=2)
     must("fill", source, 200)  # times 1700000000000 + i
-    cases = [("earliest", [0, 0]), ("latest", [100, 100]), (1700000000100, [50, 50]),
-             (1999999999999, [100, 100])]
+    cases = [
+        ("earliest", [0, 0]),
+        ("latest", [100, 100]),
+        (1700000000100, [50, 50]),
+        (1999999999999, [100, 100]),
+    ]
     for start, want in cases:
         name = f"start-{start}-{STAMP}"
         copy = Copy("-g", name, "-t", name, "-s", start, "copy", source, target)
         copy.wait_for("running start-in-" + STAMP + "/1")
         copy.wait_for("running start-in-" + STAMP + "/0")
-        got = {int(p): int(at) for p, at in re.findall(r"assigned \S+/(\d) at (-?\d+)", copy.said())}
+        got = {
+            int(p): int(at) for p, at in re.findall(r"assigned \S+/(\d) at (-?\d+)", copy.said())
+        }
         copy.stop()
         check([got[0], got[1]] == want, f"{start}: {got}")
 
@@ -301,7 +339,11 @@ def test_brokers_die():
     copy = Copy("-g", name, "-i", "w", "-t", name, "-c", 50, "copy", source, target)
     copy.wait_for("running")
     total = 0
-    for victim in (("leader", target, 0), ("coordinator", "txn", name), ("coordinator", "group", name)):
+    for victim in (
+        ("leader", target, 0),
+        ("coordinator", "txn", name),
+        ("coordinator", "group", name),
+    ):
         node = cluster(*victim)
         must("fill", source, 4000)
         cluster("kill", "-9", node)
@@ -313,25 +355,48 @@ def test_brokers_die():
     copy.stop()
     for partition, records in read_topic(target).items():
         keys = [key.decode() for _, _, key, _, _ in records]
-        check(keys == [f"{partition}-{i}" for _ in range(6) for i in range(1000)],
-              f"{partition}: {len(keys)} records of 6000")
+        check(
+            keys == [f"{partition}-{i}" for _ in range(6) for i in range(1000)],
+            f"{partition}: {len(keys)} records of 6000",
+        )
 
 
 def test_who_cannot_log_in():
     """Every refusal comes soon, with the property to look at."""
     folder = tempfile.mkdtemp(prefix="leat-sasl-")
     port = RANDOM.randrange(30000, 32000, 40)
-    first = subprocess.run([CLUSTER, "start", "1", "--sasl", "--port", str(port), "--dir", folder + "/c"],
-                           stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
-    sasl = ("-p", "security.protocol=sasl_plaintext", "-p", "sasl.mechanism=PLAIN",
-            "-p", "sasl.username=leat")
+    first = subprocess.run(
+        [CLUSTER, "start", "1", "--sasl", "--port", str(port), "--dir", folder + "/c"],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    sasl = (
+        "-p",
+        "security.protocol=sasl_plaintext",
+        "-p",
+        "sasl.mechanism=PLAIN",
+        "-p",
+        "sasl.username=leat",
+    )
     try:
         cases = [
             (sasl + ("-p", "sasl.password=leat-secret"), 0, "exists 0", 15),
             (sasl + ("-p", "sasl.password=wrong"), 77, "sasl.password", 8),
-            (("-p", "security.protocol=SASL_PLAINTEXT", "-p", "sasl.mechanism=PLAIN", "-p",
-              'sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required '
-              'username="leat" password="leat-secret";'), 0, "exists 0", 15),
+            (
+                (
+                    "-p",
+                    "security.protocol=SASL_PLAINTEXT",
+                    "-p",
+                    "sasl.mechanism=PLAIN",
+                    "-p",
+                    'sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required '
+                    'username="leat" password="leat-secret";',
+                ),
+                0,
+                "exists 0",
+                15,
+            ),
             (("-p", "security.protocol=plaintext"), 69, "security.protocol", 15),
         ]
         for args, code, text, seconds in cases:
@@ -339,8 +404,19 @@ def test_who_cannot_log_in():
             check(got == code and text in out, f"{args[-1]}: {got}\n{out}")
             check(took < seconds, f"{args[-1]}: took {took:.1f} s")
             check("wrong" not in out, "a password was said")
-        got, out, took = probe(*sasl, "-p", "sasl.password=wrong", "-t", "x", "-g", "x", "copy", "a", "b",
-                               brokers=first)
+        got, out, took = probe(
+            *sasl,
+            "-p",
+            "sasl.password=wrong",
+            "-t",
+            "x",
+            "-g",
+            "x",
+            "copy",
+            "a",
+            "b",
+            brokers=first,
+        )
         check(got == 77 and took < 10, f"session: {got} in {took:.1f} s\n{out}")
     finally:
         subprocess.run([CLUSTER, "stop", "--dir", folder + "/c"], check=True)
@@ -368,10 +444,19 @@ def test_properties():
 
 def main():
     if not os.path.exists(PROBE):
-        subprocess.run(["cmake", "--build", str(pathlib.Path(PROBE).parent), "--target", "probe_log"],
-                       check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
-    return run_tests(*[test for name, test in list(globals().items())
-                       if name.startswith("test_") and (len(sys.argv) < 2 or name in sys.argv[1:])])
+        subprocess.run(
+            ["cmake", "--build", str(pathlib.Path(PROBE).parent), "--target", "probe_log"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            cwd=ROOT,
+        )
+    return run_tests(
+        *[
+            test
+            for name, test in list(globals().items())
+            if name.startswith("test_") and (len(sys.argv) < 2 or name in sys.argv[1:])
+        ]
+    )
 
 
 if __name__ == "__main__":
