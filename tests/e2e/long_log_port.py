@@ -182,7 +182,8 @@ def churn_of_sessions(name, *extra):
                 check(
                     keys == want,
                     f"{topic}/{partition}: {len(keys)} records, {len(want)} wanted,"
-                    f" first difference at {next((i for i, (a, b) in enumerate(zip(keys, want)) if a != b), -1)}",
+                    " first difference at "
+                    f"{next((i for i, (a, b) in enumerate(zip(keys, want)) if a != b), -1)}",
                 )
 
 
@@ -390,7 +391,8 @@ def test_who_cannot_log_in():
                     "-p",
                     "sasl.mechanism=PLAIN",
                     "-p",
-                    'sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required '
+                    'sasl.jaas.config=org.apache.kafka.common.security.plain.'
+                    'PlainLoginModule required '
                     'username="leat" password="leat-secret";',
                 ),
                 0,
