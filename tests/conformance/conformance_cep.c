@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs the pattern matcher against case files (format: tests/conformance/cep/README.md).
+/* Runs the pattern matcher against case files (format: tests/conformance/cep/README.md), and the
+ * oracle (tests/oracle), which is held to the same: a case passes if both are right.
  *
  *   conformance_cep FILE|FOLDER...     prints the ids that fail; last line "N passed, N failed"
  *
@@ -18,9 +19,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cep/conditions.h"
-#include "core/mem.h"
 #include "schemas/codec_json.h"
+#include "tests/oracle/play.h"
 
 #define ARENA_BYTES ((size_t)1 << 30)
 #define NEVER       (INT64_MIN + 1)
@@ -153,7 +153,7 @@ static bool load(leat_value pattern, leat_arena *arena, leat_findings *findings,
 
 typedef struct key_state {
     leat_str key; /* JSON text of the key; of a case without keys: empty */
-    leat_matcher *matcher;
+    play *play;
     int64_t now_ms;
 } key_state;
 
@@ -169,15 +169,12 @@ typedef struct entries {
 typedef struct player {
     leat_arena *arena;
     leat_nfa *nfa;
-    leat_testing *testing;
-    leat_matcher_work *work;
-    leat_matches matches;
+    play_kit *kit;
     key_state *keys;
     size_t keys_count;
     leat_value events;
     bool keyed, want_by;
     entries matched, timed_out;
-    leat_event *event; /* in hand */
 } player;
 
 static void entries_add(entries *list, entry e, leat_arena *arena)
@@ -192,21 +189,17 @@ static void entries_add(entries *list, entry e, leat_arena *arena)
     list->items[list->count++] = e;
 }
 
-static leat_str match_text(const player *p, const leat_take *last, const char *suffix)
+static leat_str match_text(const player *p, const play_result *result, const char *suffix)
 {
     leat_buf out;
     leat_buf_init(&out, (size_t)1 << 24);
     const leat_pattern *pattern = p->nfa->pattern;
-    const leat_take *line[4096];
-    LEAT_ASSERT(last->depth <= 4096);
-    for (const leat_take *take = last; take != NULL; take = take->before)
-        line[take->depth - 1] = take;
     for (uint32_t step = 0; step < pattern->steps_count; step++) {
         bool first = true;
-        for (uint32_t i = 0; i < last->depth; i++) {
-            if (line[i]->step != step) continue;
+        for (uint32_t i = 0; i < result->count; i++) {
+            if (result->takes[i].step != step) continue;
             if (first) leat_buf_add_format(&out, "%.*s", LEAT_STR_ARG(pattern->steps[step]->name));
-            leat_buf_add_format(&out, " %llu", (unsigned long long)line[i]->event->identity.offset);
+            leat_buf_add_format(&out, " %llu", (unsigned long long)result->takes[i].event);
             first = false;
         }
         if (!first) leat_buf_add_char(&out, ';');
@@ -217,22 +210,22 @@ static leat_str match_text(const player *p, const leat_take *last, const char *s
     return text;
 }
 
-static void collect(player *p, const key_state *key, leat_str at, bool by_time)
+static void collect(player *p, const key_state *key, leat_str at, bool by_time,
+                    const play_results *results)
 {
-    for (size_t i = 0; i < p->matches.count; i++) {
-        const leat_match *match = &p->matches.items[i];
+    for (size_t i = 0; i < results->count; i++) {
+        const play_result *result = &results->items[i];
         entry e = {key->key, at, LEAT_STR_NONE};
         char suffix[40] = "";
-        if (match->timed_out) {
-            (void)snprintf(suffix, sizeof suffix, "@%lld", (long long)match->time_ms);
-            e.text = match_text(p, match->last, suffix);
+        if (result->timed_out) {
+            (void)snprintf(suffix, sizeof suffix, "@%lld", (long long)result->time_ms);
+            e.text = match_text(p, result, suffix);
             entries_add(&p->timed_out, e, p->arena);
             continue;
         }
-        e.text = match_text(p, match->last, by_time && p->want_by ? "time" : "");
+        e.text = match_text(p, result, by_time && p->want_by ? "time" : "");
         entries_add(&p->matched, e, p->arena);
     }
-    leat_matches_reset(&p->matches);
 }
 
 static void advance(player *p, key_state *key, int64_t now_ms, leat_str at, bool by_time)
@@ -240,28 +233,19 @@ static void advance(player *p, key_state *key, int64_t now_ms, leat_str at, bool
     leat_err err = {0};
     if (now_ms <= key->now_ms) return;
     key->now_ms = now_ms;
-    if (leat_matcher_advance(key->matcher, p->work, now_ms, &p->matches, &err) != LEAT_OK)
+    play_results results = {0};
+    if (play_advance(key->play, now_ms, p->arena, &results, &err) != LEAT_OK)
         give_up("advance", err.text);
-    collect(p, key, at, by_time);
-}
-
-static leat_code keep(void *self, leat_event **event, leat_err *err)
-{
-    const player *p = self;
-    (void)err;
-    *event = leat_event_share(p->event);
-    return LEAT_OK;
+    collect(p, key, at, by_time, &results);
 }
 
 static key_state *key_of(player *p, leat_value event)
 {
     leat_str key = p->keyed ? json_of(member(event, "key"), p->arena) : LEAT_STR("");
-    leat_err err = {0};
     for (size_t i = 0; i < p->keys_count; i++)
         if (leat_str_equal(p->keys[i].key, key)) return &p->keys[i];
     key_state *made = &p->keys[p->keys_count++];
-    *made = (key_state){.key = key, .now_ms = NEVER};
-    if (leat_matcher_new(p->nfa, &made->matcher, &err) != LEAT_OK) give_up("matcher", err.text);
+    *made = (key_state){.key = key, .play = play_new(p->kit), .now_ms = NEVER};
     return made;
 }
 
@@ -274,15 +258,13 @@ static void feed(player *p, uint32_t index)
     leat_err err = {0};
     advance(p, key, ts, at, true);
     leat_identity identity = {0, index};
-    if (leat_event_new(json_of(event, p->arena), ts, identity, &p->event, &err) != LEAT_OK)
+    leat_event *made = NULL;
+    if (leat_event_new(json_of(event, p->arena), ts, identity, &made, &err) != LEAT_OK)
         give_up("event", err.text);
-    leat_eval base = {.arena = p->arena};
-    leat_testing_begin(p->testing, &base, p->event, keep, p);
-    if (leat_matcher_feed(key->matcher, p->work, ts, leat_testing_host(p->testing), &p->matches,
-                          &err) != LEAT_OK)
-        give_up("feed", err.text);
-    leat_event_release(&p->event);
-    collect(p, key, at, false);
+    play_results results = {0};
+    if (play_feed(key->play, made, p->arena, &results, &err) != LEAT_OK) give_up("feed", err.text);
+    leat_event_release(&made);
+    collect(p, key, at, false, &results);
 }
 
 /* Events that wait for a watermark, released in order of time, then arrival. */
@@ -482,13 +464,12 @@ static bool compare(player *p, leat_value want, const entries *late)
 
 /* --- cases --- */
 
-static bool play(leat_value c, leat_value want, leat_nfa *nfa, const leat_conditions *conditions,
-                 leat_arena *arena)
+static bool run(leat_value c, leat_value want, leat_nfa *nfa, const leat_conditions *conditions,
+                bool plain, leat_arena *arena)
 {
     player p = {.arena = arena,
                 .nfa = nfa,
-                .testing = leat_testing_new(conditions),
-                .work = leat_matcher_work_new(),
+                .kit = play_kit_new(nfa, conditions, plain),
                 .events = member(c, "events"),
                 .keyed = member(c, "keyed").tag == LEAT_BOOL && member(c, "keyed").as.b,
                 .want_by = member(want, "timeouts").tag == LEAT_LIST};
@@ -503,11 +484,10 @@ static bool play(leat_value c, leat_value want, leat_nfa *nfa, const leat_condit
     for (size_t k = 0; k < p.keys_count; k++)
         advance(&p, &p.keys[k], END_OF_TIME, LEAT_STR("end"), false);
     bool good = want.tag != LEAT_MAP || compare(&p, want, &late);
+    if (!good && verbose) (void)printf(" by the %s\n", plain ? "oracle" : "product");
     for (size_t k = 0; k < p.keys_count; k++)
-        leat_matcher_free(&p.keys[k].matcher);
-    leat_matches_release(&p.matches);
-    leat_matcher_work_free(&p.work);
-    leat_testing_free(&p.testing);
+        play_free(&p.keys[k].play);
+    play_kit_free(&p.kit);
     return good;
 }
 
@@ -526,7 +506,10 @@ static bool run_case(leat_str line, leat_arena *arena, leat_str *id)
     if (want.tag == LEAT_MISSING) want = member(c, "expect");
     bool loaded = load(member(c, "pattern"), arena, &findings, &nfa, &conditions);
     if (kind.tag == LEAT_STRING) return !loaded || leat_str_is(leat_value_str(kind), "may");
-    if (loaded) return play(c, want, nfa, conditions, arena);
+    if (loaded) {
+        bool good = run(c, want, nfa, conditions, false, arena);
+        return run(c, want, nfa, conditions, true, arena) && good;
+    }
     if (verbose && findings.count > 0)
         (void)printf(" turned down: %.*s\n", LEAT_STR_ARG(findings.items[0].message));
     return want.tag != LEAT_MAP;
