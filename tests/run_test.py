@@ -37,6 +37,33 @@ STAGES = [
      (1, 1, 0)),
 ]
 
+# name, ids that departures.txt names, ids that fail of a b c, (passed, failed, skipped)
+DEPARTURES = [
+    ("all pass", "", "", (3, 0, 0)),
+    ("a known departure", "b", "b", (2, 0, 1)),
+    ("one of another file of cases", "z", "b", (2, 1, 0)),
+    ("one more fails", "b", "bc", (1, 1, 1)),
+    ("one is gone", "bc", "b", (2, 1, 1)),
+]
+
+
+def departures(listed, failing):
+    """The stage of conformance over three cases, with a program that fails the given ones."""
+    def stage_of_cases(stage):
+        beside = run.ROOT / "tests" / "conformance" / "kind"
+        beside.mkdir(parents=True)
+        (beside / "departures.txt").write_text("".join(f"{name} # why\n" for name in listed))
+        (beside / "cases.jsonl").write_text("".join(f'{{"id": "{name}"}}\n' for name in "abc"))
+        script = run.ROOT / "script" / "conformance"
+        script.parent.mkdir()
+        lines = ["#!/bin/sh", *(f"echo failed: {name}" for name in failing),
+                 f"echo {3 - len(failing)} passed, {len(failing)} failed",
+                 f"exit {1 if failing else 0}"]
+        script.write_text("\n".join(lines))
+        script.chmod(0o755)
+        run.conformance(stage, "kind", "tests/conformance/kind/cases.jsonl")
+    return stage_of_cases
+
 
 def outcome(function):
     """Counts of a stage, and the exit code that a run of it alone would have."""
@@ -55,6 +82,8 @@ def outcome(function):
 def main():
     cases = [(name, lambda stage, text=text: stage.program("sh", "-c", text), want)
              for name, text, want in PROGRAMS] + STAGES
+    cases += [(f"departures: {name}", departures(listed, failing), want)
+              for name, listed, failing, want in DEPARTURES]
     failed = 0
     for name, function, want in cases:
         counts, code = outcome(function)
