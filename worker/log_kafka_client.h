@@ -7,6 +7,7 @@
  *   log_kafka.c           the port; topics: describe, create
  *   log_kafka_group.c     rebalances: what is owned, and where to begin
  *   log_kafka_consumer.c  poll, pause, seek
+ *   log_kafka_mend.c      the consumer's handle: closed in time, or made anew when it has died
  *   log_kafka_producer.c  produce; delivery failures; known topics
  *   log_kafka_commit.c    transactions: commit, abort, and what to do when the outcome is unknown
  *   log_kafka_restore.c   changelogs
@@ -30,6 +31,7 @@
 #define LEAT_KAFKA_QUEUE_MS   60000 /* a full queue is waited for */
 #define LEAT_KAFKA_BATCH_MAX  4096
 #define LEAT_KAFKA_REASON_MAX 320
+#define LEAT_KAFKA_DEATHS_MAX 3 /* of a joined consumer, in ten session time-outs */
 
 /* The last thing that a handle complained about; written by any thread of the library's. */
 typedef struct leat_kafka_notice {
@@ -84,7 +86,10 @@ struct leat_session {
     rd_kafka_t *consumer; /* NULL: producer only */
     rd_kafka_queue_t *queue;
     int64_t woken_ms;
-    int64_t lost_ms, revived_ms; /* 0: never */
+    int64_t reopen_ms; /* when a dead consumer's successor is made; 0: none is due */
+    int64_t died_ms[LEAT_KAFKA_DEATHS_MAX]; /* the last deaths of a joined consumer */
+    uint32_t died, mended;                  /* of how many; handles made anew, in all */
+    uint32_t mended_in_vain;                /* in a row, without having joined */
     leat_kafka_notice consumer_notice;
     kafka_owned *owned;
     size_t owned_count;
@@ -92,7 +97,7 @@ struct leat_session {
     const rd_kafka_topic_t *owned_handle;
     bool hangs;       /* the consumer did not close and may still call back: never freed */
     bool called;      /* a listener ran in this poll */
-    bool assigned;    /* ever */
+    bool assigned;    /* this handle was, ever: it has joined */
     leat_code failed; /* what a callback could not say itself; the next poll does */
     leat_err failure;
     rd_kafka_message_t *held[LEAT_KAFKA_BATCH_MAX];
@@ -157,6 +162,8 @@ bool leat_kafka_refused(leat_kafka_notice *notice);
 
 kafka_owned *leat_kafka_owned_find(leat_session *session, leat_str topic, int32_t partition);
 void leat_kafka_owned_drop(leat_session *session, kafka_owned *owned);
+/* Tells the listener that all it owned is lost, where the library can no longer. */
+void leat_kafka_lose_all(leat_session *session);
 void leat_kafka_on_rebalance(rd_kafka_t *handle, rd_kafka_resp_err_t code,
                              rd_kafka_topic_partition_list_t *list, void *opaque);
 /* Asks the group's coordinator until it answers, at most timeout_ms; fills offset, err and metadata
@@ -167,7 +174,6 @@ leat_code leat_kafka_ask_committed(leat_session *session, rd_kafka_topic_partiti
 /* --- log_kafka_consumer.c --- */
 
 leat_code leat_kafka_consumer_open(leat_session *session, leat_err *err) LEAT_CHECKED;
-void leat_kafka_consumer_close(leat_session *session, int timeout_ms);
 leat_code leat_kafka_poll(leat_session *session, int timeout_ms, leat_message *messages,
                           size_t size, size_t *count, leat_poll_state *state, leat_err *err);
 void leat_kafka_release(leat_session *session);
@@ -184,6 +190,14 @@ size_t leat_kafka_take(rd_kafka_queue_t *queue, int timeout_ms, rd_kafka_message
                        size_t size);
 /* A record as the port has it; its headers are read when somebody asks. */
 leat_message leat_kafka_message(const rd_kafka_message_t *from, leat_str topic);
+
+/* --- log_kafka_mend.c --- */
+
+void leat_kafka_consumer_close(leat_session *session, int timeout_ms);
+/* What a poll does about a consumer that has died or is to be made anew; *none: there is none at
+ * the moment. An error: it must not be made anew. */
+leat_code leat_kafka_consumer_mend(leat_session *session, int timeout_ms, bool *none,
+                                   leat_err *err) LEAT_CHECKED;
 
 /* --- log_kafka_producer.c --- */
 

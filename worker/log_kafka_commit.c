@@ -274,6 +274,7 @@ static leat_code commit_offsets(leat_session *session, const rd_kafka_topic_part
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return LEAT_OK;
         leat_code ours =
             leat_kafka_fail_noticed(code, &session->consumer_notice, "committing offsets", err);
+        if (ours == LEAT_ERR_FENCED) return err->code = LEAT_ERR_ABORTED; /* poll mends it */
         if (ours != LEAT_ERR_UNAVAILABLE) return ours;
         leat_kafka_doze(100);
     }
@@ -301,8 +302,10 @@ static leat_code commit_plain(leat_session *session, const leat_partition *offse
 leat_code leat_kafka_commit(leat_session *session, const leat_partition *offsets, size_t count,
                             leat_err *err)
 {
-    if (count > 0 && session->consumer == NULL)
+    if (count > 0 && session->group == NULL)
         return leat_err_set(err, LEAT_ERR_INTERNAL, "offsets of a session without group");
+    if (count > 0 && session->consumer == NULL)
+        return leat_err_set(err, LEAT_ERR_ABORTED, "kafka: the group is not joined");
     return session->transactional_id != NULL ? commit_transaction(session, offsets, count, err)
                                              : commit_plain(session, offsets, count, err);
 }

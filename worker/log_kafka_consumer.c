@@ -15,18 +15,12 @@
 #include "core/mem.h"
 #include "worker/log_kafka_client.h"
 
-#define RETRY_MS          100
 #define SEEK_MS           5000
-#define FIRST_JOIN_MS     2000
 #define OLD_SEEK          0x020100ff /* before: the time-out of a seek is taken for microseconds */
-#define LOST_LATELY_MS    60000
-#define REVIVE_MS         300000 /* at most one new consumer in this time */
-#define CLOSE_MS          5000
 #define HEADERS_BYTES_MAX ((size_t)64 << 20) /* of one poll */
 #define WAKE_BELOW        4000               /* records in the queue */
 #define WAKE_MS           20
 #define OLD_FETCH         0x020200ff
-#define OLD_CLOSE         0x020300ff /* before: closing ahead of the first assignment crashes */
 
 /* --- positions --- */
 
@@ -233,12 +227,11 @@ static leat_code take_error(leat_session *session, const rd_kafka_message_t *mes
     char doing[320];
     snprintf(doing, sizeof doing, "reading %s%s", topic[0] == 0 ? "the input" : "topic ", topic);
     switch ((int)message->err) {
-    case RD_KAFKA_RESP_ERR__FATAL: return leat_kafka_fail_fatal(session->consumer, doing, err);
+    case RD_KAFKA_RESP_ERR__FATAL: return LEAT_OK; /* the next poll looks at the handle itself */
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
-    case RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID:
     case RD_KAFKA_RESP_ERR_INVALID_SESSION_TIMEOUT:
     case RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL:
         return leat_kafka_fail(message->err, text, doing, err);
@@ -323,7 +316,7 @@ static leat_code check_producer(leat_session *session, leat_err *err)
     return code == LEAT_ERR_FENCED || code == LEAT_ERR_DENIED ? code : LEAT_OK;
 }
 
-/* --- open and close --- */
+/* --- open --- */
 
 leat_code leat_kafka_consumer_open(leat_session *session, leat_err *err)
 {
@@ -342,74 +335,7 @@ leat_code leat_kafka_consumer_open(leat_session *session, leat_err *err)
     return leat_kafka_fail(code, NULL, "subscribing to the input", err);
 }
 
-static void wait_for_assignment(leat_session *session)
-{
-    int64_t deadline = leat_kafka_now_ms() + FIRST_JOIN_MS;
-    while (!session->assigned && session->failed == LEAT_OK && leat_kafka_now_ms() < deadline) {
-        session->held_count = leat_kafka_take(session->queue, RETRY_MS, session->held, 1);
-        leat_kafka_release(session);
-    }
-}
-
-void leat_kafka_consumer_close(leat_session *session, int timeout_ms)
-{
-    rd_kafka_t *handle = session->consumer;
-    if (handle == NULL) return;
-    int64_t deadline = leat_kafka_now_ms() + timeout_ms;
-    leat_kafka_release(session);
-    if (!session->assigned && rd_kafka_version() < OLD_CLOSE) wait_for_assignment(session);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(handle);
-    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(handle, queue);
-    if (error != NULL) rd_kafka_error_destroy(error); /* it was fatal before: nothing to leave */
-    /* Taken one by one: poll_callback asserts that no message is among the calls. */
-    while (!rd_kafka_consumer_closed(handle) && leat_kafka_now_ms() < deadline) {
-        rd_kafka_message_t *late = rd_kafka_consume_queue(queue, RETRY_MS);
-        if (late != NULL) rd_kafka_message_destroy(late);
-    }
-    bool closed = rd_kafka_consumer_closed(handle) != 0;
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_queue_destroy(session->queue);
-    session->queue = NULL;
-    session->consumer = NULL;
-    while (session->owned_count > 0)
-        leat_kafka_owned_drop(session, &session->owned[0]);
-    leat_mem_free(session->owned);
-    session->owned = NULL;
-    if (closed) {
-        rd_kafka_destroy(handle);
-        return;
-    }
-    /* Its threads hang, and destroy would wait for them. They keep what they may call back to. */
-    session->log->hangs = true;
-    session->hangs = true;
-    leat_kafka_speak(session->log, 2, "close", "the consumer did not close in time");
-}
-
-/* --- a static member that fenced itself --- */
-
-/* When a static member's coordinator dies while it joins, its second attempt can be told that its
- * instance belongs to another: to its own first one. That is fatal to the library's handle, but not
- * a reason to end the process, if the group was lost just before. Whoever is fenced out of the
- * blue, or soon again, has a double and gives way. */
-static bool fenced_itself(const leat_session *session)
-{
-    int64_t now = leat_kafka_now_ms();
-    return session->instance != NULL && session->lost_ms != 0 &&
-           now - session->lost_ms < LOST_LATELY_MS &&
-           (session->revived_ms == 0 || now - session->revived_ms > REVIVE_MS) &&
-           rd_kafka_fatal_error(session->consumer, NULL, 0) == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
-}
-
-static leat_code revive(leat_session *session, leat_err *err)
-{
-    session->revived_ms = leat_kafka_now_ms();
-    leat_kafka_speak(session->log, 2, "consumer", "fenced while it joined again: made anew");
-    leat_kafka_consumer_close(session, CLOSE_MS);
-    LEAT_ASSERT(session->owned_count == 0);
-    if (session->hangs)
-        return leat_err_set(err, LEAT_ERR_INTERNAL, "kafka: the fenced consumer does not close");
-    return leat_kafka_consumer_open(session, err);
-}
+/* --- poll, put together --- */
 
 leat_code leat_kafka_poll(leat_session *session, int timeout_ms, leat_message *messages,
                           size_t size, size_t *count, leat_poll_state *state, leat_err *err)
@@ -422,6 +348,9 @@ leat_code leat_kafka_poll(leat_session *session, int timeout_ms, leat_message *m
         return session->failed;
     }
     LEAT_TRY(check_producer(session, err));
+    bool none = false;
+    LEAT_TRY(leat_kafka_consumer_mend(session, timeout_ms, &none, err));
+    if (none) return LEAT_OK;
     if (session->consumer == NULL) {
         if (session->producer != NULL)
             rd_kafka_poll(session->producer, timeout_ms);
@@ -443,7 +372,6 @@ leat_code leat_kafka_poll(leat_session *session, int timeout_ms, leat_message *m
     if (code != LEAT_OK) {
         *count = 0;
         leat_kafka_release(session);
-        if (fenced_itself(session)) return revive(session, err);
     }
     if (*count > 0) *state = LEAT_POLL_SOME;
     return code;

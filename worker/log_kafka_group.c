@@ -234,6 +234,19 @@ static void on_revoke(leat_session *session, rd_kafka_topic_partition_list_t *li
     }
 }
 
+void leat_kafka_lose_all(leat_session *session)
+{
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new((int)session->owned_count + 1);
+    for (size_t i = 0; i < session->owned_count; i++)
+        rd_kafka_topic_partition_list_add(list, session->owned[i].topic,
+                                          session->owned[i].partition);
+    tell(session, list, false, true);
+    while (session->owned_count > 0)
+        leat_kafka_owned_drop(session, &session->owned[0]);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
 void leat_kafka_on_rebalance(rd_kafka_t *handle, rd_kafka_resp_err_t code,
                              rd_kafka_topic_partition_list_t *list, void *opaque)
 {

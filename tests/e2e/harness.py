@@ -9,6 +9,7 @@ import pathlib
 import signal
 import struct
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -178,8 +179,11 @@ def generate(topic, count, rate, seed, base=None):
 
 
 def run_tests(*tests):
-    """Runs the functions, prints what failed and the counts; the exit code."""
+    """Runs the functions (or those that the command line names), prints what failed and the
+    counts; the exit code."""
     failed = 0
+    if sys.argv[1:]:
+        tests = [test for test in tests if test.__name__ in sys.argv[1:]]
     for test in tests:
         begin = time.monotonic()
         try:

@@ -456,7 +456,7 @@ def main():
         *[
             test
             for name, test in list(globals().items())
-            if name.startswith("test_") and (len(sys.argv) < 2 or name in sys.argv[1:])
+            if name.startswith("test_")
         ]
     )
 

@@ -27,6 +27,7 @@ from harness import (
 )
 
 STAMP = str(time.time_ns())  # topics of their own, on a cluster that other tests have used
+HANGS = int(os.environ.get("LEAT_HANGS", "2"))
 GOOD = {"id": 1, "at": 1000, "amount": 5.5}
 
 
@@ -325,8 +326,30 @@ def wrong_password():
             subprocess.run([CLUSTER, "stop", *own], stdout=subprocess.DEVNULL, check=False)
 
 
+def tell(topic, count=1):
+    """Good records for a topic."""
+    subprocess.run(
+        ["kcat", "-P", "-b", BROKERS, "-t", topic],
+        input=(json.dumps(GOOD).encode() + b"\n") * count,
+        check=True,
+    )
+
+
+def comes_to(topic, count, worker, seconds=180):
+    """Waits until a topic holds that many committed records, and no more."""
+    end = time.monotonic() + seconds
+    while True:
+        have = sum(map(len, read_topic(topic).values()))
+        if have >= count:
+            break
+        check(worker.alive(), f"the worker ended with {worker.process.poll()}\n{worker.tail()}")
+        check(time.monotonic() < end, f"{topic}: {have} of {count} records\n{worker.tail()}")
+        time.sleep(0.5)
+    check(have == count, f"{topic}: {have} records where {count} should be")
+
+
 def broker_hangs():
-    """All brokers stop answering for a while; the worker waits and goes on."""
+    """All brokers stop answering for a while, again and again; the worker waits and goes on."""
     with tempfile.TemporaryDirectory() as folder:
         name = f"hang-{STAMP}"
         make_topics(f"{name}-in", f"{name}-out", f"{name}-dead")
@@ -334,30 +357,85 @@ def broker_hangs():
         try:
             time.sleep(4)
             nodes = [line.split()[1] for line in cluster("status").splitlines()]
-            for node in nodes:
-                cluster("pause", node)
-            time.sleep(8)
-            for node in nodes:
-                cluster("resume", node)
-            cluster("wait")
-            check(worker.alive(), f"the worker died\n{worker.tail()}")
-            subprocess.run(
-                ["kcat", "-P", "-b", BROKERS, "-t", f"{name}-in"],
-                input=json.dumps(GOOD).encode() + b"\n",
-                check=True,
-            )
-            for _ in range(180):
-                time.sleep(1)
-                if sum(map(len, read_topic(f"{name}-out").values())) == 1:
-                    break
-            check(
-                sum(map(len, read_topic(f"{name}-out").values())) == 1,
-                f"no output after the brokers came back\n{worker.tail()}",
-            )
+            for hang in range(HANGS):
+                for node in nodes:
+                    cluster("pause", node)
+                time.sleep(8)
+                for node in nodes:
+                    cluster("resume", node)
+                cluster("wait")
+                tell(f"{name}-in")
+                comes_to(f"{name}-out", hang + 1, worker)
             worker.stop()
         finally:
             if worker.alive():
                 worker.kill()
+
+
+def usurper(group, instance, topic):
+    """A process that takes a worker's instance away, and is gone."""
+    taker = subprocess.Popen(
+        ["kcat", "-b", BROKERS, "-G", group, "-X", f"group.instance.id={instance}"]
+        + ["-X", "partition.assignment.strategy=cooperative-sticky"]
+        + ["-X", "session.timeout.ms=6000", "-X", "enable.auto.commit=false", topic],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in taker.stderr:
+        if "assigned" in line:
+            break
+    taker.kill()
+    taker.wait()
+
+
+def fenced_once():
+    """Somebody takes the worker's instance in the group and is gone: it takes it back."""
+    with tempfile.TemporaryDirectory() as folder:
+        name = f"fenced-{STAMP}"
+        make_topics(f"{name}-in", f"{name}-out", f"{name}-dead")
+        worker = Worker("once", pipeline(folder, name), "worker.threads=1")
+        try:
+            tell(f"{name}-in", 10)
+            comes_to(f"{name}-out", 10, worker)
+            usurper(name, "once-0", f"{name}-in")
+            tell(f"{name}-in", 10)
+            comes_to(f"{name}-out", 20, worker)
+            check("made anew" in worker.tail(1000), f"it was not fenced\n{worker.tail()}")
+            worker.stop()
+        finally:
+            if worker.alive():
+                worker.kill()
+
+
+def two_of_one_name():
+    """Two workers with one instance name: one of them gives way, with words that say why."""
+    for settings in ((), ("guarantee=at_least_once",)):
+        with tempfile.TemporaryDirectory() as folder:
+            name = f"double-{len(settings)}-{STAMP}"
+            make_topics(f"{name}-in", f"{name}-out", f"{name}-dead")
+            path = pipeline(folder, name)
+            pair = [Worker("double", path, "worker.threads=1", *settings)]
+            try:
+                tell(f"{name}-in", 10)
+                comes_to(f"{name}-out", 10, pair[0])
+                pair.append(Worker("double", path, "worker.threads=1", *settings))
+                end = time.monotonic() + 120
+                while all(worker.alive() for worker in pair):
+                    check(time.monotonic() < end, f"both go on\n{pair[0].tail()}")
+                    time.sleep(0.2)
+                time.sleep(10)
+                gone, left = sorted(pair, key=Worker.alive)
+                check(gone.process.poll() == 70, f"{gone.process.poll()}, not 70\n{gone.tail()}")
+                check("instance name of its own" in gone.tail(), f"its words\n{gone.tail()}")
+                check(left.alive(), f"both have ended\n{left.tail()}")
+                tell(f"{name}-in", 10)
+                comes_to(f"{name}-out", 20, left)
+                left.stop()
+            finally:
+                for worker in pair:
+                    if worker.alive():
+                        worker.kill()
 
 
 if __name__ == "__main__":
@@ -374,5 +452,7 @@ if __name__ == "__main__":
             bad_records_of_a_topic,
             wrong_password,
             broker_hangs,
+            fenced_once,
+            two_of_one_name,
         )
     )
