@@ -43,6 +43,7 @@ typedef struct leat_output {
 /* What happened; monotonic since open, survives nothing. Per node: leat_exec_node_counts. */
 typedef struct leat_exec_counts {
     uint64_t records_in, records_out, dead_letters, late, late_dropped, filtered, unrouted;
+    uint64_t dropped; /* by steps that say so: duplicates, throttled, not in the sample, empty */
 } leat_exec_counts;
 typedef struct leat_node_counts {
     uint64_t in, out, rejected;

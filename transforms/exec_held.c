@@ -392,7 +392,6 @@ leat_code exec_held_new(leat_exec *exec, const exec_order *order, const leat_rec
     LEAT_TRY(leat_buf_check(out, "a record in the reorder buffer", err));
     LEAT_TRY(held_make(leat_buf_str(out), held, err));
     (*held)->timestamp_ms = record->timestamp_ms;
-    (*held)->seq = record->seq;
     return LEAT_OK;
 }
 
@@ -416,7 +415,6 @@ leat_code exec_held_of(const exec_order *order, leat_str bytes, exec_held **held
     if (!get_head(&in, &fingerprint, &head)) return damaged(err);
     LEAT_TRY(held_make(bytes, held, err));
     (*held)->timestamp_ms = head.timestamp_ms;
-    (*held)->seq = head.seq;
     (*held)->foreign = fingerprint != order->fingerprint;
     return LEAT_OK;
 }

@@ -61,7 +61,7 @@ typedef struct exec_progress {
 /* A record held past its batch, as bytes (exec_held.c). */
 typedef struct exec_held {
     int64_t timestamp_ms;
-    uint64_t seq;
+    uint64_t number;        /* in the order in which they came to the buffer; key of its cell */
     uint32_t users;         /* the buffer and, once flushed, its table */
     bool stored;            /* it is a cell of the table */
     bool foreign;           /* its slots are those of another version of the pipeline */
@@ -73,7 +73,7 @@ typedef struct exec_held {
 /* Held records, least (timestamp, number) first (exec_waiting.c). */
 typedef struct exec_item {
     int64_t timestamp_ms;
-    uint64_t seq;
+    uint64_t number;
     exec_held *held;
 } exec_item;
 typedef struct exec_waiting {
@@ -86,6 +86,7 @@ typedef struct exec_waiting {
 
 typedef struct exec_order {
     exec_waiting waiting;
+    uint64_t number; /* of the last record that came */
     uint64_t bytes_max;
     leat_table *table;
     struct leat_exec *exec;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The reorder buffer: behind it, records come in order of (timestamp, sequence number), each when
- * the watermark has passed it.
+/* The reorder buffer: behind it, records come in order of timestamp, those of one time as they
+ * came, each when the watermark has passed it.
  *
  *   batch -> late? dropped -> sorted --merge--> timestamp <= watermark -> next node
  *                            waiting ------^      the rest -> held
@@ -18,16 +18,24 @@
 #include "core/mem.h"
 #include "transforms/exec_inside.h"
 
-/* Keys of cells: the number, big-endian, so that they sort as records came. */
+/* Keys of cells: the record's number in this buffer, big-endian, so that they sort as records came.
+ * Its number in the task would not do: a message may become several records. */
 typedef struct order_key {
     char bytes[8];
 } order_key;
 
-static leat_str key_of(uint64_t seq, order_key *key)
+static leat_str key_of(uint64_t number, order_key *key)
 {
-    for (int i = 7; i >= 0; i--, seq >>= 8)
-        key->bytes[i] = (char)(seq & 0xff);
+    for (int i = 7; i >= 0; i--, number >>= 8)
+        key->bytes[i] = (char)(number & 0xff);
     return (leat_str){key->bytes, sizeof key->bytes};
+}
+
+static uint64_t number_of(leat_str key)
+{
+    leat_reader reader = leat_reader_of(key);
+    uint64_t number = 0;
+    return leat_reader_u64(&reader, &number) ? number : 0;
 }
 
 static leat_code order_encode(void *self, const void *live, leat_buf *out, leat_err *err)
@@ -138,13 +146,13 @@ static leat_code emit_held(exec_node *node, uint64_t moment, leat_err *err)
     LEAT_TRY(exec_held_record(order, held, order->exec->arena, &record, err));
     if (held->stored) {
         order_key key;
-        leat_table_remove(order->table, key_of(held->seq, &key));
+        leat_table_remove(order->table, key_of(held->number, &key));
     }
     exec_held_drop(order->exec, held); /* freed when the outputs are void */
     return emit(node, record, moment, err);
 }
 
-static leat_code hold(exec_node *node, const leat_record *record, leat_err *err)
+static leat_code hold(exec_node *node, const leat_record *record, uint64_t number, leat_err *err)
 {
     exec_order *order = node->order;
     exec_held *held = NULL;
@@ -159,6 +167,7 @@ static leat_code hold(exec_node *node, const leat_record *record, leat_err *err)
         node->counts.rejected++;
         return exec_reject(order->exec, order->place, record, &why, err);
     }
+    held->number = number;
     code = exec_waiting_put(&order->waiting, held, err);
     if (code != LEAT_OK) exec_held_drop(order->exec, held);
     return code;
@@ -175,7 +184,7 @@ static leat_code candidates(exec_node *node, const leat_batch *in, exec_sortable
     for (size_t i = 0; i < in->count; i++) {
         leat_record *record = in->records[i];
         if (record->timestamp_ms <= record->watermark_ms) continue;
-        all[kept++] = (exec_sortable){record->timestamp_ms, record->seq, record};
+        all[kept++] = (exec_sortable){record->timestamp_ms, ++node->order->number, record};
     }
     exec->counts.late_dropped += in->count - kept;
     exec_sort(all, all + in->count, kept);
@@ -219,7 +228,7 @@ leat_code exec_order_process(exec_node *node, const leat_batch *in, leat_err *er
         }
     }
     for (; at < count; at++)
-        LEAT_TRY(hold(node, items[at].what, err));
+        LEAT_TRY(hold(node, items[at].what, items[at].number, err));
     return LEAT_OK;
 }
 
@@ -231,7 +240,7 @@ leat_code exec_order_flush(exec_node *node, leat_err *err)
         if (held->stored) continue;
         order_key key;
         void *live = held;
-        LEAT_TRY(leat_table_put(order->table, key_of(held->seq, &key), &live, err));
+        LEAT_TRY(leat_table_put(order->table, key_of(held->number, &key), &live, err));
         held->users++;
         held->stored = true;
     }
@@ -240,12 +249,13 @@ leat_code exec_order_flush(exec_node *node, leat_err *err)
 
 static leat_code restore_cell(void *context, leat_str key, leat_str committed, leat_err *err)
 {
-    (void)key;
     exec_order *order = context;
     exec_held *held = NULL;
     if (committed.data == NULL) return LEAT_OK;
     LEAT_TRY(exec_held_of(order, committed, &held, err));
     held->stored = true;
+    held->number = number_of(key);
+    if (held->number > order->number) order->number = held->number;
     leat_code code = exec_waiting_put(&order->waiting, held, err);
     if (code != LEAT_OK) leat_mem_free(held);
     return code;
@@ -261,11 +271,12 @@ static leat_code restore_foreign(exec_node *node, const exec_held *old, leat_err
     LEAT_TRY(exec_rebuild(node, old, &record, err));
     if (record == NULL) {
         order_key key;
-        leat_table_remove(order->table, key_of(old->seq, &key));
+        leat_table_remove(order->table, key_of(old->number, &key));
         return LEAT_OK;
     }
     LEAT_TRY(exec_held_new(order->exec, order, record, &held, err));
     held->stored = true;
+    held->number = old->number;
     leat_code code = exec_waiting_put(&order->waiting, held, err);
     if (code != LEAT_OK) exec_held_drop(order->exec, held);
     return code;
@@ -282,6 +293,7 @@ leat_code exec_order_restored(exec_node *node, leat_err *err)
 {
     exec_order *order = node->order;
     order_clear(order);
+    order->number = 0;
     LEAT_TRY(leat_table_visit(order->table, restore_cell, order, err));
     if (!any_foreign(&order->waiting)) return LEAT_OK;
     exec_waiting all = order->waiting;

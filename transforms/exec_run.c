@@ -221,6 +221,8 @@ void leat_run_count(leat_run *run, const char *reason, uint64_t count)
         counts->unrouted += count;
     else if (strcmp(reason, "late") == 0)
         counts->late_dropped += count;
+    else
+        counts->dropped += count;
 }
 
 leat_code leat_run_encode(leat_run *run, const leat_record *record, leat_str *json, leat_err *err)

@@ -15,7 +15,8 @@
 
 static bool before(const exec_item *a, const exec_item *b)
 {
-    return a->timestamp_ms != b->timestamp_ms ? a->timestamp_ms < b->timestamp_ms : a->seq < b->seq;
+    return a->timestamp_ms != b->timestamp_ms ? a->timestamp_ms < b->timestamp_ms
+                                              : a->number < b->number;
 }
 
 static leat_code grow(exec_item **items, size_t *size, leat_err *err)
@@ -68,7 +69,7 @@ static void heap_drop_first(exec_waiting *waiting)
 
 leat_code exec_waiting_put(exec_waiting *waiting, exec_held *held, leat_err *err)
 {
-    const exec_item item = {held->timestamp_ms, held->seq, held};
+    const exec_item item = {held->timestamp_ms, held->number, held};
     bool in_order = waiting->from == waiting->to || before(&waiting->run[waiting->to - 1], &item);
     if (!in_order) {
         LEAT_TRY(heap_put(waiting, item, err));

@@ -87,6 +87,7 @@ struct leat_step {
     size_t views_count;
     const leat_fill *fills; /* for exec, before process */
     size_t fills_count;
+    bool rekeys;        /* it keeps state by a key that is not known to be the source's */
     const void *config; /* the operator's own */
 };
 
@@ -96,6 +97,9 @@ struct leat_operator_type {
     const char *schema; /* JSON Schema of the step's value as text; NULL: from `options` */
     const leat_option *options;
     size_t options_count;
+    const char
+        *brief;     /* the option that may stand for all: {"explode": "items"}; NULL: none does */
+    bool per_field; /* the value is an object of field paths, each with options (or the brief) */
     bool stateful;
     /* json: the step's value. Mistakes become findings of the planner; returns false if any.
      * Sets step->config; edits layout_out by the functions below; shape_out, ports and routes when
@@ -218,7 +222,7 @@ leat_code leat_run_make(leat_run *run, uint32_t port, leat_str json, leat_str ke
 leat_code leat_run_reject(leat_run *run, const leat_record *record, const leat_err *why,
                           leat_err *err) LEAT_CHECKED;
 /* Records that the step lets go on purpose: counted under reason ("filtered", "no_route",
- * "late"; others only as not going on). */
+ * "late"; all others together, as dropped). */
 void leat_run_count(leat_run *run, const char *reason, uint64_t count);
 /* The record's value as JSON, as layout_in describes it; in the batch arena, or the record's own
  * text if no step has changed it. */

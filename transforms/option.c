@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/number.h"
 #include "core/time.h"
 
 #define OPTIONS_MAX 64 /* of one table */
@@ -24,6 +25,7 @@ static const char *const type_names[] = {
     [LEAT_OPTION_SIZE] = "size",        [LEAT_OPTION_ENUM] = "one of",
     [LEAT_OPTION_EXPR] = "expression",  [LEAT_OPTION_PATH] = "field path",
     [LEAT_OPTION_NODE] = "see text",    [LEAT_OPTION_OBJECT] = "object",
+    [LEAT_OPTION_NUMBER] = "number",
 };
 
 /* --- reading --- */
@@ -95,6 +97,17 @@ static bool check_range(const leat_option *option, const leat_node *node, int64_
     return false;
 }
 
+static bool read_number(const leat_option *option, double number, double *into,
+                        const leat_node *node, leat_findings *findings)
+{
+    bool limited = option->min != 0 || option->max != 0;
+    if (!limited || (number >= (double)option->min && number <= (double)option->max)) {
+        *into = number;
+        return true;
+    }
+    return check_range(option, node, number < 0 ? INT64_MIN : INT64_MAX, "", findings);
+}
+
 static bool read_enum(const leat_option *option, leat_str text, int *into, const leat_node *node,
                       leat_findings *findings)
 {
@@ -125,6 +138,7 @@ static bool read_text(const leat_option *option, leat_str text, void *at, const 
     leat_err err = {0};
     uint64_t bytes = 0;
     int64_t number = 0;
+    double real = 0;
     switch (option->type) {
     case LEAT_OPTION_STRING: *(leat_str *)at = text; return true;
     case LEAT_OPTION_ENUM: return read_enum(option, text, at, node, findings);
@@ -138,6 +152,10 @@ static bool read_text(const leat_option *option, leat_str text, void *at, const 
         if (!check_range(option, node, number, "", findings)) return false;
         *(int64_t *)at = number;
         return true;
+    case LEAT_OPTION_NUMBER:
+        if (leat_number_double(text, &real) != LEAT_NUMBER_OK)
+            return wrong_kind(findings, node, "a number");
+        return read_number(option, real, at, node, findings);
     case LEAT_OPTION_DURATION:
         if (leat_time_config(text, &number, &err) != LEAT_OK)
             return wrong_text(findings, node, &err);
@@ -164,6 +182,7 @@ static const char *kind_wanted(leat_option_type type)
     switch (type) {
     case LEAT_OPTION_BOOL: return "true or false";
     case LEAT_OPTION_INT: return "a whole number";
+    case LEAT_OPTION_NUMBER: return "a number";
     case LEAT_OPTION_DURATION: return "a duration such as \"10s\"";
     case LEAT_OPTION_SIZE: return "a size such as \"64KiB\"";
     case LEAT_OPTION_EXPR: return "a string with an expression";
@@ -205,6 +224,11 @@ static bool read_member(const leat_option *option, const leat_node *node, void *
         *(int64_t *)at = node->i;
         return true;
     }
+    if (option->type == LEAT_OPTION_NUMBER &&
+        (node->kind == LEAT_NODE_INT || node->kind == LEAT_NODE_DOUBLE)) {
+        double number = node->kind == LEAT_NODE_INT ? (double)node->i : node->d;
+        return read_number(option, number, at, node, findings);
+    }
     return wrong_kind(findings, node, kind_wanted(option->type));
 }
 
@@ -238,12 +262,36 @@ static void set_default(const leat_option *option, void *into, leat_findings *fi
     }
 }
 
-bool leat_options_read(const leat_option *options, size_t count, const leat_node *object,
-                       void *into, leat_findings *findings)
+const leat_option *leat_option_find(const leat_option *options, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(options[i].name, name) == 0) return &options[i];
+    return NULL;
+}
+
+static void set_defaults(const leat_option *options, size_t count, void *into,
+                         leat_findings *findings)
 {
     LEAT_ASSERT(count <= OPTIONS_MAX && into != NULL && findings != NULL);
     for (size_t i = 0; i < count; i++)
         set_default(&options[i], into, findings);
+}
+
+bool leat_options_read_brief(const leat_option *options, size_t count, const char *brief,
+                             const leat_node *node, void *into, leat_findings *findings)
+{
+    const leat_option *alone = leat_option_find(options, count, brief);
+    LEAT_ASSERT(alone != NULL && alone->type != LEAT_OPTION_OBJECT);
+    if (node->kind == LEAT_NODE_OBJECT)
+        return leat_options_read(options, count, node, into, findings);
+    set_defaults(options, count, into, findings);
+    return read_member(alone, node, into, findings);
+}
+
+bool leat_options_read(const leat_option *options, size_t count, const leat_node *object,
+                       void *into, leat_findings *findings)
+{
+    set_defaults(options, count, into, findings);
     if (object == NULL) return true;
     if (object->kind != LEAT_NODE_OBJECT) return wrong_kind(findings, object, "an object");
     bool good = read_unknown(options, count, object, findings);
@@ -300,6 +348,12 @@ static void schema_type(const leat_option *option, leat_buf *out)
                                "\"pattern\": \"^(true|false)$|[$][{]\"");
         break;
     case LEAT_OPTION_INT: schema_int(option, out); break;
+    case LEAT_OPTION_NUMBER:
+        leat_buf_add_text(out, "\"type\": [\"number\", \"string\"]");
+        if (option->min != 0 || option->max != 0)
+            leat_buf_add_format(out, ", \"minimum\": %lld, \"maximum\": %lld",
+                                (long long)option->min, (long long)option->max);
+        break;
     case LEAT_OPTION_DURATION:
         leat_buf_add_text(out, "\"type\": \"string\", "
                                "\"pattern\": \"^[0-9]+(ms|s|m|h|d)$|[$][{]\"");
@@ -319,7 +373,8 @@ static void schema_type(const leat_option *option, leat_buf *out)
 
 static void schema_default(const leat_option *option, leat_buf *out)
 {
-    bool bare = option->type == LEAT_OPTION_INT || option->type == LEAT_OPTION_BOOL;
+    bool bare = option->type == LEAT_OPTION_INT || option->type == LEAT_OPTION_BOOL ||
+                option->type == LEAT_OPTION_NUMBER;
     leat_buf_add_text(out, ", \"default\": ");
     if (bare)
         leat_buf_add_text(out, option->fallback);
@@ -335,26 +390,33 @@ static void schema_shape(const leat_option *option, leat_buf *out)
     leat_buf_add(out, leat_str_slice(shape, 1, shape.len - 1));
 }
 
+static void schema_members(const leat_option *options, size_t count, leat_buf *out);
+
+void leat_option_schema(const leat_option *option, leat_buf *out)
+{
+    leat_buf_add_char(out, '{');
+    if (option->doc != NULL) {
+        leat_buf_add_text(out, "\"description\": ");
+        add_quoted(out, option->doc);
+    }
+    bool more = option->shape != NULL || option->type != LEAT_OPTION_NODE;
+    if (option->doc != NULL && more) leat_buf_add_text(out, ", ");
+    if (option->shape != NULL)
+        schema_shape(option, out);
+    else if (option->type == LEAT_OPTION_OBJECT)
+        schema_members(option->fields, option->fields_count, out);
+    else
+        schema_type(option, out);
+    if (option->fallback != NULL) schema_default(option, out);
+    leat_buf_add_char(out, '}');
+}
+
 static void schema_members(const leat_option *options, size_t count, leat_buf *out)
 {
     leat_buf_add_text(out, "\"type\": \"object\", \"properties\": {");
     for (size_t i = 0; i < count; i++) {
-        const leat_option *option = &options[i];
-        leat_buf_add_format(out, "%s\"%s\": {", i > 0 ? ", " : "", option->name);
-        if (option->doc != NULL) {
-            leat_buf_add_text(out, "\"description\": ");
-            add_quoted(out, option->doc);
-        }
-        bool more = option->shape != NULL || option->type != LEAT_OPTION_NODE;
-        if (option->doc != NULL && more) leat_buf_add_text(out, ", ");
-        if (option->shape != NULL)
-            schema_shape(option, out);
-        else if (option->type == LEAT_OPTION_OBJECT)
-            schema_members(option->fields, option->fields_count, out);
-        else
-            schema_type(option, out);
-        if (option->fallback != NULL) schema_default(option, out);
-        leat_buf_add_char(out, '}');
+        leat_buf_add_format(out, "%s\"%s\": ", i > 0 ? ", " : "", options[i].name);
+        leat_option_schema(&options[i], out);
     }
     leat_buf_add_char(out, '}');
     bool first = true;

@@ -13,6 +13,7 @@ typedef enum leat_option_type {
     LEAT_OPTION_STRING,   /* leat_str */
     LEAT_OPTION_BOOL,     /* bool */
     LEAT_OPTION_INT,      /* int64_t, within min..max */
+    LEAT_OPTION_NUMBER,   /* double, within min..max */
     LEAT_OPTION_DURATION, /* int64_t milliseconds, "10s" */
     LEAT_OPTION_SIZE,     /* uint64_t bytes, "1MiB" */
     LEAT_OPTION_ENUM,     /* int: index in `choices` */
@@ -30,7 +31,7 @@ struct leat_option {
     bool required;
     const char *fallback;      /* default as its user would write it; NULL: none (zero) */
     const char *choices;       /* ENUM: "a|b|c" */
-    int64_t min, max;          /* INT, DURATION (ms), SIZE; both 0: not limited */
+    int64_t min, max;          /* INT, NUMBER, DURATION (ms), SIZE; both 0: not limited */
     const char *shape;         /* its JSON Schema, as text; NULL: from the type (NODE: anything) */
     const char *doc;           /* one sentence for the manual */
     const leat_option *fields; /* OBJECT */
@@ -42,8 +43,15 @@ struct leat_option {
  * holds a reference (${env:}, ${file:}) has been complained of, and is taken for right. */
 bool leat_options_read(const leat_option *options, size_t count, const leat_node *object,
                        void *into, leat_findings *findings);
+/* The same of a node that is an object, or a value which then is that of the option called `brief`
+ * (of a type other than OBJECT), all others getting their defaults: {"explode": "items"}. */
+bool leat_options_read_brief(const leat_option *options, size_t count, const char *brief,
+                             const leat_node *node, void *into, leat_findings *findings);
 /* A JSON Schema object ("properties", "required", "additionalProperties": false). */
 void leat_options_schema(const leat_option *options, size_t count, leat_buf *out);
+/* The schema of one option's value. */
+void leat_option_schema(const leat_option *option, leat_buf *out);
+const leat_option *leat_option_find(const leat_option *options, size_t count, const char *name);
 /* A Markdown table for the manual. */
 void leat_options_manual(const leat_option *options, size_t count, leat_buf *out);
 

@@ -46,6 +46,25 @@ static void add_first_sentence(leat_buf *out, const char *doc)
     leat_json_write_string((leat_str){doc, len}, out);
 }
 
+/* What a step's value may be, as its options say. */
+static void add_value(const leat_operator_type *type, leat_buf *out)
+{
+    if (type->per_field)
+        leat_buf_add_text(out, "{\"type\": \"object\", \"minProperties\": 1, "
+                               "\"additionalProperties\": ");
+    if (type->brief != NULL) {
+        const leat_option *brief =
+            leat_option_find(type->options, type->options_count, type->brief);
+        LEAT_ASSERT(brief != NULL);
+        leat_buf_add_text(out, "{\"anyOf\": [");
+        leat_option_schema(brief, out);
+        leat_buf_add_text(out, ", ");
+    }
+    leat_options_schema(type->options, type->options_count, out);
+    if (type->brief != NULL) leat_buf_add_text(out, "]}");
+    if (type->per_field) leat_buf_add_char(out, '}');
+}
+
 static void add_operator(const leat_operator_type *type, leat_buf *out)
 {
     leat_buf_add_char(out, '{');
@@ -58,7 +77,7 @@ static void add_operator(const leat_operator_type *type, leat_buf *out)
     if (type->schema != NULL)
         leat_buf_add_text(out, type->schema);
     else
-        leat_options_schema(type->options, type->options_count, out);
+        add_value(type, out);
     leat_buf_add_text(out, "]}");
 }
 

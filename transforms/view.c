@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "schemas/codec_json.h"
+#include "schemas/json_walk.h"
 #include "transforms/operator.h"
 
 #define VIEW_BYTES_MAX ((size_t)1 << 30) /* as much as an arena of a batch can ever take */
@@ -19,97 +20,19 @@
 /* Texts inside a record have passed the limits of its source. */
 static const leat_json_limits inner_limits = {1024, UINT32_MAX};
 
-/* --- JSON text that is known to be right --- */
-
-static const char *skip_space(const char *p, const char *end)
-{
-    while (p < end && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r'))
-        p++;
-    return p;
-}
-
-/* p is at the opening quote; gives the place behind the closing one. */
-static const char *skip_string(const char *p, const char *end)
-{
-    for (p++; p < end && *p != '"'; p++)
-        if (*p == '\\') p++;
-    LEAT_ASSERT(p < end);
-    return p + 1;
-}
-
-static const char *skip_value(const char *p, const char *end)
-{
-    size_t depth = 0;
-    do {
-        LEAT_ASSERT(p < end);
-        if (*p == '"') {
-            p = skip_string(p, end);
-            continue;
-        }
-        if (*p == '{' || *p == '[') depth++;
-        if (*p == '}' || *p == ']') depth--;
-        p++;
-    } while (depth > 0);
-    /* A number, true, false, null: to its end. */
-    while (p < end && strchr(",}] \t\n\r", *p) == NULL)
-        p++;
-    return p;
-}
-
-static leat_code key_is(leat_str quoted, leat_str name, leat_arena *arena, bool *same,
-                        leat_err *err)
-{
-    leat_str inside = leat_str_slice(quoted, 1, quoted.len - 1);
-    *same = leat_str_equal(inside, name);
-    if (*same || memchr(inside.data, '\\', inside.len) == NULL) return LEAT_OK;
-    leat_value key;
-    LEAT_TRY(leat_json_value(quoted, inner_limits, arena, &key, err));
-    *same = key.tag == LEAT_STRING && leat_str_equal(leat_value_str(key), name);
-    return LEAT_OK;
-}
-
 /* The text of object's member; data NULL: it has none of that name, or is no object. */
 static leat_code text_member(leat_str object, leat_str name, leat_arena *arena, leat_str *member,
                              leat_err *err)
 {
-    const char *end = object.data + object.len, *p = skip_space(object.data, end);
+    leat_json_walk walk;
+    leat_json_part part;
     *member = LEAT_STR_NONE;
-    if (p == end || *p != '{') return LEAT_OK;
-    for (p = skip_space(p + 1, end); p < end && *p == '"';) {
-        const char *key = p;
-        bool same = false;
-        p = skip_string(p, end);
-        leat_str quoted = {key, (size_t)(p - key)};
-        LEAT_TRY(key_is(quoted, name, arena, &same, err));
-        p = skip_space(skip_space(p, end) + 1, end); /* the colon */
-        const char *value = p;
-        p = skip_value(p, end);
-        if (same) *member = (leat_str){value, (size_t)(p - value)}; /* the last of equals */
-        p = skip_space(p, end);
-        if (p < end && *p == ',') p = skip_space(p + 1, end);
+    if (!leat_json_walk_init(&walk, object) || !walk.object) return LEAT_OK;
+    while (leat_json_walk_next(&walk, &part)) {
+        leat_str key;
+        LEAT_TRY(leat_json_walk_name(part.key, arena, &key, err));
+        if (leat_str_equal(key, name)) *member = part.value; /* the last of equals */
     }
-    return LEAT_OK;
-}
-
-static bool is_plain_integer(leat_value value, leat_str text)
-{
-    return value.tag == LEAT_INT && !(text.len == 2 && text.data[0] == '-' && text.data[1] == '0');
-}
-
-/* As the decoder would have filled a slot with it. */
-static leat_code text_value(leat_str text, bool exact, leat_arena *arena, leat_value *value,
-                            leat_err *err)
-{
-    LEAT_ASSERT(text.len > 0);
-    char first = text.data[0];
-    if (first == '{' || first == '[') {
-        *value = leat_value_text(LEAT_JSON, text);
-        return LEAT_OK;
-    }
-    LEAT_TRY(leat_json_value(text, inner_limits, arena, value, err));
-    bool number = first == '-' || (first >= '0' && first <= '9');
-    if (exact && number && !is_plain_integer(*value, text))
-        *value = leat_value_text(LEAT_NUMBER, text);
     return LEAT_OK;
 }
 
@@ -132,7 +55,7 @@ static leat_code select_member(leat_value object, leat_str name, bool exact, lea
         return object.as.object->type->field(object.as.object, name, arena, value, err);
     if (object.tag != LEAT_JSON) return LEAT_OK;
     LEAT_TRY(text_member(leat_value_str(object), name, arena, &text, err));
-    return text.data == NULL ? LEAT_OK : text_value(text, exact, arena, value, err);
+    return text.data == NULL ? LEAT_OK : leat_json_walk_value(text, exact, arena, value, err);
 }
 
 /* --- putting together --- */

@@ -75,11 +75,12 @@ static void log_counts(const running *one)
     leat_log_line(
         LEAT_LEVEL_INFO, "run", name,
         "ended: %llu record(s) in, %llu out, %llu dead letter(s), %llu late (%llu dropped), "
-        "%llu refused, %llu commit(s), %llu abort(s)",
+        "%llu dropped by steps, %llu refused, %llu commit(s), %llu abort(s)",
         (unsigned long long)counts.records_in, (unsigned long long)counts.records_out,
         (unsigned long long)counts.dead_letters, (unsigned long long)counts.late,
-        (unsigned long long)counts.late_dropped, (unsigned long long)counts.refused,
-        (unsigned long long)counts.commits, (unsigned long long)counts.aborts);
+        (unsigned long long)counts.late_dropped, (unsigned long long)counts.dropped,
+        (unsigned long long)counts.refused, (unsigned long long)counts.commits,
+        (unsigned long long)counts.aborts);
 }
 
 static leat_code run_all(running *all, size_t count, leat_err *err)

@@ -123,11 +123,12 @@ static leat_code check_rekeys(leat_pipeline *pipeline, uint32_t source, leat_err
     for (size_t i = 0; i < plan->nodes_count; i++) {
         const leat_plan_node *node = &plan->nodes[i];
         if (node->at != LEAT_AT_STEP || node->source != source ||
-            node->step->type != &leat_operator_detect || !leat_detect_rekeys(node->step))
+            !(node->step->rekeys ||
+              (node->step->type == &leat_operator_detect && leat_detect_rekeys(node->step))))
             continue;
         return leat_err_set(
             err, LEAT_ERR_CONFIG,
-            "%.*s: a pattern's key is not the key that source '%.*s' is partitioned "
+            "%.*s: its key is not the key that source '%.*s' is partitioned "
             "by, and its topic has %d partitions, so that one key's records would be "
             "spread over several workers; use the source's key, or a topic of one "
             "partition",
@@ -413,6 +414,7 @@ leat_pipeline_counts leat_pipeline_counts_get(const leat_pipeline *pipeline)
         sum.late_dropped += shard->counts.late_dropped;
         sum.filtered += shard->counts.filtered;
         sum.unrouted += shard->counts.unrouted;
+        sum.dropped += shard->counts.dropped;
         sum.commits += shard->counts.commits;
         sum.aborts += shard->counts.aborts;
         sum.refused += shard->counts.refused;

@@ -26,6 +26,7 @@ typedef struct leat_pipeline_options {
 /* What went through, summed over shards. */
 typedef struct leat_pipeline_counts {
     uint64_t records_in, records_out, dead_letters, late, late_dropped, filtered, unrouted;
+    uint64_t dropped;                  /* by steps: duplicates, throttled, not in the sample */
     uint64_t commits, aborts, refused; /* refused: outputs that the log did not take */
 } leat_pipeline_counts;
 

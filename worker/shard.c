@@ -113,6 +113,7 @@ void leat_shard_count(leat_shard *shard)
         sum.late_dropped += counts.late_dropped;
         sum.filtered += counts.filtered;
         sum.unrouted += counts.unrouted;
+        sum.dropped += counts.dropped;
     }
     atomic_store_explicit(&shard->counts.records_in, sum.records_in, memory_order_relaxed);
     atomic_store_explicit(&shard->counts.records_out, sum.records_out, memory_order_relaxed);
@@ -121,6 +122,7 @@ void leat_shard_count(leat_shard *shard)
     atomic_store_explicit(&shard->counts.late_dropped, sum.late_dropped, memory_order_relaxed);
     atomic_store_explicit(&shard->counts.filtered, sum.filtered, memory_order_relaxed);
     atomic_store_explicit(&shard->counts.unrouted, sum.unrouted, memory_order_relaxed);
+    atomic_store_explicit(&shard->counts.dropped, sum.dropped, memory_order_relaxed);
 }
 
 /* --- records --- */

@@ -74,7 +74,7 @@ struct leat_shard {
     /* Read by any thread. */
     struct {
         _Atomic uint64_t records_in, records_out, dead_letters, late, late_dropped, filtered,
-            unrouted, commits, aborts, refused;
+            unrouted, dropped, commits, aborts, refused;
     } counts;
     leat_exec_counts closed; /* of tasks that have gone */
 };

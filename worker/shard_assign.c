@@ -99,6 +99,7 @@ static void close_task(leat_shard *shard, size_t index)
     shard->closed.late_dropped += counts.late_dropped;
     shard->closed.filtered += counts.filtered;
     shard->closed.unrouted += counts.unrouted;
+    shard->closed.dropped += counts.dropped;
     shard->tasks[index] = shard->tasks[--shard->tasks_count];
     leat_task_free(&task);
 }

@@ -23,8 +23,15 @@
 
 #define BED_STATE_MAX ((uint64_t)64 << 20)
 
-extern const leat_operator_type leat_operator_filter, leat_operator_set, leat_operator_keep,
-    leat_operator_drop, leat_operator_rename, leat_operator_mask, leat_operator_split;
+/* Every step of transforms/; those of other folders are given to bed_open_with. */
+#define BED_OPERATORS(OPERATOR)                                                                    \
+    OPERATOR(filter)                                                                               \
+    OPERATOR(set)                                                                                  \
+    OPERATOR(keep) OPERATOR(drop) OPERATOR(rename) OPERATOR(mask) OPERATOR(split)                  \
+        OPERATOR(flatten) OPERATOR(explode) OPERATOR(cast) OPERATOR(sample) OPERATOR(throttle)     \
+            OPERATOR(dedupe)
+#define BED_DECLARE(name) extern const leat_operator_type leat_operator_##name;
+BED_OPERATORS(BED_DECLARE)
 
 typedef struct bed_cell {
     leat_str key, value; /* data NULL: none */
@@ -73,13 +80,13 @@ static inline const char *bed_plan(test_bed *bed, const char *text, const leat_o
     static char said[4096];
     *bed = (test_bed){.terse = true};
     leat_err err;
-    const leat_operator_type *operators[] = {
-        &leat_operator_filter, &leat_operator_set,  &leat_operator_keep,  &leat_operator_drop,
-        &leat_operator_rename, &leat_operator_mask, &leat_operator_split, more};
+#define BED_ADDRESS(name) &leat_operator_##name,
+    const leat_operator_type *operators[] = {BED_OPERATORS(BED_ADDRESS) more};
+    const size_t count = sizeof operators / sizeof operators[0];
     const leat_plan_env env = {.files = bed_no_files,
                                .resolve = bed_resolve,
                                .operators = operators,
-                               .operators_count = more != NULL ? 8 : 7};
+                               .operators_count = more != NULL ? count : count - 1};
     leat_findings findings;
     cr_assert_eq(leat_arena_new(&bed->arena, 64 << 20, &err), LEAT_OK);
     leat_findings_init(&findings, bed->arena);

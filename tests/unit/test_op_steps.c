@@ -1,34 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Stateless steps: one record in, what comes out. Each case is a stream with these steps. */
-#include "tests/unit/exec_harness.h"
 #include "tests/unit/leak.h"
+#include "tests/unit/steps_harness.h"
 
 LEAT_SUITE(op_steps);
-
-#define PIPELINE                                                                                   \
-    "{\"name\":\"p\",\"sources\":{\"s\":{\"topic\":\"in\",\"format\":\"json\"}},"                  \
-    "\"streams\":{\"t\":{\"from\":\"s\",\"steps\":%s,\"to\":\"out\"}},"                            \
-    "\"mask\":{\"key\":\"Jefe\",\"key_id\":\"1\"},\"dead_letter\":{\"topic\":\"dead\"}}"
-
-typedef struct step_case {
-    const char *name, *steps, *input, *want;
-} step_case;
-
-static void run_cases(const step_case *cases, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        test_bed bed;
-        char text[8192];
-        (void)snprintf(text, sizeof text, PIPELINE, cases[i].steps);
-        bed_open(&bed, text);
-        bed_send(&bed, cases[i].input);
-        leat_buf_add_char(&bed.out, '\0');
-        cr_expect_str_eq(bed.out.data, cases[i].want, "%s:\ngot  %swant %s", cases[i].name,
-                         bed.out.data, cases[i].want);
-        bed_close(&bed);
-    }
-}
-#define RUN(cases) run_cases(cases, sizeof(cases) / sizeof(cases)[0])
 
 static const step_case filter_cases[] = {
     {"kept", "[{\"filter\":\"a > 1\"}]", "{\"a\":2}", "out: {\"a\":2}\n"},
@@ -217,7 +192,7 @@ Test(op_steps, mistakes)
     for (size_t i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
         test_bed bed;
         char text[8192];
-        (void)snprintf(text, sizeof text, PIPELINE, mistakes[i].steps);
+        (void)snprintf(text, sizeof text, STEPS_PIPELINE, mistakes[i].steps);
         const char *said = bed_plan(&bed, text, NULL);
         cr_expect_null(bed.plan, "%s was planned", mistakes[i].steps);
         cr_expect_not_null(strstr(said, mistakes[i].want), "%s: said %s, not %s", mistakes[i].steps,
