@@ -344,6 +344,8 @@ static leat_code kafka_session_open(leat_log *log, const leat_session_config *co
     session->listener = config->listener;
     if (config->group.len > 0) session->group = text_of(config->group);
     if (config->instance.len > 0) session->instance = text_of(config->instance);
+    session->own_id = config->transactional_id_own;
+    session->commit_interval_ms = config->commit_interval_ms;
     if (config->guarantee == LEAT_EXACTLY_ONCE && config->transactional_id.len > 0)
         session->transactional_id = text_of(config->transactional_id);
     pthread_mutex_init(&session->consumer_notice.lock, NULL);

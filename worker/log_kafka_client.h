@@ -82,6 +82,8 @@ struct leat_session {
     leat_subscription *subscriptions; /* names owned; properties dropped */
     size_t subscriptions_count;
     char *group, *instance, *transactional_id; /* NULL: none */
+    bool own_id;                               /* nobody else can have the transactional id */
+    int64_t commit_interval_ms;
 
     rd_kafka_t *consumer; /* NULL: producer only */
     rd_kafka_queue_t *queue;
@@ -216,6 +218,9 @@ void leat_kafka_on_delivery(rd_kafka_t *handle, const rd_kafka_message_t *messag
 leat_code leat_kafka_fail_undelivered(leat_session *session, leat_err *err);
 
 /* --- log_kafka_commit.c --- */
+
+/* Must the worker end, instead of going on with a new producer? */
+bool leat_kafka_gives_way(const leat_session *session, leat_code code);
 
 leat_code leat_kafka_begin(leat_session *session, leat_err *err) LEAT_CHECKED;
 leat_code leat_kafka_commit(leat_session *session, const leat_partition *offsets, size_t count,

@@ -11,7 +11,9 @@
  * A transaction that had no offsets leaves no trace to ask for; then the process ends, and its
  * successor reads the truth from the changelog.
  *
- * FENCED always ends the process: to take the id back would fence the rightful owner in turn.
+ * FENCED ends the process: to take the id back would fence the rightful owner in turn. But for an
+ * id that was made up by this process: nobody else has it, so it was only too slow for
+ * transaction.timeout.ms, and a new producer goes on.
  * At-least-once has no transactions: flush, then commit the offsets, and on abort forget what was
  * not sent; what was sent comes twice.
  * Refused: abort_transaction without end. With a broker gone it was seen to block for 97 s. */
@@ -32,6 +34,11 @@ typedef enum step {
     STEP_FATAL,   /* the producer is of no use any more */
 } step;
 
+bool leat_kafka_gives_way(const leat_session *session, leat_code code)
+{
+    return code == LEAT_ERR_DENIED || (code == LEAT_ERR_FENCED && !session->own_id);
+}
+
 leat_code leat_kafka_begin(leat_session *session, leat_err *err)
 {
     LEAT_ASSERT(!session->open);
@@ -42,7 +49,7 @@ leat_code leat_kafka_begin(leat_session *session, leat_err *err)
     }
     leat_code code =
         leat_kafka_fail_error(session->producer, error, "beginning a transaction", err);
-    if (code == LEAT_ERR_FENCED || code == LEAT_ERR_DENIED) return code;
+    if (leat_kafka_gives_way(session, code)) return code;
     session->open = true; /* so that abort makes a new producer */
     return err->code = LEAT_ERR_ABORTED;
 }
@@ -124,8 +131,9 @@ static step end(leat_session *session, bool commit, int64_t deadline, leat_err *
 
 /* --- a new producer in place of one that does not answer --- */
 
-static bool is_final(leat_code code)
+static bool is_final(const leat_session *session, leat_code code)
 {
+    if (code == LEAT_ERR_FENCED) return !session->own_id;
     return leat_code_blame(code) != LEAT_BLAME_TASK;
 }
 
@@ -142,7 +150,7 @@ static leat_code give_up(leat_session *session, leat_err *err)
     leat_kafka_speak(session->log, 2, "commit", why.text);
     leat_code code = replace(session, LEAT_KAFKA_OUTCOME_MS, &other);
     session->dirty = false;
-    if (code != LEAT_OK && is_final(code)) {
+    if (code != LEAT_OK && is_final(session, code)) {
         *err = other;
         return code;
     }
@@ -162,7 +170,7 @@ static leat_code settle(leat_session *session, const rd_kafka_topic_partition_li
     int64_t deadline = leat_kafka_now_ms() + SETTLE_MS;
     leat_kafka_speak(session->log, 2, "commit", "its outcome is not known: asking the group");
     leat_code code = replace(session, LEAT_KAFKA_START_MS, err);
-    while (code != LEAT_OK && !is_final(code) && leat_kafka_now_ms() < deadline)
+    while (code != LEAT_OK && !is_final(session, code) && leat_kafka_now_ms() < deadline)
         code = leat_kafka_producer_open(session, LEAT_KAFKA_OUTCOME_MS, err);
     if (code == LEAT_OK && offsets == NULL)
         return leat_err_set(
@@ -177,8 +185,9 @@ static leat_code settle(leat_session *session, const rd_kafka_topic_partition_li
     }
     if (code != LEAT_OK) {
         if (list != NULL) rd_kafka_topic_partition_list_destroy(list);
-        if (!is_final(code)) leat_err_prefix(err, "kafka: a commit's outcome cannot be learned");
-        return is_final(code) ? code : (err->code = LEAT_ERR_INTERNAL);
+        if (!is_final(session, code))
+            leat_err_prefix(err, "kafka: a commit's outcome cannot be learned");
+        return is_final(session, code) ? code : (err->code = LEAT_ERR_INTERNAL);
     }
     char mark[MARK_MAX];
     mark_of(session, mark);
@@ -225,7 +234,7 @@ static leat_code conclude(leat_session *session, step result, bool ending,
         return LEAT_OK;
     case STEP_ABORT: return err->code;
     case STEP_FATAL:
-        if (err->code == LEAT_ERR_FENCED || err->code == LEAT_ERR_DENIED) return err->code;
+        if (leat_kafka_gives_way(session, err->code)) return err->code;
         break;
     case STEP_UNKNOWN: break;
     }
@@ -286,7 +295,8 @@ static leat_code commit_plain(leat_session *session, const leat_partition *offse
 {
     if (session->producer != NULL && session->dirty) {
         step result = flush(session, leat_kafka_now_ms() + LEAT_KAFKA_OUTCOME_MS, err);
-        if (result == STEP_FATAL && !is_final(err->code)) return give_up(session, err);
+        if (result == STEP_FATAL && !leat_kafka_gives_way(session, err->code))
+            return give_up(session, err);
         if (result != STEP_DONE) return err->code;
         leat_kafka_notice_clear(&session->producer_notice);
     }
@@ -333,7 +343,6 @@ leat_code leat_kafka_abort(leat_session *session, leat_err *err)
         session->open = false;
         return LEAT_OK;
     }
-    if (result == STEP_FATAL && (err->code == LEAT_ERR_FENCED || err->code == LEAT_ERR_DENIED))
-        return err->code;
+    if (result == STEP_FATAL && leat_kafka_gives_way(session, err->code)) return err->code;
     return replace(session, LEAT_KAFKA_OUTCOME_MS, err);
 }

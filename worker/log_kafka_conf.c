@@ -4,7 +4,7 @@
  * value is known before anything runs.
  *
  * Defaults, and why. session.timeout.ms 6 s: how long partitions of a killed worker stand still.
- * transaction.timeout.ms 60 s: below, a broker that stands still for a while fences everybody.
+ * transaction.timeout.ms 60 s, and 12 s where an id is used once: see set_transaction_timeout.
  * queued.max.messages.kbytes and queue.buffering.max.kbytes: a session's memory, whatever the input
  * (the library's own defaults are 64 MiB and 1 GiB); measured: larger ones save no CPU, as long as
  * a consumer whose queue was full looks again soon. Nobody sees records before their transaction
@@ -23,9 +23,11 @@
 #include "worker/log_kafka.h"
 #include "worker/log_kafka_client.h"
 
-#define HEAP_ARENAS 2
-#define HEAP_MAPPED (16 << 20)
-#define HEAP_KEPT   (32 << 20)
+#define HEAP_ARENAS  2
+#define HEAP_MAPPED  (16 << 20)
+#define HEAP_KEPT    (32 << 20)
+#define OWN_ID_MS    12000 /* above the time that a commit is given, LEAT_KAFKA_OUTCOME_MS */
+#define STABLE_ID_MS 60000
 
 typedef struct pair {
     const char *name, *value;
@@ -64,7 +66,6 @@ static const pair defaults_writer[] = {
     {"batch.num.messages", "50000"},
     {"queue.buffering.max.messages", "50000"},
     {"queue.buffering.max.kbytes", "12288"},
-    {"transaction.timeout.ms", "60000"},
     {NULL, NULL},
 };
 static const pair defaults_transactional[] = {
@@ -239,6 +240,19 @@ static leat_code set_own(rd_kafka_conf_t *conf, const char *name, const char *va
     return leat_err_set(err, LEAT_ERR_CONFIG, "kafka: %s '%s': %s", name, value, reason);
 }
 
+/* How long readers wait behind a transaction that nobody ends: the pause and one commit. An own id
+ * dies with its process, so nobody else ends what it left open, and readers wait all of it; but
+ * whoever is too slow for it only does that transaction again. A stable id's heir ends it at once,
+ * so it may be long, and must be: whoever is too slow for it cannot be told from a double. */
+static void set_transaction_timeout(rd_kafka_conf_t *conf, const leat_session *session)
+{
+    char text[32], reason[64];
+    int64_t timeout_ms = session->own_id ? OWN_ID_MS : STABLE_ID_MS;
+    timeout_ms += session->commit_interval_ms;
+    snprintf(text, sizeof text, "%lld", (long long)timeout_ms);
+    rd_kafka_conf_set(conf, "transaction.timeout.ms", text, reason, sizeof reason);
+}
+
 /* Whoever sets a session time-out below four of our heartbeats means the time-out. */
 static void fit_heartbeat(rd_kafka_conf_t *conf, const leat_kafka_settings *settings,
                           const leat_kafka_settings *more)
@@ -267,8 +281,10 @@ static leat_code settings_of(const leat_log *log, const leat_session *session, l
         set_optional(conf, optional_member);
     }
     if (kind == LEAT_KAFKA_WRITER) set_pairs(conf, defaults_writer);
-    if (kind == LEAT_KAFKA_WRITER && session != NULL && session->transactional_id != NULL)
+    if (kind == LEAT_KAFKA_WRITER && session != NULL && session->transactional_id != NULL) {
         set_pairs(conf, defaults_transactional);
+        set_transaction_timeout(conf, session);
+    }
     LEAT_TRY(set_own(conf, "client.id", log->client_id, err));
     LEAT_TRY(set_users(conf, &log->settings, roles, err));
     LEAT_TRY(set_users(conf, more, roles, err));

@@ -313,7 +313,7 @@ static leat_code check_producer(leat_session *session, leat_err *err)
         return LEAT_OK;
     leat_code code = leat_kafka_fail_fatal(session->producer, "writing", err);
     /* Only those of a stolen identity end the worker here; commit can cure the others. */
-    return code == LEAT_ERR_FENCED || code == LEAT_ERR_DENIED ? code : LEAT_OK;
+    return leat_kafka_gives_way(session, code) ? code : LEAT_OK;
 }
 
 /* --- open --- */

@@ -57,7 +57,9 @@ leat_code leat_kafka_fail_undelivered(leat_session *session, leat_err *err)
         return leat_err_set(err, LEAT_ERR_ABORTED, "kafka: %s: time in the future refused", doing);
     }
     leat_code ours = leat_kafka_fail(code, NULL, doing, err);
-    if (leat_code_blame(ours) == LEAT_BLAME_TASK) err->code = ours = LEAT_ERR_ABORTED;
+    /* Whether it is fenced for good, the abort will tell. */
+    if (leat_code_blame(ours) == LEAT_BLAME_TASK || ours == LEAT_ERR_FENCED)
+        err->code = ours = LEAT_ERR_ABORTED;
     return ours;
 }
 
@@ -317,7 +319,7 @@ static leat_code refuse(leat_session *session, const kafka_topic *topic, rd_kafk
                             record->key.len + record->value.len, topic->name);
     if (rd_kafka_fatal_error(session->producer, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR) {
         leat_code ours = leat_kafka_fail_fatal(session->producer, doing, err);
-        if (ours == LEAT_ERR_FENCED || ours == LEAT_ERR_DENIED) return ours;
+        if (leat_kafka_gives_way(session, ours)) return ours;
         return err->code = LEAT_ERR_ABORTED; /* abort makes a new one */
     }
     leat_code ours = leat_kafka_fail(code, NULL, doing, err);

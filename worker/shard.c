@@ -447,6 +447,8 @@ static leat_code open_sessions(leat_shard *shard, leat_err *err)
         .group = plan->name,
         .instance = instance.len > 0 ? leat_str_of(member) : LEAT_STR_NONE,
         .transactional_id = plan->at_least_once ? LEAT_STR_NONE : leat_str_of(producer),
+        .transactional_id_own = instance.len == 0,
+        .commit_interval_ms = plan->commit_interval_ms,
         .subscriptions = subscriptions,
         .subscriptions_count = count,
         .listener = {shard, leat_shard_assigned, leat_shard_revoked}};

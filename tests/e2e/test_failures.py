@@ -8,6 +8,7 @@ for a password.
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -408,6 +409,79 @@ def fenced_once():
                 worker.kill()
 
 
+def uncommitted(topic, count, worker):
+    """Waits for records that nobody has committed yet."""
+    end = time.monotonic() + 60
+    while sum(map(len, read_topic(topic, committed=False).values())) < count:
+        check(time.monotonic() < end, f"{topic}: no open transaction\n{worker.tail()}")
+        time.sleep(0.2)
+    check(not read_topic(topic), f"{topic}: committed before its time")
+
+
+def killed_without_a_name():
+    """A killed worker without instance name leaves a transaction that no one of its id will end: the
+    brokers do, soon, and another worker's output becomes visible behind it."""
+    with tempfile.TemporaryDirectory() as folder:
+        name = f"killed-{STAMP}"
+        make_topics(f"{name}-in", f"{name}-out", f"{name}-dead", partitions=1)
+        path = pipeline(folder, name, commit_interval="10s")
+        tell(f"{name}-in", 10)
+        first = Worker("first", path, "worker.threads=1", static=False)
+        second = None
+        try:
+            uncommitted(f"{name}-out", 10, first)
+            first.kill()
+            said = cluster("tool", "transactions", "list")
+            ids = [line.split()[0] for line in said.splitlines() if line.startswith(name)]
+            check(len(ids) == 1, f"one transactional id, not {ids} in\n{said}")
+            said = cluster("tool", "transactions", "describe", "--transactional-id", ids[0])
+            check("22000" in said, f"a time-out of 12 s and the commit interval is not in\n{said}")
+            path = pipeline(folder, name)
+            second = Worker("second", path, "worker.threads=1", static=False)
+            comes_to(f"{name}-out", 10, second)
+            second.stop()
+            settings = ("kafka.transaction.timeout.ms=33000", "worker.threads=1")
+            second = Worker("second", path, *settings, static=False)
+            tell(f"{name}-in")
+            comes_to(f"{name}-out", 11, second)
+            said = cluster("tool", "transactions", "list")
+            ids = [line.split()[0] for line in said.splitlines() if line.startswith(name)]
+            said = "".join(
+                cluster("tool", "transactions", "describe", "--transactional-id", one)
+                for one in ids
+            )
+            check("33000" in said, f"the user's time-out is not in\n{said}")
+            second.stop()
+        finally:
+            for worker in (first, second):
+                if worker and worker.alive():
+                    worker.kill()
+
+
+def frozen_without_a_name():
+    """Who stands still for longer than its transaction may last does it again, and lives."""
+    with tempfile.TemporaryDirectory() as folder:
+        name = f"frozen-{STAMP}"
+        make_topics(f"{name}-in", f"{name}-out", f"{name}-dead", partitions=1)
+        path = pipeline(folder, name, commit_interval="5s")
+        settings = ("worker.threads=1", "kafka.transaction.timeout.ms=6000")
+        tell(f"{name}-in", 10)
+        worker = Worker("frozen", path, *settings, static=False)
+        try:
+            uncommitted(f"{name}-out", 10, worker)
+            worker.process.send_signal(signal.SIGSTOP)
+            time.sleep(20)  # brokers look for transactions that are too old every 10 s
+            worker.process.send_signal(signal.SIGCONT)
+            comes_to(f"{name}-out", 10, worker)
+            tell(f"{name}-in", 10)
+            comes_to(f"{name}-out", 20, worker)
+            check("fenced" in worker.tail(1000), f"it was not fenced\n{worker.tail()}")
+            worker.stop()
+        finally:
+            if worker.alive():
+                worker.kill()
+
+
 def two_of_one_name():
     """Two workers with one instance name: one of them gives way, with words that say why."""
     for settings in ((), ("guarantee=at_least_once",)):
@@ -454,5 +528,7 @@ if __name__ == "__main__":
             broker_hangs,
             fenced_once,
             two_of_one_name,
+            killed_without_a_name,
+            frozen_without_a_name,
         )
     )
