@@ -419,8 +419,8 @@ def uncommitted(topic, count, worker):
 
 
 def killed_without_a_name():
-    """A killed worker without instance name leaves a transaction that no one of its id will end: the
-    brokers do, soon, and another worker's output becomes visible behind it."""
+    """A killed worker without instance name leaves a transaction that no one of its id will end:
+    the brokers do, soon, and another worker's output becomes visible behind it."""
     with tempfile.TemporaryDirectory() as folder:
         name = f"killed-{STAMP}"
         make_topics(f"{name}-in", f"{name}-out", f"{name}-dead", partitions=1)
