@@ -76,6 +76,42 @@ static leat_code open_places(leat_exec *exec, leat_err *err)
     return LEAT_OK;
 }
 
+static leat_code open_codec(leat_exec *exec, const leat_codec *codec, const leat_shape *shape,
+                            void **state, leat_err *err)
+{
+    if (codec == NULL || codec->type->open == NULL) return LEAT_OK;
+    return codec->type->open(codec, shape != NULL ? shape->requests : NULL,
+                             shape != NULL ? shape->requests_count : 0, exec->plan->limits, state,
+                             err);
+}
+
+static leat_code open_codecs(leat_exec *exec, leat_err *err)
+{
+    const leat_plan *plan = exec->plan;
+    const leat_source *source = exec->source;
+    leat_code code = open_codec(exec, source->codec, source->shape, &exec->source_state, err);
+    if (code != LEAT_OK)
+        return leat_err_prefix(err, "sources.%.*s.format", LEAT_STR_ARG(source->name));
+    for (size_t i = 0; i < plan->sinks_count; i++) {
+        const leat_sink *sink = plan->sinks[i];
+        if (sink->from_node == UINT32_MAX || plan->nodes[sink->from_node].source != source->index)
+            continue;
+        code = open_codec(exec, sink->codec, NULL, &exec->sink_states[i], err);
+        if (code != LEAT_OK) return leat_err_prefix(err, "%.*s", LEAT_STR_ARG(sink->place));
+    }
+    return LEAT_OK;
+}
+
+static void close_codecs(leat_exec *exec)
+{
+    const leat_plan *plan = exec->plan;
+    const leat_codec *codec = exec->source->codec;
+    if (exec->source_state != NULL) codec->type->close(exec->source_state);
+    for (size_t i = 0; i < plan->sinks_count; i++)
+        if (exec->sink_states[i] != NULL) plan->sinks[i]->codec->type->close(exec->sink_states[i]);
+    leat_mem_free(exec->sink_states);
+}
+
 static leat_code open_node(leat_exec *exec, exec_node *node, leat_err *err)
 {
     const leat_step *step = node->plan->step;
@@ -123,11 +159,13 @@ leat_code leat_exec_open(const leat_plan *plan, uint32_t source, uint64_t bytes_
     made->source = &plan->sources[source];
     made->bytes_max = bytes_max;
     made->decoders = leat_mem_need((plan->shapes_count + 1) * sizeof(leat_json_decoder *));
+    made->sink_states = leat_mem_need((plan->sinks_count + 1) * sizeof(void *));
     leat_buf_init(&made->out, EXEC_OUTPUT_BYTES_MAX);
     leat_buf_init(&made->scratch, EXEC_OUTPUT_BYTES_MAX);
     leat_code code = leat_arena_new(&made->arena, EXEC_ARENA_BYTES_MAX, err);
     if (code == LEAT_OK) code = open_places(made, err);
     if (code == LEAT_OK) code = exec_progress_open(made, err);
+    if (code == LEAT_OK) code = open_codecs(made, err);
     if (code == LEAT_OK) code = open_nodes(made, err);
     if (code != LEAT_OK) {
         leat_exec_close(&made);
@@ -159,6 +197,7 @@ void leat_exec_close(leat_exec **exec)
     for (size_t i = 0; i < gone->plan->shapes_count; i++)
         if (gone->decoders[i] != NULL) leat_json_decoder_free(&gone->decoders[i]);
     leat_mem_free(gone->decoders);
+    close_codecs(gone);
     exec_progress_close(gone);
     leat_mem_free(gone->outputs);
     leat_mem_free(gone->notes);

@@ -129,6 +129,8 @@ struct leat_exec {
     uint32_t first; /* plan's number of nodes[0] */
     leat_arena *arena;
     leat_json_decoder **decoders; /* by shape; made when needed */
+    void *source_state;           /* of the source's codec */
+    void **sink_states;           /* of the sinks' codecs, by index */
     exec_progress progress;
     leat_table **tables;
     size_t tables_count, tables_size;
@@ -174,6 +176,10 @@ leat_code exec_step_process(exec_node *node, const leat_batch *in, leat_err *err
 /* --- exec_source.c --- */
 leat_code exec_source_process(leat_exec *exec, exec_node *node, const leat_message *messages,
                               size_t count, leat_err *err) LEAT_CHECKED;
+
+/* The record's message into its slots and raw; *is: it is a record at all. */
+leat_code exec_decode(leat_exec *exec, leat_json_decoder *decoder, leat_record *record, bool *is,
+                      leat_err *err) LEAT_CHECKED;
 
 /* --- exec_progress.c --- */
 leat_code exec_progress_open(leat_exec *exec, leat_err *err) LEAT_CHECKED;

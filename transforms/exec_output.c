@@ -172,11 +172,46 @@ static leat_code sink_address(leat_exec *exec, const leat_sink *sink, const leat
     return sink->headers_count > 0 ? headers_of(exec, sink, &eval, output, err) : LEAT_OK;
 }
 
+/* The format's headers come first: those that the sink sets itself have the last word. */
+static leat_code join_headers(leat_exec *exec, const leat_codec_out *out, leat_output *output,
+                              leat_err *err)
+{
+    size_t count = out->headers_count + output->headers_count;
+    leat_header *headers = leat_arena_array(exec->arena, count, sizeof *headers);
+    if (headers == NULL) return leat_arena_full(exec->arena, err);
+    memcpy(headers, out->headers, out->headers_count * sizeof *headers);
+    if (output->headers_count > 0)
+        memcpy(headers + out->headers_count, output->headers,
+               output->headers_count * sizeof *headers);
+    output->headers = headers;
+    output->headers_count = count;
+    return LEAT_OK;
+}
+
+static leat_code sink_codec(leat_exec *exec, const leat_sink *sink, const leat_record *record,
+                            leat_output *output, size_t *offset, leat_err *err)
+{
+    LEAT_ASSERT(sink->codec->type->encode != NULL && sink->layout != NULL);
+    *offset = exec->out.len;
+    leat_codec_out out = {.root = sink->layout,
+                          .raw = record->raw,
+                          .slots = record->slots,
+                          .record = record,
+                          .arena = exec->arena,
+                          .to = &exec->out};
+    leat_code code =
+        sink->codec->type->encode(sink->codec, exec->sink_states[sink->index], &out, err);
+    if (code == LEAT_OK && out.headers_count > 0) code = join_headers(exec, &out, output, err);
+    if (LEAT_UNLIKELY(code != LEAT_OK)) exec->out.len = *offset;
+    return code;
+}
+
 static leat_code sink_encode(leat_exec *exec, const leat_sink *sink, const leat_record *record,
                              leat_output *output, size_t *offset, leat_err *err)
 {
     const leat_field *root = sink->layout;
     *offset = SIZE_MAX;
+    if (sink->codec != NULL) return sink_codec(exec, sink, record, output, offset, err);
     if (root->open && root->fields == NULL && record->raw.data != NULL) {
         output->value = record->raw; /* nobody has changed it */
         return LEAT_OK;

@@ -54,8 +54,11 @@ leat_code exec_rebuild(exec_node *order, const exec_held *held, leat_record **re
     exec->carries = true; /* the message and dead letters live in the arena */
     LEAT_TRY(exec_decoder(exec, order->order->shape, &decoder, err));
     LEAT_TRY(exec_held_origin(order->order, held, exec->arena, &made, err));
+    bool whole = order->order->shape == exec->source->shape && made->message != NULL, is = true;
     leat_code code =
-        leat_json_decode(decoder, made->raw, exec->arena, made->slots, &made->raw, &why);
+        whole ? exec_decode(exec, decoder, made, &is, &why)
+              : leat_json_decode(decoder, made->raw, exec->arena, made->slots, &made->raw, &why);
+    if (!is) return LEAT_OK;
     if (code != LEAT_OK) return exec_reject(exec, order->order->place, made, &why, err);
     size_t count = chain_of(order, chain);
     for (size_t i = count; i > 0 && made != NULL; i--) {

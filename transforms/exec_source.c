@@ -88,12 +88,23 @@ static leat_code source_key(leat_exec *exec, leat_record *record, leat_err *err)
     return exec_text_of(exec, value, &record->key, err);
 }
 
-static leat_code source_decode(leat_exec *exec, leat_json_decoder *decoder, leat_record *record,
-                               leat_err *err)
+leat_code exec_decode(leat_exec *exec, leat_json_decoder *decoder, leat_record *record, bool *is,
+                      leat_err *err)
 {
     const leat_message *message = record->message;
+    const leat_codec *codec = exec->source->codec;
+    LEAT_ASSERT(message != NULL && decoder != NULL);
+    *is = true;
     if (message->value.data == NULL) return leat_err_set(err, LEAT_ERR_INVALID, "null value");
-    return leat_json_decode(decoder, message->value, exec->arena, record->slots, &record->raw, err);
+    if (LEAT_LIKELY(codec == NULL))
+        return leat_json_decode(decoder, message->value, exec->arena, record->slots, &record->raw,
+                                err);
+    leat_codec_in in = {
+        .message = message, .json = decoder, .arena = exec->arena, .slots = record->slots};
+    LEAT_TRY(codec->type->decode(codec, exec->source_state, &in, err));
+    record->raw = in.raw;
+    *is = in.raw.data != NULL;
+    return LEAT_OK;
 }
 
 /* The record is to go on if *goes; else it has found its end here. */
@@ -102,7 +113,14 @@ static leat_code source_record(leat_exec *exec, leat_json_decoder *decoder, exec
 {
     leat_err why;
     leat_str place = exec->source_place;
-    leat_code code = source_decode(exec, decoder, record, &why);
+    bool is = true;
+    leat_code code = exec_decode(exec, decoder, record, &is, &why);
+    *goes = false;
+    if (LEAT_UNLIKELY(!is && code == LEAT_OK)) {
+        exec->counts.records_in--;
+        exec_node_at(exec, exec->first)->counts.in--;
+        return LEAT_OK;
+    }
     if (code == LEAT_OK) {
         place = exec->timestamp_place;
         code = source_time(exec, record, &why);
@@ -111,13 +129,18 @@ static leat_code source_record(leat_exec *exec, leat_json_decoder *decoder, exec
         place = exec->key_place;
         code = source_key(exec, record, &why);
     }
-    *goes = false;
-    if (LEAT_UNLIKELY(code != LEAT_OK)) return exec_reject(exec, place, record, &why, err);
+    if (LEAT_UNLIKELY(code != LEAT_OK)) {
+        exec_node_at(exec, exec->first)->counts.rejected++;
+        return exec_reject(exec, place, record, &why, err);
+    }
     bool late = record->timestamp_ms <= record->watermark_ms;
     exec_progress_see(exec, input, record->timestamp_ms);
     if (LEAT_UNLIKELY(late)) {
         exec->counts.late++;
-        if (exec->source->late != LEAT_LATE_UNSET) return exec_late(exec, record, err);
+        if (exec->source->late != LEAT_LATE_UNSET) {
+            exec_node_at(exec, exec->first)->counts.rejected++;
+            return exec_late(exec, record, err);
+        }
     }
     *goes = true;
     return LEAT_OK;
@@ -134,10 +157,11 @@ leat_code exec_source_process(leat_exec *exec, exec_node *node, const leat_messa
     leat_json_decoder *decoder;
     LEAT_TRY(exec_decoder(exec, exec->source->shape, &decoder, err));
     LEAT_TRY(leat_batch_reserve(&node->out[0], count, exec->arena, err));
+    const leat_codec *codec = exec->source->codec;
+    bool skips_blank = exec->source->files && (codec == NULL || !codec->type->blank_lines);
     for (size_t i = 0; i < count; i++) {
         const leat_message *message = &messages[i];
-        if (exec->source->files && is_blank(message->value) && message->value.data != NULL)
-            continue;
+        if (skips_blank && is_blank(message->value) && message->value.data != NULL) continue;
         exec_input *input;
         LEAT_TRY(exec_progress_input(exec, message->topic, message->partition, &input, err));
         exec->progress.changed = true;
@@ -153,10 +177,7 @@ leat_code exec_source_process(leat_exec *exec, exec_node *node, const leat_messa
         node->counts.in++;
         bool goes;
         LEAT_TRY(source_record(exec, decoder, input, &records[i], &goes, err));
-        if (goes)
-            LEAT_TRY(leat_batch_add(&node->out[0], &records[i], exec->arena, err));
-        else
-            node->counts.rejected++;
+        if (goes) LEAT_TRY(leat_batch_add(&node->out[0], &records[i], exec->arena, err));
     }
     node->counts.out += node->out[0].count;
     return LEAT_OK;

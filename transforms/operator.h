@@ -29,14 +29,22 @@ typedef struct leat_step leat_step;
 typedef struct leat_run leat_run; /* one operator in one task */
 typedef struct leat_operator_type leat_operator_type;
 
+/* A field that a source's format says there is. */
+typedef struct leat_known_field {
+    leat_str name;
+    const char *type; /* as CEL names it; NULL: any */
+} leat_known_field;
+
 /* Records of one shape share their slot numbers: those of one source, or those that one step makes
  * (detect). Slots of a shape are requested while planning and filled by the codec. */
 typedef struct leat_shape {
     uint32_t index;              /* in the plan */
     leat_slot_request *requests; /* what the codec fills */
     size_t requests_count, requests_size;
-    uint32_t slots;              /* how many a record has */
-    struct leat_json_plan *json; /* made when the plan is complete */
+    uint32_t slots;                /* how many a record has */
+    struct leat_json_plan *json;   /* made when the plan is complete */
+    const leat_known_field *known; /* all there are in a record as it comes; NULL: who knows */
+    size_t known_count;
 } leat_shape;
 
 /* What LEAT_REF_EXTERN's index means in scopes of the planner. */
@@ -144,6 +152,10 @@ uint32_t leat_planner_read(leat_planner *planner, leat_step *step, leat_path pat
 /* A fresh slot that stands for path from now on; missing parents are made. MISSING in it: no such
  * field. */
 uint32_t leat_planner_assign(leat_planner *planner, leat_step *step, leat_path path);
+/* False: the source's format knows its fields, and path does not begin with one of them as far as
+ * no step has set it. *nearest: what may have been meant. */
+bool leat_planner_known(leat_planner *planner, const leat_step *step, leat_path path,
+                        leat_str *nearest);
 /* Slots of path's parents as they are now (call it before assign): the step has to reject a record
  * that has anything but MISSING or an object (MAP, or JSON that begins with '{') in one of them.
  * Returns how many; slots has room for LEAT_PATH_DEPTH_MAX. */

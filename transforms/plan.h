@@ -7,7 +7,7 @@
 
 #include "core/arena.h"
 #include "core/record.h"
-#include "schemas/codec_json.h"
+#include "schemas/codec.h"
 #include "schemas/findings.h"
 #include "transforms/operator.h"
 
@@ -48,6 +48,8 @@ typedef struct leat_sink {
     const leat_field *layout;
     const leat_view *views; /* of its expressions: LEAT_EXTERN_VIEWS + i */
     size_t views_count;
+    const leat_codec *codec;      /* NULL: json */
+    leat_str head;                /* FILE, STDOUT: the first line; data NULL: none */
     const leat_setting *settings; /* `kafka` of the sink */
     size_t settings_count;
 } leat_sink;
@@ -58,6 +60,8 @@ typedef struct leat_source {
     const leat_str *topics; /* names; a pattern starts with ^; of files: paths, in order */
     size_t topics_count;
     bool files;
+    char row_quote;          /* of files: see leat_subscription */
+    const leat_codec *codec; /* NULL: json */
     leat_shape *shape;
     const leat_field *layout;
     leat_expr *key, *timestamp; /* NULL: the message's own */
@@ -117,6 +121,9 @@ typedef struct leat_plan_env {
      * Names as they should be shown. want_text false: names only (source files). */
     leat_code (*files)(void *self, leat_str glob, bool want_text, leat_arena *arena,
                        leat_planned_file **files, size_t *count, leat_err *err);
+    /* The first bytes of a file (its name as `files` has given it); NULL: nobody can look. */
+    leat_code (*head)(void *self, leat_str path, size_t bytes_max, leat_arena *arena,
+                      leat_str *text, leat_err *err);
     leat_resolver resolve;                      /* ${env:} and ${file:}; context is self */
     const leat_operator_type *const *operators; /* the registry */
     size_t operators_count;

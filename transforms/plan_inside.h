@@ -4,7 +4,8 @@
  *   plan.c         the way from text to plan; settings of the pipeline; mistakes of texts
  *   plan_settings.c  first level, `worker`, `kafka`
  *   plan_source.c  sources
- *   plan_sink.c    sinks, topic names, formats
+ *   plan_sink.c    sinks, topic names
+ *   plan_format.c  `format` of sources and sinks
  *   plan_stream.c  streams and steps, in an order in which inputs come first
  *   plan_scope.c   names in expressions -> slots, meta, views
  *   plan_layout.c  what a record looks like behind a step: read, assign, drop, keep
@@ -15,6 +16,7 @@
 #ifndef LEAT_TRANSFORMS_PLAN_INSIDE_H
 #define LEAT_TRANSFORMS_PLAN_INSIDE_H
 
+#include "transforms/format.h"
 #include "transforms/plan.h"
 
 #define PLAN_STREAMS_MAX 1000 /* of one pipeline; the planner goes down a chain by recursion */
@@ -71,6 +73,8 @@ struct leat_planner {
     uint32_t step_source; /* index of the source it hangs on */
     uint32_t edit;        /* fields of this number nobody has seen yet: they are changed in place */
 
+    leat_str unknown; /* a name that it met though the source has no such field */
+    const leat_shape *unknown_shape;
     leat_str removed; /* a name that the last compilation met though a step has removed it */
     const leat_node **unresolved; /* texts in which a reference is left */
     size_t unresolved_count, unresolved_size;
@@ -121,13 +125,12 @@ extern const size_t plan_source_options_count;
 void plan_sources(leat_planner *planner, const leat_node *object);
 
 /* --- plan_sink.c --- */
-#define PLAN_FORMAT_SHAPE "{\"enum\": [\"json\"]}"
+#define PLAN_FORMAT_SHAPE "{\"$ref\": \"#/definitions/format\"}"
 #define PLAN_KAFKA_SHAPE  "{\"$ref\": \"#/definitions/kafka\"}"
 extern const leat_option plan_sink_options[];
 extern const size_t plan_sink_options_count;
 bool plan_is_text(leat_planner *planner, const leat_node *node, const char *what);
 bool plan_topic_name(leat_planner *planner, const leat_node *node);
-void plan_format_check(leat_planner *planner, const leat_node *node);
 /* A sink (or list of them) behind `point`. */
 void plan_sinks(leat_planner *planner, const leat_node *node, const plan_point *point,
                 const leat_step *from);
@@ -135,6 +138,14 @@ void plan_sinks(leat_planner *planner, const leat_node *node, const plan_point *
 leat_sink *plan_plain_sink(leat_planner *planner, const leat_node *node);
 /* Topics read twice, or read and written. */
 void plan_check_topics(leat_planner *planner, const leat_node *sources);
+
+/* --- plan_format.c --- */
+/* node may be NULL: json. False: a mistake. */
+bool plan_format(leat_planner *planner, const leat_node *node, leat_format_site *site);
+const leat_known_field *plan_known_find(const leat_shape *shape, leat_str name); /* NULL: none */
+leat_str plan_known_nearest(leat_planner *planner, const leat_shape *shape, leat_str name);
+void plan_format_schema(leat_buf *out);
+void plan_format_manual(leat_buf *out);
 
 /* --- plan_stream.c --- */
 extern const leat_option plan_stream_options[];

@@ -126,6 +126,19 @@ plan_found plan_layout_find(leat_planner *planner, const leat_shape *shape,
     return (plan_found){.kind = PLAN_FOUND_NOTHING, .used = path.count};
 }
 
+bool leat_planner_known(leat_planner *planner, const leat_step *step, leat_path path,
+                        leat_str *nearest)
+{
+    const leat_shape *shape = step->shape_in;
+    *nearest = LEAT_STR_NONE;
+    if (shape->known_count == 0) return true;
+    plan_found found = plan_layout_find(planner, shape, step->layout_out, path);
+    if (found.kind != PLAN_FOUND_REQUEST || plan_known_find(shape, found.path.names[0]) != NULL)
+        return true;
+    *nearest = plan_known_nearest(planner, shape, found.path.names[0]);
+    return false;
+}
+
 /* --- reading --- */
 
 static bool slot_of_fill(const leat_step *step, uint32_t slot)

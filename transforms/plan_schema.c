@@ -17,11 +17,11 @@
 /* A sink of records that go out as they came: a topic's name, or where. */
 static const char plain_sink[] =
     "{\"oneOf\": [{\"type\": \"string\"}, "
-    "{\"type\": \"object\", \"properties\": {\"topic\": {\"type\": \"string\"}, \"format\": "
-    "{\"enum\": [\"json\"]}, \"kafka\": {\"$ref\": \"#/definitions/kafka\"}}, "
+    "{\"type\": \"object\", \"properties\": {\"topic\": {\"type\": \"string\"}, "
+    "\"kafka\": {\"$ref\": \"#/definitions/kafka\"}}, "
     "\"required\": [\"topic\"], \"additionalProperties\": false}, "
-    "{\"type\": \"object\", \"properties\": {\"file\": {}, \"stdout\": {}, \"drop\": {}, "
-    "\"format\": {\"enum\": [\"json\"]}}, \"additionalProperties\": false}]}";
+    "{\"type\": \"object\", \"properties\": {\"file\": {}, \"stdout\": {}, \"drop\": {}}, "
+    "\"additionalProperties\": false}]}";
 static const char kafka[] =
     "{\"type\": \"object\", \"additionalProperties\": {\"type\": [\"string\", \"number\", "
     "\"boolean\"]}}";
@@ -131,6 +131,8 @@ void leat_plan_schema(const leat_operator_type *const *operators, size_t count, 
     add_step(operators, count, &raw);
     leat_buf_add_text(&raw, ", \"plain_sink\": ");
     leat_buf_add_text(&raw, plain_sink);
+    leat_buf_add_text(&raw, ", \"format\": ");
+    plan_format_schema(&raw);
     leat_buf_add_text(&raw, ", \"kafka\": ");
     leat_buf_add_text(&raw, kafka);
     leat_buf_add_text(&raw, ", \"sinks\": ");
@@ -160,6 +162,7 @@ void leat_plan_manual(const leat_operator_type *const *operators, size_t count, 
     manual_part(out, "Stream", plan_stream_options, plan_stream_options_count);
     manual_part(out, "Sink", plan_sink_options, plan_sink_options_count);
     manual_part(out, "Worker", plan_worker_options, plan_worker_options_count);
+    plan_format_manual(out);
     leat_buf_add_text(out, "# Steps\n\n");
     for (size_t i = 0; i < count; i++) {
         leat_buf_add_format(out, "## %s\n\n", operators[i]->name);

@@ -11,8 +11,9 @@
  * A bare path is read exactly, so that a decimal goes on as it was written; in a computation the
  * same field is asked for as a number, which costs one more slot and no second reading.
  *
- * That a field does not exist cannot be known while planning, but for one thing: an earlier step
- * may have removed it. That is warned of, not refused, as has() may ask for it all the same. */
+ * That a field does not exist cannot be known while planning, but for two things: an earlier step
+ * may have removed it, and a format may know its fields. Both are warned of, not refused, as has()
+ * may ask for it all the same. */
 #include <string.h>
 
 #include "transforms/plan_inside.h"
@@ -107,9 +108,21 @@ static leat_ref view_ref(const planner_scope *self, leat_view view, size_t used)
 
 static leat_ref request_ref(const planner_scope *self, leat_path path, size_t used)
 {
+    const leat_shape *shape = self->site.shape;
+    const char *type = NULL;
+    if (shape->known_count > 0) {
+        const leat_known_field *known = plan_known_find(shape, path.names[0]);
+        if (known == NULL) {
+            self->planner->unknown = plan_copy(self->planner, path.names[0]);
+            self->planner->unknown_shape = shape;
+        } else if (path.count == 1) {
+            type = known->type;
+        }
+    }
     return (leat_ref){.kind = LEAT_REF_SLOT,
                       .index = plan_request(self->planner, self->site.shape, path, self->exact),
-                      .used = used};
+                      .used = used,
+                      .type = type};
 }
 
 /* names: as they stand in the expression; skipped: 1 behind `event`. */
@@ -229,7 +242,7 @@ leat_expr *plan_expr(leat_planner *planner, const leat_node *node, plan_site sit
         scope = plan_scope_new(planner, site);
         ((planner_scope *)scope)->exact = is_bare_path(text);
     }
-    planner->removed = LEAT_STR_NONE;
+    planner->removed = planner->unknown = LEAT_STR_NONE;
     if (leat_expr_compile(text, scope, planner->arena, &expr, &err) != LEAT_OK) {
         complain(planner, node, &err);
         return NULL;
@@ -238,6 +251,12 @@ leat_expr *plan_expr(leat_planner *planner, const leat_node *node, plan_site sit
         leat_findings_add(planner->findings, node, true,
                           "'%.*s' does not exist here: an earlier step has removed it",
                           LEAT_STR_ARG(planner->removed));
+    if (planner->unknown.data != NULL) {
+        leat_finding *finding =
+            leat_findings_add(planner->findings, node, true, "the source has no field '%.*s'",
+                              LEAT_STR_ARG(planner->unknown));
+        finding->suggestion = plan_known_nearest(planner, planner->unknown_shape, planner->unknown);
+    }
     return expr;
 }
 

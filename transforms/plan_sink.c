@@ -14,7 +14,7 @@
 
 #define TOPIC_LEN_MAX 249
 
-#define FORMAT_DOC "How records are written; this version writes json only."
+#define FORMAT_DOC "How records are written: see formats; default: json."
 
 typedef struct sink_options {
     const leat_node *topic, *file, *out, *drop, *format, *key, *headers, *partition, *kafka;
@@ -34,7 +34,7 @@ const leat_option plan_sink_options[] = {
      .shape =
          "{\"oneOf\": [{\"type\": \"string\"}, {\"type\": \"object\", \"properties\": {\"path\": "
          "{\"type\": \"string\"}}, \"required\": [\"path\"], \"additionalProperties\": false}]}",
-     .doc = "A file of JSON lines, relative to the pipeline file; truncated at the start."},
+     .doc = "A file of lines, relative to the pipeline file; truncated at the start."},
     {.name = "stdout",
      .type = LEAT_OPTION_NODE,
      AT(out),
@@ -104,22 +104,6 @@ bool plan_topic_name(leat_planner *planner, const leat_node *node)
         "'%.*s' is no legal topic name: letters, digits, '.', '_' and '-', at most %d",
         LEAT_STR_ARG(plan_shown(node)), TOPIC_LEN_MAX);
     return false;
-}
-
-void plan_format_check(leat_planner *planner, const leat_node *node)
-{
-    static const char *const later[] = {"avro", "csv", "text", "raw"};
-    if (node == NULL || plan_unresolved(planner, node)) return;
-    if (!plan_is_text(planner, node, "a format's name") || leat_str_is(node->text, "json")) return;
-    for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) {
-        if (!leat_str_is(node->text, later[i])) continue;
-        leat_findings_add(planner->findings, node, false,
-                          "this version reads and writes json only, not %s", later[i]);
-        return;
-    }
-    leat_finding *finding = leat_findings_add(
-        planner->findings, node, false, "unknown format '%.*s'", LEAT_STR_ARG(plan_shown(node)));
-    finding->suggestion = LEAT_STR("json");
 }
 
 /* --- reading --- */
@@ -243,6 +227,22 @@ static void sink_headers(leat_planner *planner, leat_sink *sink, const leat_node
     }
 }
 
+static void sink_format(leat_planner *planner, leat_sink *sink, const leat_node *node)
+{
+    if (sink->layout == NULL) {
+        refuse(planner, node, "is not for records that go out as they came");
+        return;
+    }
+    leat_format_site site = {.sink = true,
+                             .files =
+                                 sink->kind == LEAT_SINK_FILE || sink->kind == LEAT_SINK_STDOUT,
+                             .shape = sink->shape,
+                             .layout = sink->layout};
+    if (!plan_format(planner, node, &site)) return;
+    sink->codec = site.codec;
+    sink->head = site.head;
+}
+
 static void sink_read(leat_planner *planner, leat_sink *sink, const leat_node *node,
                       const plan_site *site)
 {
@@ -265,7 +265,7 @@ static void sink_read(leat_planner *planner, leat_sink *sink, const leat_node *n
         (void)leat_options_read(plan_sink_options, plan_sink_options_count, node, &options,
                                 planner->findings);
     if (!sink_kind(planner, node, &options, sink)) return;
-    plan_format_check(planner, options.format);
+    sink_format(planner, sink, options.format);
     if (options.topic == NULL) return;
     sink_topic(planner, sink, options.topic, site);
     plan_settings(planner, options.kafka, &sink->settings, &sink->settings_count);

@@ -11,7 +11,7 @@
 #include "core/time.h"
 #include "transforms/plan_inside.h"
 
-#define FORMAT_DOC "How records are read; this version reads json only."
+#define FORMAT_DOC "How records are read: see formats; default: json."
 #define NAMES_SHAPE                                                                                \
     "{\"oneOf\": [{\"type\": \"string\"}, {\"type\": \"array\", \"minItems\": 1, \"items\": "      \
     "{\"type\": \"string\"}}]}"
@@ -40,7 +40,8 @@ const leat_option plan_source_options[] = {
      .type = LEAT_OPTION_NODE,
      AT(file),
      .shape = NAMES_SHAPE,
-     .doc = "In place of topic: files of JSON lines (paths or globs, relative to the pipeline "
+     .doc = "In place of topic: files, by default of JSON lines (paths or globs, relative to the "
+            "pipeline "
             "file), read once from beginning to end."},
     {.name = "format",
      .type = LEAT_OPTION_NODE,
@@ -230,6 +231,20 @@ static void source_time(leat_planner *planner, leat_source *source, const leat_n
                       type);
 }
 
+static void source_format(leat_planner *planner, leat_source *source, const leat_node *node)
+{
+    leat_format_site site = {.files = source->files,
+                             .paths = source->topics,
+                             .paths_count = source->files ? source->topics_count : 0,
+                             .shape = source->shape,
+                             .layout = source->layout};
+    if (!plan_format(planner, node, &site)) return;
+    source->codec = site.codec;
+    source->row_quote = site.row_quote;
+    source->shape->known = site.known;
+    source->shape->known_count = site.known_count;
+}
+
 static void source_read(leat_planner *planner, const leat_node *node)
 {
     leat_plan *plan = planner->plan;
@@ -244,7 +259,7 @@ static void source_read(leat_planner *planner, const leat_node *node)
                             planner->findings);
     if (node->kind != LEAT_NODE_OBJECT) return;
     source_names(planner, source, node, &options);
-    plan_format_check(planner, options.format);
+    source_format(planner, source, options.format);
     source_start(planner, source, options.start);
     source_late(planner, source, options.late);
     plan_settings(planner, options.kafka, &source->settings, &source->settings_count);

@@ -130,6 +130,24 @@ static leat_code list_files(void *context, leat_str pattern, bool want_text, lea
     return code;
 }
 
+static leat_code read_head(void *context, leat_str path, size_t bytes_max, leat_arena *arena,
+                           leat_str *text, leat_err *err)
+{
+    (void)context; /* list_files has located it */
+    struct stat status;
+    leat_str name = leat_arena_copy(arena, path);
+    char *data = leat_arena_alloc(arena, bytes_max);
+    if (name.data == NULL || data == NULL) return leat_arena_full(arena, err);
+    *text = LEAT_STR_NONE;
+    if (stat(name.data, &status) != 0 || !S_ISREG(status.st_mode))
+        return LEAT_OK; /* a pipe waits */
+    FILE *file = fopen(name.data, "rb");
+    if (file == NULL) return LEAT_OK; /* said when it is opened to be read */
+    *text = (leat_str){data, fread(data, 1, bytes_max, file)};
+    fclose(file);
+    return LEAT_OK;
+}
+
 void leat_config_env(const char *pipeline_file, const leat_str *overrides, size_t overrides_count,
                      bool check_only, leat_arena *arena, leat_plan_env *env)
 {
@@ -140,6 +158,7 @@ void leat_config_env(const char *pipeline_file, const leat_str *overrides, size_
         self->folder = (leat_str){pipeline_file, (size_t)(slash + 1 - pipeline_file)};
     *env = (leat_plan_env){.self = self,
                            .files = list_files,
+                           .head = read_head,
                            .resolve = resolve_reference,
                            .overrides = overrides,
                            .overrides_count = overrides_count,

@@ -111,12 +111,13 @@ static void session_free(leat_session *session)
 }
 
 static leat_file_reader *reader_of(leat_session *session, const leat_log *log, uint32_t source,
-                                   size_t places_max)
+                                   char row_quote, size_t places_max)
 {
     for (size_t i = 0; i < session->readers_count; i++)
         if (session->readers[i].source == source) return &session->readers[i];
     leat_file_reader *reader = &session->readers[session->readers_count++];
-    *reader = (leat_file_reader){.source = source, .line_bytes_max = log->line_bytes_max, .fd = -1};
+    *reader = (leat_file_reader){
+        .source = source, .line_bytes_max = log->line_bytes_max, .row_quote = row_quote, .fd = -1};
     reader->places = leat_mem_need(places_max * sizeof *reader->places);
     return reader;
 }
@@ -134,7 +135,8 @@ static leat_code file_session_open(leat_log *log, const leat_session_config *con
     session->readers = leat_mem_need((count + 1) * sizeof *session->readers);
     for (size_t i = 0; i < count; i++) {
         const leat_subscription *wanted = &config->subscriptions[i];
-        leat_file_reader *reader = reader_of(session, log, wanted->source, count);
+        leat_file_reader *reader =
+            reader_of(session, log, wanted->source, wanted->row_quote, count);
         char *path = text_of(wanted->topic);
         reader->places[reader->places_count++] =
             (leat_file_place){.path = path, .paused = true, .next = 1, .committed = 1};

@@ -23,11 +23,15 @@ typedef struct leat_file_place {
 typedef struct leat_file_reader {
     uint32_t source;
     size_t line_bytes_max;
+    char row_quote;          /* see leat_subscription */
     leat_file_place *places; /* in the order they are read */
     size_t places_count;
     size_t current; /* the place that is open; only while fd >= 0 */
     int fd;
     bool regular, at_end;
+    size_t looked; /* bytes behind begin that hold no end of the row ... */
+    bool inside;   /* ... and whether a quote is open behind them */
+    int64_t lines; /* line ends among them */
     bool skipping; /* the rest of a line that is too long */
     char *block;
     size_t size, begin, end;

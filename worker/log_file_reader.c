@@ -4,6 +4,9 @@
  *   block:  [ handed out | next line | ... | free ]
  *                          ^ begin           ^ end
  *
+ * Where a format has quotes (CSV), a line end between two of them ends no row: rows are handed out,
+ * under the number of their first line.
+ *
  * Lines are slices of the block and stay valid until the next read; what is left then moves to its
  * front. The block grows with the longest line, and no further than line_bytes_max + 1: of a longer
  * line that much is handed out, so that the decoder's own limit refuses it under its line number,
@@ -132,8 +135,25 @@ static bool skip_rest(leat_file_reader *reader)
     move_on(reader, newline == NULL ? left : (size_t)(newline - from) + 1);
     if (newline == NULL && !reader->at_end) return false;
     reader->skipping = false;
-    reader->line++;
+    reader->line += 1 + reader->lines;
+    reader->lines = 0;
     return true;
+}
+
+/* The line end that ends the row at begin; NULL: not in the block. Where rows may hold line ends,
+ * what has been looked at is remembered, so that a long row is not looked at again and again. */
+static const char *row_end(leat_file_reader *reader)
+{
+    const char *from = reader->block + reader->begin, *end = reader->block + reader->end;
+    if (reader->row_quote == '\0') return memchr(from, '\n', (size_t)(end - from));
+    for (const char *p = from + reader->looked; p < end; p++) {
+        if (*p == reader->row_quote) reader->inside = !reader->inside;
+        if (*p != '\n') continue;
+        if (!reader->inside) return p;
+        reader->lines++;
+    }
+    reader->looked = (size_t)(end - from);
+    return NULL;
 }
 
 /* The next line that is wholly in the block, or as much of it as is ever handed out. */
@@ -144,16 +164,20 @@ static bool next_line(leat_file_reader *reader, leat_str *line)
     const char *from = reader->block + reader->begin;
     size_t left = reader->end - reader->begin;
     if (left == 0) return false;
-    const char *newline = memchr(from, '\n', left);
+    const char *newline = row_end(reader);
     size_t len = newline == NULL ? left : (size_t)(newline - from);
     bool whole = newline != NULL || reader->at_end;
     if (!whole && len < most) return false;
     *line = (leat_str){from, len < most ? len : most};
     move_on(reader, newline == NULL ? len : len + 1);
-    if (whole)
-        reader->line++;
-    else
+    reader->looked = 0;
+    reader->inside = false;
+    if (!whole) {
         reader->skipping = true; /* its number counts when its end comes */
+        return true;
+    }
+    reader->line += 1 + reader->lines;
+    reader->lines = 0;
     return true;
 }
 
@@ -232,7 +256,9 @@ static leat_code open_place(leat_file_reader *reader, leat_file_place *place, le
     }
     reader->current = (size_t)(place - reader->places);
     reader->at_end = reader->skipping = false;
-    reader->begin = reader->end = 0;
+    reader->begin = reader->end = reader->looked = 0;
+    reader->inside = false;
+    reader->lines = 0;
     reader->at = place->next > 1 ? at : 0;
     reader->line = place->next_at >= 0 ? place->next : 1;
     return skip_to(reader, place->next, err);

@@ -265,6 +265,10 @@ static leat_code open_sinks(leat_pipeline *pipeline, leat_err *err)
         if (sink->kind == LEAT_SINK_FILE || sink->kind == LEAT_SINK_STDOUT) {
             leat_str path = sink->kind == LEAT_SINK_FILE ? sink->topic : LEAT_STR_NONE;
             LEAT_TRY(leat_sink_file_open(path, &pipeline->files[i], err));
+            if (sink->head.data != NULL) {
+                LEAT_TRY(leat_sink_file_append(pipeline->files[i], sink->head, err));
+                LEAT_TRY(leat_sink_file_flush(pipeline->files[i], err));
+            }
         } else if (sink->kind == LEAT_SINK_TOPIC && sink->topic_expr == NULL) {
             leat_topic_info info;
             LEAT_TRY(look_up(pipeline->output_type, pipeline->output_log, sink->topic, &info, err));

@@ -398,6 +398,7 @@ static size_t subscribe(const leat_pipeline *pipeline, leat_subscription *subscr
             if (subscriptions != NULL)
                 subscriptions[count] =
                     (leat_subscription){.topic = source->topics[k],
+                                        .row_quote = source->row_quote,
                                         .source = source->index,
                                         .start = starts[source->start],
                                         .start_ms = source->start_ms,

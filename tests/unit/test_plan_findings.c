@@ -108,8 +108,26 @@ static const finding_case source_cases[] = {
     {SOURCE("{\"topic_pattern\":\"pay(\"}"),
      "p:2:33: sources.s.topic_pattern: regular expression `pay(`: "
      "missing ): pay(\n"},
-    {SOURCE("{\"topic\":\"a\",\"format\":\"avro\"}"),
-     "p:2:38: sources.s.format: this version reads and writes json only, not avro\n"},
+    {SOURCE("{\"topic\":\"a\",\"format\":{\"text\":{\"field\":\"line\"}}}"), ""},
+    {SOURCE("{\"topic\":\"a\",\"format\":{\"txt\":{}}}"),
+     "p:2:39: sources.s.format.txt: unknown format 'txt' (did you mean 'text'?)\n"},
+    {SOURCE("{\"topic\":\"a\",\"format\":{\"json\":{\"a\":1}}}"),
+     "p:2:47: sources.s.format.json.a: unknown key 'a'\n"},
+    {SOURCE("{\"topic\":\"a\",\"format\":\"csv\"}"),
+     "p:2:38: sources.s.format: csv without a header line needs 'columns': { \"csv\": { "
+     "\"columns\": [\"id\", \"name\"] } }\n"},
+    {SOURCE(
+         "{\"topic\":\"a\",\"format\":{\"csv\":{\"columns\":[\"a\",\"a\"],\"delimiter\":\"ab\"}}}"),
+     "p:2:78: sources.s.format.csv.delimiter: must be one ASCII character, and no line end\n"},
+    {SOURCE("{\"topic\":\"a\",\"format\":{\"csv\":{\"columns\":[\"a\",\"a\"]}}}"),
+     "p:2:61: sources.s.format.csv.columns[1]: 'a' is a column already\n"},
+    {SOURCE("{\"topic\":\"a\",\"format\":{\"csv\":{\"columns\":{\"a\":\"itn\"}}}}"),
+     "p:2:61: sources.s.format.csv.columns.a: a column's type is string, int, double or bool (did "
+     "you mean 'int'?)\n"},
+    {SOURCE("{\"topic\":\"a\",\"format\":{\"csv\":{\"columns\":[\"a\"],\"header\":true}}}"),
+     "p:2:71: sources.s.format.csv.header: goes with files: in a topic, each record is one row\n"},
+    {SOURCE("{\"topic\":\"a\",\"format\":{\"csv\":{\"columns\":[\"id\"]}},\"key\":\"idd\"}"),
+     "p:2:71: warning: sources.s.key: the source has no field 'idd' (did you mean 'id'?)\n"},
     {SOURCE("{\"topic\":\"a\",\"format\":\"jsn\"}"),
      "p:2:38: sources.s.format: unknown format 'jsn' (did you mean 'json'?)\n"},
     {SOURCE("{\"topic\":\"a\",\"key\":\"id +\"}"),
@@ -264,7 +282,8 @@ static const finding_case sink_cases[] = {
      "p:3:26: streams.t.to.partition: must give an int, but gives a string\np:3:49: "
      "streams.t.to.headers.h: expected a value, but the expression ends here\n"},
     {TO("{\"topic\":\"a\",\"format\":\"csv\",\"partion\":\"1\"}"),
-     "p:3:23: streams.t.to.format: this version reads and writes json only, not csv\n"
+     "p:3:23: streams.t.to.format: which fields to write cannot be known here: set 'columns' ({ "
+     "\"csv\": { \"columns\": [\"id\", \"name\"] } }), or have a step 'keep' in front\n"
      "p:3:29: streams.t.to.partion: unknown key 'partion' (did you mean 'partition'?)\n"},
 };
 

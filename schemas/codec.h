@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The port of formats: a payload becomes slots, a record becomes a payload.
+ *
+ *   decode   message -> slots (as the shape's requests say) and `raw`, the record as JSON text
+ *   encode   layout, raw, slots -> payload, and headers where the format has some
+ *
+ * Whatever the format, a record's `raw` is JSON text: views, held records and what no step has
+ * touched live on it. A codec that has no better way makes that text and hands it to the shape's
+ * JSON decoder; one that knows its fields may fill the slots itself.
+ *
+ * JSON itself does not come through this port (NULL codec: exec calls codec_json directly, and
+ * borrows the message's bytes).
+ *
+ * A leat_codec is a format with its settings: immutable, of the plan's arena, shared by threads;
+ * the struct of a format embeds it first. What one task needs beside it (buffers, the header line
+ * of a file) is the state. */
+#ifndef LEAT_SCHEMAS_CODEC_H
+#define LEAT_SCHEMAS_CODEC_H
+
+#include "core/record.h"
+#include "schemas/codec_json.h"
+
+typedef struct leat_codec leat_codec;
+
+/* What is read, and where it goes. */
+typedef struct leat_codec_in {
+    const leat_message *message; /* value.data is not NULL */
+    leat_json_decoder *json;     /* of the record's shape */
+    leat_arena *arena;           /* the batch's */
+    leat_value *slots;           /* MISSING */
+    leat_str raw; /* result; data NULL: the message is no record (a header line), skip it */
+} leat_codec_in;
+
+/* What is written. */
+typedef struct leat_codec_out {
+    const leat_field *root;
+    leat_str raw;
+    const leat_value *slots;
+    const leat_record *record;
+    leat_arena *arena;
+    leat_buf *to; /* the payload is appended */
+    const leat_header *headers;
+    size_t headers_count; /* result: headers of the format's own; borrowed from arena */
+} leat_codec_out;
+
+typedef struct leat_codec_type {
+    const char *name;
+    /* Either may be NULL: no state. requests: those of the shape that is decoded (count 0 where
+     * the codec only writes); borrowed for the state's life. */
+    leat_code (*open)(const leat_codec *codec, const leat_slot_request *requests, size_t count,
+                      leat_json_limits limits, void **state, leat_err *err);
+    void (*close)(void *state);
+    /* A payload that is wrong is an error of RECORD blame; its text names line and column, field or
+     * byte. */
+    leat_code (*decode)(const leat_codec *codec, void *state, leat_codec_in *in, leat_err *err);
+    leat_code (*encode)(const leat_codec *codec, void *state, leat_codec_out *out, leat_err *err);
+    bool blank_lines; /* an empty line of a file is a record too */
+} leat_codec_type;
+
+struct leat_codec {
+    const leat_codec_type *type;
+};
+
+/* The record as JSON text: its raw, or encoded into scratch (reset first). */
+leat_code leat_codec_text(const leat_codec_out *out, leat_buf *scratch, leat_str *json,
+                          leat_err *err) LEAT_CHECKED;
+
+#endif
