@@ -355,7 +355,7 @@ static leat_code check_branches(parsing *p, const leat_node *node, const leat_av
 static leat_code read_union(parsing *p, const leat_node *node, leat_str space, unsigned depth,
                             const leat_avro_type **type)
 {
-    leat_avro_type *made;
+    leat_avro_type *made = NULL;
     LEAT_TRY(new_type(p, node, LEAT_AVRO_UNION, &made));
     const leat_avro_type **branches =
         leat_arena_array(p->arena, children_of(node) + 1, sizeof(leat_avro_type *));
@@ -452,7 +452,7 @@ static leat_code read_object(parsing *p, const leat_node *node, leat_str space, 
         bool named = leat_str_is(name->text, kinds[i].name) ||
                      (kinds[i].kind == LEAT_AVRO_RECORD && leat_str_is(name->text, "error"));
         if (!named || kinds[i].kind == LEAT_AVRO_UNION) continue;
-        leat_avro_type *made;
+        leat_avro_type *made = NULL;
         LEAT_TRY(new_type(p, node, kinds[i].kind, &made));
         LEAT_TRY(read_complex(p, node, kinds[i].kind, space, depth, made));
         read_logical(node, made);
