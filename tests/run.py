@@ -268,6 +268,17 @@ def stage_conformance(stage):
             conformance(stage, kind, cases)
 
 
+def stage_differential(stage):
+    """The matcher against the oracle on random patterns and streams; also under ASan."""
+    cases = files("tests/differential/cases/*.jsonl")
+    seed = os.environ.get("LEAT_SEED", "1")
+    counts = (("release", 100000), ("asan", 10000)) if LONG else (("dev", 20000), ("asan", 4000))
+    for preset, count in counts:
+        stage.build(preset, "differential")
+        stage.program(f"build/{preset}/differential", *cases)
+        stage.program(f"build/{preset}/differential", "--seed", seed, "--count", count)
+
+
 def stage_sim(stage):
     """Simulated fleets, seed by seed."""
     for name in names("tests/sim", "sim_"):

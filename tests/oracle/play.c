@@ -203,6 +203,35 @@ bool play_empty(const play *key)
     return key->kit->plain ? oracle_empty(key->plain) : leat_matcher_empty(key->matcher);
 }
 
+size_t play_partials(const play *key)
+{
+    return key->kit->plain ? oracle_partials(key->plain) : leat_matcher_partials(key->matcher);
+}
+
+leat_code play_matters(play *key, leat_event *event, leat_arena *arena, bool *matters,
+                       leat_err *err)
+{
+    play_kit *kit = key->kit;
+    bool idle = false;
+    *matters = true;
+    if (kit->plain) return LEAT_OK;
+    begin(kit, event, arena);
+    if (!kit->nfa->strict) LEAT_TRY(leat_testing_idle(kit->testing, &idle, err));
+    if (!idle && !leat_matcher_empty(key->matcher)) return LEAT_OK;
+    *matters = false;
+    if (idle) return LEAT_OK;
+    return leat_matcher_starts(kit->nfa, leat_testing_host(kit->testing), matters, err);
+}
+
+void play_renew(play *key)
+{
+    leat_err err = {0};
+    if (key->kit->plain || !leat_matcher_empty(key->matcher)) return;
+    leat_matcher_free(&key->matcher);
+    leat_code code = leat_matcher_new(key->kit->nfa, &key->matcher, &err);
+    LEAT_ASSERT(code == LEAT_OK);
+}
+
 leat_code play_recode(play *key, leat_err *err)
 {
     if (key->kit->plain) return LEAT_OK;

@@ -44,6 +44,12 @@ leat_code play_hold(play *key, leat_event *event, leat_arena *arena, leat_err *e
 bool play_unhold(play *key, int64_t now_ms, leat_event **event);
 int64_t play_deadline(const play *key);
 bool play_empty(const play *key);
+size_t play_partials(const play *key);
+/* What the step `detect` spares the product: an event that cannot matter is not fed, and a matcher
+ * that holds nothing is thrown away. Of the oracle: every event matters, nothing happens. */
+leat_code play_matters(play *key, leat_event *event, leat_arena *arena, bool *matters,
+                       leat_err *err) LEAT_CHECKED;
+void play_renew(play *key);
 /* The product's state to bytes and back, in place; of the oracle: nothing happens. */
 leat_code play_recode(play *key, leat_err *err) LEAT_CHECKED;
 
