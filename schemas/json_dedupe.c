@@ -12,8 +12,10 @@
 #include "core/buf.h"
 #include "core/map.h"
 #include "core/mem.h"
+#include "schemas/json_keys.h"
 #include "schemas/json_plan.h"
 #include "schemas/json_scan.h"
+#include "schemas/json_walk.h"
 
 #define NOTE_NONE SIZE_MAX
 
@@ -119,4 +121,27 @@ leat_code leat_json_dedupe(leat_str text, leat_arena *arena, leat_str *rewritten
     leat_buf_release(&d.name);
     leat_mem_free(d.notes);
     return code;
+}
+
+leat_code leat_json_text(leat_str text, leat_json_limits limits, leat_arena *arena,
+                         leat_value *value, leat_err *err)
+{
+    leat_json_input input;
+    LEAT_TRY(leat_json_input_init(&input, text, limits, err));
+    input.keys = leat_json_keys_new();
+    input.arena = arena;
+    leat_json_keys_reset(input.keys);
+    const char *from = leat_json_space_end(input.start, input.end);
+    const char *p = leat_json_skip(&input, from, 0);
+    bool twice = leat_json_keys_noticed(input.keys);
+    leat_json_keys_free(&input.keys);
+    if (p == NULL) return err->code;
+    leat_str inside = {from, (size_t)(p - from)};
+    p = leat_json_space_end(p, input.end);
+    if (p != input.end) {
+        (void)leat_json_expected(&input, p, "the end of the text");
+        return err->code;
+    }
+    if (twice) LEAT_TRY(leat_json_dedupe(inside, arena, &inside, err));
+    return leat_json_walk_value(inside, true, arena, value, err);
 }

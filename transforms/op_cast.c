@@ -133,6 +133,7 @@ static void cut_column(leat_err *err)
 static leat_code cast_field_of(const cast_field *field, leat_record *record, const leat_eval *eval,
                                leat_err *err)
 {
+    LEAT_ASSERT(field->from != field->to);
     leat_value from = record->slots[field->from];
     leat_value *to = &record->slots[field->to];
     *to = LEAT_VALUE_MISSING;

@@ -45,8 +45,7 @@ typedef struct explode_config {
     uint32_t from, to;        /* slots: the list, an element */
     const leat_field *layout; /* of a record whose field is the element */
     bool keep_empty;
-    const uint32_t *parents; /* slots of what the field lies in */
-    size_t parents_count;
+    leat_parents parents; /* what the field lies in */
 } explode_config;
 
 typedef struct explode_state {
@@ -60,7 +59,6 @@ static bool explode_plan(leat_planner *planner, leat_step *step, const leat_node
     explode_options read = {0};
     leat_findings *findings = leat_planner_findings(planner);
     leat_path path;
-    uint32_t parents[LEAT_PATH_DEPTH_MAX];
     if (!leat_options_read_brief(options, OPTIONS_COUNT, "field", json, &read, findings) ||
         !leat_planner_path(planner, read.field, &path))
         return false;
@@ -69,13 +67,7 @@ static bool explode_plan(leat_planner *planner, leat_step *step, const leat_node
     config->name = read.field->text;
     config->keep_empty = read.keep_empty;
     config->from = leat_planner_read(planner, step, path);
-    config->parents_count = leat_planner_parents(planner, step, path, parents);
-    if (config->parents_count > 0) {
-        size_t bytes = config->parents_count * sizeof *parents;
-        uint32_t *kept = leat_planner_alloc(planner, bytes);
-        memcpy(kept, parents, bytes);
-        config->parents = kept;
-    }
+    config->parents = leat_planner_parents(planner, step, path);
     config->to = leat_planner_assign(planner, step, path);
     config->layout = step->layout_out;
     leat_planner_new_shape(planner, step);
@@ -88,18 +80,12 @@ typedef struct frame {
     leat_str before, behind;
 } frame;
 
-static bool is_object(leat_value value)
-{
-    return value.tag == LEAT_MAP ||
-           (value.tag == LEAT_JSON && value.len > 0 && value.as.text[0] == '{');
-}
-
 /* Does every object that the field lies in exist? Otherwise there is no place for a null. */
 static bool has_place(const explode_config *config, const leat_record *record)
 {
-    for (size_t i = 0; i < config->parents_count; i++)
-        if (!is_object(record->slots[config->parents[i]])) return false;
-    return true;
+    for (size_t i = 0; i < config->parents.count; i++)
+        if (record->slots[config->parents.slots[i]].tag == LEAT_MISSING) return false;
+    return leat_parents_good(config->parents, record);
 }
 
 static leat_code put_whole(leat_run *run, leat_record *record, leat_value element, leat_err *err)

@@ -62,11 +62,10 @@ static bool drop_plan(leat_planner *planner, leat_step *step, const leat_node *j
 
 typedef struct rename_pair {
     leat_path from, to;
-    uint32_t slot;   /* of the source */
-    uint32_t old;    /* of the target's value so far; LEAT_SLOT_NONE: there is none */
-    uint32_t target; /* where the one or the other is copied to; LEAT_SLOT_NONE: nowhere */
-    const uint32_t *parents;
-    size_t parents_count;
+    uint32_t slot;        /* of the source */
+    uint32_t old;         /* of the target's value so far; LEAT_SLOT_NONE: there is none */
+    uint32_t target;      /* where the one or the other is copied to; LEAT_SLOT_NONE: nowhere */
+    leat_parents parents; /* of `to` */
 } rename_pair;
 
 typedef struct rename_config {
@@ -116,16 +115,10 @@ static bool never_there(const leat_field *field, leat_path path)
 static void rename_slots(leat_planner *planner, leat_step *step, const rename_config *config,
                          rename_pair *pair)
 {
-    uint32_t parents[LEAT_PATH_DEPTH_MAX];
     pair->slot = leat_planner_read(planner, step, pair->from);
     bool stays = !is_source(config, pair->to) && !never_there(step->layout_out, pair->to);
     pair->old = stays ? leat_planner_read(planner, step, pair->to) : LEAT_SLOT_NONE;
-    pair->parents_count = leat_planner_parents(planner, step, pair->to, parents);
-    if (pair->parents_count == 0) return;
-    size_t bytes = pair->parents_count * sizeof *parents;
-    uint32_t *kept = leat_planner_alloc(planner, bytes);
-    memcpy(kept, parents, bytes);
-    pair->parents = kept;
+    pair->parents = leat_planner_parents(planner, step, pair->to);
 }
 
 static bool rename_plan(leat_planner *planner, leat_step *step, const leat_node *json)
@@ -160,12 +153,6 @@ static bool rename_plan(leat_planner *planner, leat_step *step, const leat_node 
     return true;
 }
 
-static bool is_object_or_missing(leat_value value)
-{
-    return value.tag == LEAT_MISSING || value.tag == LEAT_MAP ||
-           (value.tag == LEAT_JSON && value.len > 0 && value.as.text[0] == '{');
-}
-
 static leat_code rename_record(const rename_config *config, leat_record *record, leat_err *err)
 {
     for (size_t i = 0; i < config->count; i++) {
@@ -174,12 +161,11 @@ static leat_code rename_record(const rename_config *config, leat_record *record,
         bool moves = value.tag != LEAT_MISSING;
         if (pair->target != LEAT_SLOT_NONE)
             record->slots[pair->target] = moves ? value : record->slots[pair->old];
-        for (size_t p = 0; moves && p < pair->parents_count; p++)
-            if (LEAT_UNLIKELY(!is_object_or_missing(record->slots[pair->parents[p]])))
-                return leat_err_set(err, LEAT_ERR_TYPE,
-                                    "cannot rename '%.*s': a field on the way to its new name is "
-                                    "no object",
-                                    LEAT_STR_ARG(pair->from.names[pair->from.count - 1]));
+        if (LEAT_UNLIKELY(moves && !leat_parents_good(pair->parents, record)))
+            return leat_err_set(err, LEAT_ERR_TYPE,
+                                "cannot rename '%.*s': a field on the way to its new name is "
+                                "no object",
+                                LEAT_STR_ARG(pair->from.names[pair->from.count - 1]));
     }
     return LEAT_OK;
 }

@@ -59,6 +59,7 @@ static leat_code hash_of(leat_run *run, const leat_record *record, uint64_t *has
     const sample_config *config = run->step->config;
     leat_buf *buf = run->state;
     const leat_message *message = record->message;
+    LEAT_ASSERT(buf != NULL);
     leat_buf_reset(buf);
     if (config->by.expr == NULL && record->key.data != NULL) {
         *hash = leat_str_hash_fixed(record->key);

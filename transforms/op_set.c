@@ -23,8 +23,7 @@ typedef struct set_field {
     uint32_t slot;
     leat_expr *expr;
     leat_value constant;
-    const uint32_t *parents;
-    size_t parents_count;
+    leat_parents parents;
     leat_str name; /* as the file has it */
 } set_field;
 
@@ -41,14 +40,7 @@ static bool plan_field(leat_planner *planner, leat_step *step, const leat_node *
     field->name = member->key;
     field->expr = leat_planner_expr(planner, step, member, NULL);
     if (field->expr == NULL) return false;
-    uint32_t parents[LEAT_PATH_DEPTH_MAX];
-    field->parents_count = leat_planner_parents(planner, step, path, parents);
-    if (field->parents_count > 0) {
-        size_t bytes = field->parents_count * sizeof *parents;
-        uint32_t *kept = leat_planner_alloc(planner, bytes);
-        memcpy(kept, parents, bytes);
-        field->parents = kept;
-    }
+    field->parents = leat_planner_parents(planner, step, path);
     if (leat_expr_is_slot(field->expr, &field->slot)) {
         field->kind = ALIAS;
         leat_planner_alias(planner, step, path, field->slot);
@@ -79,18 +71,11 @@ static bool set_plan(leat_planner *planner, leat_step *step, const leat_node *js
     return good;
 }
 
-static bool is_object_or_missing(leat_value value)
-{
-    return value.tag == LEAT_MISSING || value.tag == LEAT_MAP ||
-           (value.tag == LEAT_JSON && value.len > 0 && value.as.text[0] == '{');
-}
-
 static leat_code set_field_of(const set_field *field, leat_record *record, const leat_eval *eval,
                               leat_err *err)
 {
-    for (size_t i = 0; i < field->parents_count; i++)
-        if (LEAT_UNLIKELY(!is_object_or_missing(record->slots[field->parents[i]])))
-            return leat_err_set(err, LEAT_ERR_TYPE, "a field on the way to it is no object");
+    if (LEAT_UNLIKELY(!leat_parents_good(field->parents, record)))
+        return leat_err_set(err, LEAT_ERR_TYPE, "a field on the way to it is no object");
     if (field->kind == CONSTANT) {
         record->slots[field->slot] = field->constant;
         return LEAT_OK;

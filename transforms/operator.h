@@ -157,10 +157,23 @@ uint32_t leat_planner_assign(leat_planner *planner, leat_step *step, leat_path p
 bool leat_planner_known(leat_planner *planner, const leat_step *step, leat_path path,
                         leat_str *nearest);
 /* Slots of path's parents as they are now (call it before assign): the step has to reject a record
- * that has anything but MISSING or an object (MAP, or JSON that begins with '{') in one of them.
- * Returns how many; slots has room for LEAT_PATH_DEPTH_MAX. */
-size_t leat_planner_parents(leat_planner *planner, leat_step *step, leat_path path,
-                            uint32_t *slots);
+ * for which leat_parents_good is false. Owner: the plan. */
+typedef struct leat_parents {
+    const uint32_t *slots;
+    size_t count;
+} leat_parents;
+leat_parents leat_planner_parents(leat_planner *planner, leat_step *step, leat_path path);
+/* Is each of them either an object or not there, so that the path can be assigned? */
+static inline bool leat_parents_good(leat_parents parents, const leat_record *record)
+{
+    for (size_t i = 0; i < parents.count; i++) {
+        leat_value value = record->slots[parents.slots[i]];
+        bool object = value.tag == LEAT_MISSING || value.tag == LEAT_MAP ||
+                      (value.tag == LEAT_JSON && value.len > 0 && value.as.text[0] == '{');
+        if (LEAT_UNLIKELY(!object)) return false;
+    }
+    return true;
+}
 /* From now on path stands for a slot that leat_planner_read or leat_expr_is_slot gave: an
  * assignment that costs nothing per record (but the check that it is not MISSING, which is the
  * step's). */

@@ -212,8 +212,9 @@ uint32_t leat_planner_read(leat_planner *planner, leat_step *step, leat_path pat
     return slot == LEAT_SLOT_NONE ? leat_planner_slot(planner, step->shape_in) : slot;
 }
 
-size_t leat_planner_parents(leat_planner *planner, leat_step *step, leat_path path, uint32_t *slots)
+leat_parents leat_planner_parents(leat_planner *planner, leat_step *step, leat_path path)
 {
+    uint32_t *slots = leat_planner_alloc(planner, path.count * sizeof *slots);
     size_t count = 0;
     for (size_t i = 1; i < path.count && i < LEAT_PATH_DEPTH_MAX; i++) {
         leat_path parent = path_head(path, i);
@@ -226,7 +227,7 @@ size_t leat_planner_parents(leat_planner *planner, leat_step *step, leat_path pa
         if (found.kind == PLAN_FOUND_INSIDE) slot = slot_of(planner, step, parent, false);
         if (slot != LEAT_SLOT_NONE) slots[count++] = slot;
     }
-    return count;
+    return (leat_parents){slots, count};
 }
 
 /* --- editing --- */

@@ -27,9 +27,10 @@
 #define BED_OPERATORS(OPERATOR)                                                                    \
     OPERATOR(filter)                                                                               \
     OPERATOR(set)                                                                                  \
-    OPERATOR(keep) OPERATOR(drop) OPERATOR(rename) OPERATOR(mask) OPERATOR(split)                  \
-        OPERATOR(flatten) OPERATOR(explode) OPERATOR(cast) OPERATOR(sample) OPERATOR(throttle)     \
-            OPERATOR(dedupe)
+    OPERATOR(keep)                                                                                 \
+    OPERATOR(drop) OPERATOR(rename) OPERATOR(mask) OPERATOR(split) OPERATOR(flatten)               \
+        OPERATOR(explode) OPERATOR(cast) OPERATOR(sample) OPERATOR(throttle) OPERATOR(dedupe)      \
+            OPERATOR(parse)
 #define BED_DECLARE(name) extern const leat_operator_type leat_operator_##name;
 BED_OPERATORS(BED_DECLARE)
 
