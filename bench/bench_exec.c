@@ -2,7 +2,7 @@
 /* What the pure part of a pipeline costs per event, from the message's bytes to the output's, one
  * line of JSON for each pipeline.
  *
- *   bench_exec [ROUNDS [BATCH]]
+ *   bench_exec [ROUNDS [BATCH [CASE]]]
  *
  * The events are the payments of the peers' workloads (bench/peers/c/gen.h). `etl` is their W1: a
  * filter that keeps half, 5 of 12 fields renamed, a SHA-256 mask, one computed field. The others
@@ -218,13 +218,14 @@ int main(int argc, char **argv)
     int rounds = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 20;
     size_t batch = argc > 2 ? (size_t)strtoul(argv[2], NULL, 10) : 500;
     if (rounds < 2 || batch < 1 || batch > BATCH_MAX) {
-        (void)fprintf(stderr, "usage: bench_exec [ROUNDS (2..) [BATCH (1..%u)]]\n", BATCH_MAX);
+        (void)fprintf(stderr, "usage: bench_exec [ROUNDS (2..) [BATCH (1..%u) [CASE]]]\n",
+                      BATCH_MAX);
         return 2;
     }
     bench *b = leat_mem_need(sizeof *b);
     generate(b);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        measure(b, &cases[i], rounds, batch);
+        if (argc < 4 || strcmp(argv[3], cases[i].name) == 0) measure(b, &cases[i], rounds, batch);
     leat_mem_free(b);
     return 0;
 }
