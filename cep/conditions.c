@@ -15,6 +15,7 @@
  * the outcome is the same either way. */
 #include "cep/conditions.h"
 
+#include "cep/index.h"
 #include "core/mem.h"
 #include "transforms/operator.h"
 
@@ -196,6 +197,9 @@ typedef struct step_list {
 
 struct leat_testing {
     const leat_conditions *conditions;
+    leat_lookup *lookup; /* NULL: none */
+    uint32_t pattern;    /* in the lookup's index */
+    uint32_t memories_size, lists_size;
     leat_matcher_host host;
     leat_eval base, eval;
     leat_event *event;
@@ -280,11 +284,28 @@ static void note_failure(leat_testing *testing, const leat_err *why)
     testing->failure = *why;
 }
 
+/* What the lookup knows; false: the condition has to be evaluated. */
+static leat_code ask_lookup(const leat_testing *testing, uint32_t condition, bool *holds,
+                            bool *known, leat_err *err)
+{
+    leat_verdict told = LEAT_VERDICT_FAILS;
+    LEAT_TRY(leat_lookup_verdict(testing->lookup, testing->pattern, condition, &told, err));
+    *holds = told == LEAT_VERDICT_HOLDS;
+    *known =
+        *holds || told == LEAT_VERDICT_FAILS || (told == LEAT_VERDICT_BROKEN && testing->failed);
+    return LEAT_OK;
+}
+
 static leat_code test(void *self, uint32_t condition, const leat_take *takes, bool *holds,
                       leat_err *err)
 {
     leat_testing *testing = self;
     LEAT_ASSERT(condition < testing->conditions->count && !testing->blind);
+    if (testing->lookup != NULL) {
+        bool answered = false;
+        LEAT_TRY(ask_lookup(testing, condition, holds, &answered, err));
+        if (answered) return LEAT_OK;
+    }
     memory *m = &testing->memories[condition];
     bool fresh = m->event == testing->number && (m->always || m->takes == takes);
     *holds = fresh && m->known == HOLDS;
@@ -309,11 +330,28 @@ static leat_code keep(void *self, leat_event **event, leat_err *err)
 leat_testing *leat_testing_new(const leat_conditions *conditions)
 {
     leat_testing *testing = leat_mem_need(sizeof *testing);
-    testing->conditions = conditions;
     testing->host = (leat_matcher_host){testing, test, keep};
-    testing->memories = leat_mem_need((conditions->count + 1) * sizeof *testing->memories);
-    testing->lists = leat_mem_need(LEAT_PATTERN_PARTS_MAX * sizeof *testing->lists);
+    leat_testing_use(testing, conditions, NULL, 0);
     return testing;
+}
+
+/* What is remembered is of an event by its number, and each begin gives a new one: so nothing has
+ * to be forgotten here. */
+void leat_testing_use(leat_testing *testing, const leat_conditions *conditions, leat_lookup *lookup,
+                      uint32_t pattern)
+{
+    testing->conditions = conditions;
+    testing->lookup = lookup;
+    testing->pattern = pattern;
+    if (conditions->count >= testing->memories_size) {
+        leat_mem_free(testing->memories);
+        testing->memories_size = conditions->count + 8;
+        testing->memories = leat_mem_need(testing->memories_size * sizeof *testing->memories);
+    }
+    if (conditions->pattern->steps_count < testing->lists_size) return;
+    leat_mem_free(testing->lists);
+    testing->lists_size = conditions->pattern->steps_count + 8;
+    testing->lists = leat_mem_need(testing->lists_size * sizeof *testing->lists);
 }
 
 void leat_testing_free(leat_testing **testing)

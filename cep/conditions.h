@@ -43,8 +43,13 @@ bool leat_conditions_new(const leat_pattern *pattern, leat_scope *fields,
 /* --- testing events --- */
 
 typedef struct leat_testing leat_testing;
+struct leat_lookup; /* index.h */
 leat_testing *leat_testing_new(const leat_conditions *conditions);
 void leat_testing_free(leat_testing **testing);
+/* From now on of these conditions, those of `pattern` in lookup's index; begin comes next. What the
+ * lookup knows of its event in hand, which must be the testing's, is not evaluated again. */
+void leat_testing_use(leat_testing *testing, const leat_conditions *conditions,
+                      struct leat_lookup *lookup, uint32_t pattern);
 /* The event in hand from now on. base: slots, arena and load of the record (copied); event: of
  * `held` conditions, else NULL; keep: gives the event when a step takes it. */
 void leat_testing_begin(leat_testing *testing, const leat_eval *base, leat_event *event,

@@ -3,18 +3,21 @@
  *
  *   op_detect.c      the operator: records and timers in, alerts out
  *   detect_plan.c    patterns loaded, checked and compiled
- *   detect_cell.c    the state of one pattern and key in the table
+ *   detect_key.c     keys: evaluated, found in the table, settled
+ *   detect_cell.c    the state of one key: that of all patterns which hold something for it
  *   detect_out.c     alerts and dead letters */
 #ifndef LEAT_CEP_DETECT_INSIDE_H
 #define LEAT_CEP_DETECT_INSIDE_H
 
 #include "cep/conditions.h"
+#include "cep/index.h"
 #include "cep/matcher.h"
 #include "core/timers.h"
 #include "transforms/operator.h"
 
-#define DETECT_CELL_BYTES_MAX  ((size_t)256 << 20) /* of one pattern and key */
+#define DETECT_CELL_BYTES_MAX  ((size_t)256 << 20) /* of one key */
 #define DETECT_ALERT_BYTES_MAX ((size_t)64 << 20)
+#define DETECT_NONE            UINT32_MAX /* no pattern */
 
 typedef enum detect_key_kind {
     DETECT_KEY_RECORD, /* the record's own */
@@ -22,64 +25,149 @@ typedef enum detect_key_kind {
     DETECT_KEY_GLOBAL, /* one sequence of all */
 } detect_key_kind;
 
+/* Patterns with the same key: they share the cells. */
+typedef struct detect_group {
+    detect_key_kind kind;
+    leat_str text; /* what cells' keys begin with, before a NUL */
+    const leat_expr *expr;
+    bool strict; /* one of its patterns can be touched by any event */
+} detect_group;
+
 typedef struct detect_pattern {
     const leat_pattern *pattern;
     const leat_nfa *nfa;
     const leat_conditions *conditions;
-    detect_key_kind key_kind;
-    const leat_expr *key;
+    uint32_t group;
+    uint32_t held;         /* number among the held ones */
     uint32_t timeout_port; /* 0: with the alerts */
     bool events;           /* alerts carry the events */
 } detect_pattern;
 
+typedef struct detect_mark {
+    uint64_t fingerprint;
+    uint32_t index;
+} detect_mark;
+
 typedef struct detect_config {
     detect_pattern *patterns; /* the enabled ones */
-    size_t count;
+    uint32_t count;
+    detect_group *groups;
+    uint32_t groups_count;
+    uint64_t strict_groups; /* as leat_lookup_groups */
+    leat_index *index;
+    detect_mark *by_fingerprint; /* ascending */
+    const uint32_t *held;        /* patterns with order_by, outside the index */
+    uint32_t held_count;
     bool rekeys;
 } detect_config;
+uint32_t detect_by_fingerprint(const detect_config *config, uint64_t fingerprint);
 
-/* The live form of a cell. */
+/* --- detect_cell.c --- */
+
+/* The state of one pattern in a cell: bytes until somebody asks, then a matcher. */
+typedef struct detect_part {
+    leat_matcher *matcher; /* NULL: not decoded yet */
+    uint32_t index;        /* of the pattern */
+    uint32_t len;          /* not decoded: its bytes are cell->bytes + at */
+    size_t at;
+    int64_t deadline_ms;
+} detect_part;
+
 typedef struct detect_cell {
-    leat_matcher *matcher; /* NULL: of a pattern that is not there any more */
-    size_t index;          /* of its pattern */
-    int64_t timer_ms;      /* as set; LEAT_TIME_MAX: none */
+    detect_part *parts; /* by pattern, ascending */
+    uint32_t count, size;
+    detect_part one;  /* what parts points to while there is one */
+    char *bytes;      /* of parts that are not decoded */
+    int64_t least_ms; /* of the parts' deadlines */
+    bool least_gone;  /* it has to be looked for again */
+    int64_t timer_ms; /* as set; LEAT_TIME_MAX: none */
 } detect_cell;
 
-typedef struct detect_state {
+typedef struct detect_state detect_state;
+extern const leat_table_type detect_cell_type;
+detect_cell *detect_cell_new(leat_err *err); /* NULL: no memory */
+void detect_cell_free(detect_cell **cell);
+/* The place of the pattern's part, or where it would go. */
+uint32_t detect_cell_at(const detect_cell *cell, uint32_t index);
+bool detect_cell_has(const detect_cell *cell, uint32_t at, uint32_t index);
+/* Decodes the part if need be. */
+leat_code detect_part_open(const detect_state *state, detect_cell *cell, detect_part *part,
+                           leat_err *err) LEAT_CHECKED;
+/* Takes *matcher (nulls it). */
+leat_code detect_cell_add(detect_cell *cell, uint32_t at, uint32_t index, leat_matcher **matcher,
+                          leat_err *err) LEAT_CHECKED;
+void detect_cell_remove(detect_cell *cell, uint32_t at);
+/* After the part's matcher has changed: notes its deadline. */
+void detect_part_note(detect_cell *cell, detect_part *part);
+/* The least of the parts' deadlines. */
+int64_t detect_cell_deadline(detect_cell *cell);
+/* Sets the timers of all cells, and drops the state of patterns that are gone. */
+leat_code detect_cells_restored(detect_state *state, leat_err *err) LEAT_CHECKED;
+
+/* --- detect_key.c --- */
+
+/* A group's key for the record or timer in hand. */
+typedef struct detect_key {
+    leat_buf buf;      /* the cell's key: text, NUL, and the key as JSON */
+    uint64_t event;    /* of which event the rest is */
+    leat_code code;    /* the key's evaluation */
+    leat_err why;      /* its error */
+    detect_cell *cell; /* NULL: nothing is held */
+    bool touched;      /* the table knows that it changes */
+    uint32_t reporter; /* code is an error: the pattern that reports it */
+} detect_key;
+
+struct detect_state {
     leat_run *run;
     const detect_config *config;
-    leat_table *table; /* pattern's name, NUL, key as JSON -> matcher */
+    leat_table *table; /* group's text, NUL, key as JSON -> cell */
     leat_timers *timers;
     leat_matcher_work *work;
-    leat_testing **testings; /* by pattern */
+    leat_lookup *lookup;
+    leat_testing *testing; /* of whichever pattern is in hand */
+    leat_testing **held;   /* of those with order_by */
     leat_matches matches;
-    leat_buf cell_key, alert;
+    leat_buf alert, part; /* part: of a cell that is being encoded */
+    detect_key *keys;     /* by group */
+    uint64_t event;       /* number of the record or timer in hand */
+    uint32_t *used;       /* groups whose key has been asked for */
+    uint32_t used_count;
+    leat_marks visits, broken; /* patterns to be visited; those only for a failure's sake */
     /* The record in hand. */
     const leat_record *record; /* NULL: time alone */
-    leat_event *event;         /* made when the first pattern takes it; shared by all */
+    leat_event *event_held;    /* made when the first pattern takes it; shared by all */
     bool rejected;             /* it went to the dead letter already */
     char *topic; /* of the last event that was held, and its hash: they rarely change */
     size_t topic_len;
     uint64_t topic_hash;
-} detect_state;
+};
+
+/* The key of a group for the record in hand, and its cell; a key that cannot be evaluated is in
+ * code and why. */
+leat_code detect_key_find(detect_state *state, uint32_t group, const leat_eval *eval,
+                          detect_key **key, leat_err *err) LEAT_CHECKED;
+/* The same of a timer's cell. */
+leat_code detect_key_set(detect_state *state, leat_str whole, detect_key **key,
+                         leat_err *err) LEAT_CHECKED;
+/* The key as JSON. */
+leat_str detect_key_json(const detect_key *key);
+/* Before the cell is changed. */
+void detect_key_touch(detect_state *state, detect_key *key);
+/* A cell where there was none yet. */
+leat_code detect_key_put(detect_state *state, detect_key *key, leat_err *err) LEAT_CHECKED;
+/* After the record or timer: timers of the cells that were changed, or the end of those cells. */
+leat_code detect_keys_settle(detect_state *state, leat_err *err) LEAT_CHECKED;
 
 /* --- detect_plan.c --- */
 bool detect_plan(leat_planner *planner, leat_step *step, const leat_node *json);
 #define DETECT_OPTIONS_COUNT 3
 extern const leat_option detect_options[DETECT_OPTIONS_COUNT];
 
-/* --- detect_cell.c --- */
-extern const leat_table_type detect_cell_type;
-leat_code detect_cell_new(const detect_state *state, size_t index, detect_cell **cell,
-                          leat_err *err) LEAT_CHECKED;
-void detect_cell_free(detect_cell **cell);
-/* Sets the timers of all cells, and removes those of patterns that are gone. */
-leat_code detect_cells_restored(detect_state *state, leat_err *err) LEAT_CHECKED;
-
 /* --- detect_out.c --- */
-/* Sends state->matches on, and empties it. key: JSON text; at_ms: when they came out. */
-leat_code detect_out(detect_state *state, size_t index, leat_str key, int64_t at_ms,
-                     leat_err *err) LEAT_CHECKED;
+/* Sends state->matches on, and empties it. testing: in use for the pattern; key: JSON text; at_ms:
+ * when they came out. */
+leat_code detect_out(detect_state *state, uint32_t index, leat_testing *testing, leat_str key,
+                     int64_t at_ms, leat_err *err) LEAT_CHECKED;
 /* The record in hand goes to the dead letter, once; without one, `otherwise` does (JSON text). */
 leat_code detect_reject(detect_state *state, leat_str otherwise, const leat_err *why,
                         leat_err *err) LEAT_CHECKED;

@@ -36,12 +36,12 @@ static leat_code record_key(detect_state *state, leat_str json, leat_str *key, l
     return LEAT_OK;
 }
 
-static leat_code out_one(detect_state *state, size_t index, leat_str key, int64_t at_ms,
-                         const leat_match *match, leat_err *err)
+static leat_code out_one(detect_state *state, uint32_t index, leat_testing *testing, leat_str key,
+                         int64_t at_ms, const leat_match *match, leat_err *err)
 {
     const detect_pattern *planned = &state->config->patterns[index];
     const leat_pattern *pattern = planned->pattern;
-    leat_alert alert = {planned->conditions, state->testings[index], match, key, planned->events};
+    leat_alert alert = {planned->conditions, testing, match, key, planned->events};
     leat_err why = {0};
     leat_str name = LEAT_STR_NONE;
     if (match->timed_out && pattern->timeout == NULL) return LEAT_OK;
@@ -61,14 +61,16 @@ static leat_code out_one(detect_state *state, size_t index, leat_str key, int64_
     return detect_reject(state, json, &why, err);
 }
 
-leat_code detect_out(detect_state *state, size_t index, leat_str key, int64_t at_ms, leat_err *err)
+leat_code detect_out(detect_state *state, uint32_t index, leat_testing *testing, leat_str key,
+                     int64_t at_ms, leat_err *err)
 {
     leat_code code = LEAT_OK;
+    if (LEAT_LIKELY(state->matches.count == 0 && state->matches.dropped == 0)) return LEAT_OK;
     LEAT_ASSERT(index < state->config->count && key.len > 0);
     if (state->matches.dropped > 0)
         leat_run_count(state->run, "partial_matches", state->matches.dropped);
     for (size_t i = 0; i < state->matches.count && code == LEAT_OK; i++)
-        code = out_one(state, index, key, at_ms, &state->matches.items[i], err);
+        code = out_one(state, index, testing, key, at_ms, &state->matches.items[i], err);
     leat_matches_reset(&state->matches);
     return code;
 }

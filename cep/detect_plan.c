@@ -10,6 +10,10 @@
  * Everything that reads the incoming record is compiled before the step gets a shape of its own. */
 #include "cep/detect_inside.h"
 
+#include <stdlib.h>
+
+#include "core/map.h"
+
 typedef struct detect_settings {
     const leat_node *patterns, *key;
     bool events;
@@ -44,9 +48,8 @@ typedef struct detect_planner {
     leat_arena *arena;
     const detect_settings *settings;
     detect_config *config;
-    size_t size;        /* of config->patterns */
-    leat_pattern **all; /* enabled or not */
-    size_t all_count, all_size;
+    uint32_t size, groups_size; /* of config->patterns, config->groups */
+    leat_map *names;            /* of all patterns, enabled or not */
 } detect_planner;
 
 static leat_expr *compile(void *self, const leat_node *node, leat_scope *scope)
@@ -66,22 +69,39 @@ static leat_str trimmed(leat_str text)
     return text;
 }
 
-static void plan_key(const detect_planner *d, const leat_pattern *pattern, detect_pattern *planned)
+/* The group of the patterns with this key. */
+static uint32_t group_of(detect_planner *d, detect_key_kind kind, leat_str text,
+                         const leat_node *node)
 {
-    LEAT_ASSERT(planned->pattern == pattern);
+    detect_config *config = d->config;
+    for (uint32_t i = 0; i < config->groups_count; i++)
+        if (config->groups[i].kind == kind && leat_str_equal(config->groups[i].text, text))
+            return i;
+    if (config->groups_count == d->groups_size) {
+        uint32_t size = d->groups_size == 0 ? 4 : d->groups_size * 2;
+        detect_group *grown = leat_planner_alloc(d->planner, size * sizeof *grown);
+        if (d->groups_size > 0) memcpy(grown, config->groups, d->groups_size * sizeof *grown);
+        config->groups = grown;
+        d->groups_size = size;
+    }
+    detect_group *group = &config->groups[config->groups_count];
+    *group = (detect_group){.kind = kind, .text = text};
+    if (kind == DETECT_KEY_EXPR)
+        group->expr =
+            leat_planner_expr(d->planner, d->step, node, leat_planner_scope(d->planner, d->step));
+    return config->groups_count++;
+}
+
+static uint32_t plan_key(detect_planner *d, const leat_pattern *pattern)
+{
     const leat_node *node = pattern->key != NULL ? pattern->key : d->settings->key;
     const leat_node *source = leat_planner_source_key(d->planner, d->step);
-    if (node == NULL) {
-        planned->key_kind = DETECT_KEY_RECORD;
-        return;
-    }
+    if (node == NULL) return group_of(d, DETECT_KEY_RECORD, LEAT_STR(""), NULL);
     bool known = source != NULL && source->kind == LEAT_NODE_STRING &&
                  leat_str_equal(trimmed(source->text), trimmed(node->text));
     if (!known && pattern->enabled) d->config->rekeys = true;
-    planned->key_kind = node->text.len == 0 ? DETECT_KEY_GLOBAL : DETECT_KEY_EXPR;
-    if (node->text.len > 0)
-        planned->key =
-            leat_planner_expr(d->planner, d->step, node, leat_planner_scope(d->planner, d->step));
+    if (node->text.len == 0) return group_of(d, DETECT_KEY_GLOBAL, LEAT_STR("*"), NULL);
+    return group_of(d, DETECT_KEY_EXPR, trimmed(node->text), node);
 }
 
 /* --- one pattern --- */
@@ -103,27 +123,22 @@ static void warn_hidden(const detect_planner *d, const leat_pattern *pattern)
     }
 }
 
-static void remember(detect_planner *d, leat_pattern *pattern)
+static void remember(detect_planner *d, const leat_pattern *pattern)
 {
-    for (size_t i = 0; i < d->all_count; i++)
-        if (leat_str_equal(d->all[i]->name, pattern->name))
-            leat_findings_add(d->findings, leat_node_member(pattern->node, "name"), false,
-                              "two patterns are called '%.*s'", LEAT_STR_ARG(pattern->name));
-    if (d->all_count == d->all_size) {
-        size_t size = d->all_size == 0 ? 8 : d->all_size * 2;
-        leat_pattern **all = leat_planner_alloc(d->planner, size * sizeof(leat_pattern *));
-        if (d->all_count > 0) memcpy(all, d->all, d->all_count * sizeof(leat_pattern *));
-        d->all = all;
-        d->all_size = size;
-    }
-    d->all[d->all_count++] = pattern;
+    leat_err err;
+    uint64_t there = 0;
+    if (leat_map_get(d->names, pattern->name, &there))
+        leat_findings_add(d->findings, leat_node_member(pattern->node, "name"), false,
+                          "two patterns are called '%.*s'", LEAT_STR_ARG(pattern->name));
+    if (leat_map_put(d->names, pattern->name, 1, &err) != LEAT_OK)
+        leat_findings_add(d->findings, pattern->node, false, "%s", err.text);
 }
 
 static detect_pattern *pattern_add(detect_planner *d)
 {
     detect_config *config = d->config;
     if (config->count == d->size) {
-        size_t size = d->size == 0 ? 8 : d->size * 2;
+        uint32_t size = d->size == 0 ? 8 : d->size * 2;
         detect_pattern *grown = leat_planner_alloc(d->planner, size * sizeof *grown);
         if (config->count > 0) memcpy(grown, config->patterns, config->count * sizeof *grown);
         config->patterns = grown;
@@ -149,7 +164,7 @@ static void plan_pattern(detect_planner *d, const leat_node *node)
         leat_findings_add(d->findings, node, false, "%s", err.text);
     detect_pattern planned = {.pattern = pattern, .nfa = nfa, .conditions = conditions};
     planned.events = d->settings->events && pattern->events;
-    plan_key(d, pattern, &planned);
+    planned.group = plan_key(d, pattern);
     if (good && pattern->enabled) *pattern_add(d) = planned;
 }
 
@@ -187,15 +202,63 @@ static void plan_item(detect_planner *d, const leat_node *item)
     }
 }
 
+/* --- what is looked up while running --- */
+
+static int compare_marks(const void *a, const void *b)
+{
+    uint64_t left = ((const detect_mark *)a)->fingerprint;
+    uint64_t right = ((const detect_mark *)b)->fingerprint;
+    return left < right ? -1 : left > right;
+}
+
+uint32_t detect_by_fingerprint(const detect_config *config, uint64_t fingerprint)
+{
+    detect_mark key = {.fingerprint = fingerprint};
+    const detect_mark *found = config->count == 0
+                                   ? NULL
+                                   : bsearch(&key, config->by_fingerprint, config->count,
+                                             sizeof *config->by_fingerprint, compare_marks);
+    return found == NULL ? DETECT_NONE : found->index;
+}
+
+static void plan_index(detect_planner *d)
+{
+    leat_err err;
+    detect_config *config = d->config;
+    uint32_t *held = leat_planner_alloc(d->planner, (config->count + 1) * sizeof *held);
+    leat_index_pattern *patterns =
+        leat_planner_alloc(d->planner, (config->count + 1) * sizeof *patterns);
+    config->by_fingerprint =
+        leat_planner_alloc(d->planner, (config->count + 1) * sizeof *config->by_fingerprint);
+    config->held = held;
+    for (uint32_t i = 0; i < config->count; i++) {
+        detect_pattern *planned = &config->patterns[i];
+        patterns[i] = (leat_index_pattern){planned->conditions, planned->nfa, planned->group};
+        if (planned->conditions->held) {
+            patterns[i].conditions = NULL;
+            planned->held = config->held_count;
+            held[config->held_count++] = i;
+        } else if (planned->nfa->strict) {
+            config->groups[planned->group].strict = true;
+            config->strict_groups |= leat_index_group(planned->group);
+        }
+        config->by_fingerprint[i] = (detect_mark){planned->nfa->fingerprint, i};
+    }
+    if (config->count > 1)
+        qsort(config->by_fingerprint, config->count, sizeof *config->by_fingerprint, compare_marks);
+    if (leat_index_new(patterns, config->count, d->arena, &config->index, &err) != LEAT_OK)
+        leat_findings_add(d->findings, d->settings->patterns, false, "%s", err.text);
+}
+
 /* Each pattern that sends its timeouts elsewhere has a port for them. */
 static void plan_ports(detect_planner *d)
 {
     const detect_config *config = d->config;
     LEAT_ASSERT(d->step->ports == 1);
-    for (size_t i = 0; i < config->count; i++)
+    for (uint32_t i = 0; i < config->count; i++)
         if (config->patterns[i].pattern->timeout_to != NULL)
             config->patterns[i].timeout_port = d->step->ports++;
-    for (size_t i = 0; i < config->count; i++)
+    for (uint32_t i = 0; i < config->count; i++)
         if (config->patterns[i].timeout_port != 0)
             leat_planner_sink(d->planner, d->step, config->patterns[i].timeout_port,
                               config->patterns[i].pattern->timeout_to);
@@ -209,7 +272,8 @@ bool detect_plan(leat_planner *planner, leat_step *step, const leat_node *json)
                         .findings = leat_planner_findings(planner),
                         .arena = leat_planner_arena(planner),
                         .settings = &settings,
-                        .config = leat_planner_alloc(planner, sizeof(detect_config))};
+                        .config = leat_planner_alloc(planner, sizeof(detect_config)),
+                        .names = leat_map_new()};
     size_t before = d.findings->errors;
     (void)leat_options_read(detect_options, DETECT_OPTIONS_COUNT, json, &settings, d.findings);
     const leat_node *patterns = settings.patterns;
@@ -221,6 +285,8 @@ bool detect_plan(leat_planner *planner, leat_step *step, const leat_node *json)
     } else if (patterns != NULL) {
         plan_item(&d, patterns);
     }
+    leat_map_free(&d.names);
+    if (d.findings->errors == before) plan_index(&d);
     leat_planner_new_shape(planner, step);
     plan_ports(&d);
     step->config = d.config;

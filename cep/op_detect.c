@@ -1,26 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* detect: patterns over a stream. The matcher's only door to the rest.
  *
- *   record -> timers that are due -> for each pattern:
- *       does any condition hold, whatever was taken so far?   no: next pattern
- *       key -> cell -> matcher fed -> alerts
+ *   record -> timers that are due
+ *          -> index: which predicates hold, and which patterns could begin a match
+ *          -> for each key expression that is concerned: key -> cell: which patterns that hold
+ *             something for the key have a condition that holds
+ *          -> for each of those patterns, in their order: matcher fed -> alerts
  *
- * Most records mean nothing to most patterns: they cost their conditions, and no look into state.
+ * Most records mean nothing to most patterns: they cost the tests of the index, and no look into
+ * state. A pattern without state for the key is touched only by what could begin a match of it.
  *
- * Time: a cell has one timer, its matcher's next deadline. Timers fire in order of (time, key),
- * each at its own time, before the first record of that time or a later one, so that what comes out
- * depends on the sequence of records alone: not on batches, nor on when other keys' records or the
- * watermark happen to come.
+ * Time: a cell has one timer, the next deadline of its matchers. Timers fire in order of (time,
+ * key), of one key in the order of patterns, each at its own time, before the first record of that
+ * time or a later one, so that what comes out depends on the sequence of records alone: not on
+ * batches, nor on when other keys' records or the watermark happen to come.
+ *
+ * A condition that cannot be evaluated is reported by the first pattern that asks for it, once per
+ * record. Patterns that nothing but such a condition concerns are visited only until then.
  *
  * Events that have to wait for their order (order_by) are held by the matcher and fed when time has
- * passed over them; their conditions read the held text, as the record is gone by then.
+ * passed over them; their conditions read the held text, as the record is gone by then. Such
+ * patterns are outside the index.
  *
  * Held events are copied once per record, shared by all patterns that take it. */
 #include "cep/op_detect.h"
 
 #include "cep/detect_inside.h"
 #include "core/mem.h"
-#include "schemas/codec_json.h"
+
+#define FEW_PARTS 16 /* of a cell: as many are asked one by one */
 
 /* --- the record in hand --- */
 
@@ -41,223 +49,300 @@ static leat_code make_event(detect_state *state, leat_err *err)
     const leat_record *record = state->record;
     const leat_message *message = record->message;
     leat_str json;
-    if (state->event != NULL) return LEAT_OK;
+    if (state->event_held != NULL) return LEAT_OK;
     LEAT_TRY(leat_run_encode(state->run, record, &json, err));
     leat_identity identity = {0, 0};
     if (message != NULL)
         identity = leat_identity_of(topic_hash(state, message->topic), message->partition,
                                     message->offset);
-    return leat_event_new(json, record->timestamp_ms, identity, &state->event, err);
+    return leat_event_new(json, record->timestamp_ms, identity, &state->event_held, err);
 }
 
 static leat_code keep(void *self, leat_event **event, leat_err *err)
 {
     detect_state *state = self;
     if (state->record != NULL) LEAT_TRY(make_event(state, err));
-    LEAT_ASSERT(state->event != NULL);
-    *event = leat_event_share(state->event);
+    LEAT_ASSERT(state->event_held != NULL);
+    *event = leat_event_share(state->event_held);
     return LEAT_OK;
 }
 
-/* The cell's key: the pattern's name, NUL, and the key as JSON, which is *key. */
-static leat_code cell_key(detect_state *state, const detect_pattern *planned, const leat_eval *eval,
-                          leat_str *key, leat_err *err)
+/* Held patterns have a testing of their own, all others share one. */
+static leat_testing *testing_of(const detect_state *state, uint32_t index)
 {
-    leat_buf *buf = &state->cell_key;
-    leat_value value = LEAT_VALUE_NULL;
-    const leat_record *record = state->record;
-    leat_buf_reset(buf);
-    leat_buf_add(buf, planned->pattern->name);
-    leat_buf_add_char(buf, '\0');
-    size_t from = buf->len;
-    if (planned->key_kind == DETECT_KEY_EXPR)
-        LEAT_TRY(leat_expr_eval(planned->key, eval, &value, err));
-    if (planned->key_kind == DETECT_KEY_RECORD && record->key.data != NULL)
-        value = leat_value_text(leat_str_utf8_valid(record->key) ? LEAT_STRING : LEAT_BYTES,
-                                record->key);
-    LEAT_TRY(leat_json_write(value, eval->arena, buf, err));
-    LEAT_TRY(leat_buf_check(buf, "a key", err));
-    *key = leat_str_slice(leat_buf_str(buf), from, buf->len);
-    return LEAT_OK;
-}
-
-/* --- cells --- */
-
-/* The live cell of cell_key; NULL: there is none. A cell of a pattern that is gone is removed. */
-static leat_code find_cell(detect_state *state, leat_str key, detect_cell **cell, leat_err *err)
-{
-    void *live = NULL;
-    LEAT_TRY(leat_table_find(state->table, key, &live, err));
-    *cell = live;
-    if (live == NULL || (*cell)->matcher != NULL) return LEAT_OK;
-    leat_table_remove(state->table, key);
-    *cell = NULL;
-    return LEAT_OK;
-}
-
-/* After a matcher was fed or time has passed: its timer, or the end of its cell. */
-static leat_code settle_cell(detect_state *state, leat_str key, detect_cell *cell, leat_err *err)
-{
-    if (leat_matcher_empty(cell->matcher)) {
-        if (cell->timer_ms != LEAT_TIME_MAX) leat_timers_cancel(state->timers, key);
-        leat_table_remove(state->table, key);
-        return LEAT_OK;
-    }
-    int64_t deadline_ms = leat_matcher_deadline(cell->matcher);
-    if (deadline_ms == cell->timer_ms) return LEAT_OK;
-    cell->timer_ms = deadline_ms;
-    if (deadline_ms != LEAT_TIME_MAX) return leat_timers_set(state->timers, key, deadline_ms, err);
-    leat_timers_cancel(state->timers, key);
-    return LEAT_OK;
-}
-
-/* Puts a new cell into the table, which owns it then. */
-static leat_code put_cell(detect_state *state, leat_str key, detect_cell *cell, leat_err *err)
-{
-    void *live = cell;
-    leat_code code = leat_table_put(state->table, key, &live, err);
-    if (code == LEAT_OK) return settle_cell(state, key, cell, err);
-    detect_cell_free(&cell);
-    return code;
+    const detect_pattern *planned = &state->config->patterns[index];
+    if (planned->conditions->held) return state->held[planned->held];
+    leat_testing_use(state->testing, planned->conditions, state->lookup, index);
+    return state->testing;
 }
 
 /* --- feeding --- */
 
-static leat_code report_failure(detect_state *state, size_t index, leat_err *err)
+static leat_code report_failure(detect_state *state, uint32_t index, const leat_testing *testing,
+                                leat_err *err)
 {
-    const leat_err *failure = leat_testing_failure(state->testings[index]);
+    const leat_err *failure = leat_testing_failure(testing);
     if (failure == NULL) return LEAT_OK;
     leat_err why = *failure;
     (void)leat_err_prefix(&why, "pattern %.*s",
                           LEAT_STR_ARG(state->config->patterns[index].pattern->name));
-    leat_str json = state->event != NULL ? leat_event_json(state->event) : LEAT_STR("null");
+    leat_str json =
+        state->event_held != NULL ? leat_event_json(state->event_held) : LEAT_STR("null");
     return detect_reject(state, json, &why, err);
 }
 
-/* Feeds the event in hand to a cell, which is new where it is not in the table yet. */
-static leat_code feed_cell(detect_state *state, size_t index, detect_cell *cell,
-                           int64_t timestamp_ms, leat_err *err)
+/* Feeds the event in hand; the testing knows it. */
+static leat_code feed(detect_state *state, uint32_t index, leat_matcher *matcher,
+                      leat_testing *testing, int64_t timestamp_ms, leat_err *err)
 {
-    leat_testing *testing = state->testings[index];
-    LEAT_TRY(leat_matcher_feed(cell->matcher, state->work, timestamp_ms, leat_testing_host(testing),
+    LEAT_TRY(leat_matcher_feed(matcher, state->work, timestamp_ms, leat_testing_host(testing),
                                &state->matches, err));
-    return report_failure(state, index, err);
+    return report_failure(state, index, testing, err);
 }
 
-/* A new cell with the event in hand; it goes into the table if it holds anything. */
-static leat_code feed_new(detect_state *state, size_t index, leat_str key, int64_t timestamp_ms,
-                          leat_err *err)
+/* After a part's matcher has changed. */
+static void note_part(detect_cell *cell, uint32_t at)
 {
-    detect_cell *cell = NULL;
-    LEAT_TRY(detect_cell_new(state, index, &cell, err));
-    leat_code code = feed_cell(state, index, cell, timestamp_ms, err);
-    if (code == LEAT_OK && !leat_matcher_empty(cell->matcher))
-        return put_cell(state, key, cell, err);
-    detect_cell_free(&cell);
+    if (leat_matcher_empty(cell->parts[at].matcher))
+        detect_cell_remove(cell, at);
+    else
+        detect_part_note(cell, &cell->parts[at]);
+}
+
+/* Puts a new matcher into the cell, if it holds anything. */
+static leat_code add_part(detect_state *state, detect_key *key, uint32_t index,
+                          leat_matcher **matcher, leat_err *err)
+{
+    if (leat_matcher_empty(*matcher)) return LEAT_OK;
+    if (key->cell == NULL) LEAT_TRY(detect_key_put(state, key, err));
+    detect_key_touch(state, key);
+    return detect_cell_add(key->cell, detect_cell_at(key->cell, index), index, matcher, err);
+}
+
+static leat_code feed_new(detect_state *state, detect_key *key, uint32_t index,
+                          leat_testing *testing, int64_t timestamp_ms, leat_err *err)
+{
+    const leat_nfa *nfa = state->config->patterns[index].nfa;
+    leat_matcher *matcher = NULL;
+    bool starts = false;
+    LEAT_TRY(leat_matcher_starts(nfa, leat_testing_host(testing), &starts, err));
+    if (!starts) return report_failure(state, index, testing, err);
+    LEAT_TRY(leat_matcher_new(nfa, &matcher, err));
+    leat_code code = feed(state, index, matcher, testing, timestamp_ms, err);
+    if (code == LEAT_OK) code = add_part(state, key, index, &matcher, err);
+    leat_matcher_free(&matcher);
     return code;
 }
 
 /* order_by: the event waits until its time has passed. */
-static leat_code hold(detect_state *state, size_t index, const leat_eval *eval, leat_err *err)
+static leat_code hold(detect_state *state, uint32_t index, const leat_eval *eval, leat_err *err)
 {
-    leat_testing *testing = state->testings[index];
+    const detect_pattern *planned = &state->config->patterns[index];
+    leat_testing *testing = testing_of(state, index);
     leat_value order = LEAT_VALUE_NULL;
     leat_err why = {0};
-    leat_str key;
+    detect_key *key = NULL;
+    leat_matcher *matcher = NULL;
     bool idle = false;
     LEAT_TRY(make_event(state, err));
-    leat_testing_begin(testing, eval, state->event, keep, state);
-    const detect_pattern *planned = &state->config->patterns[index];
+    leat_testing_begin(testing, eval, state->event_held, keep, state);
     if (!planned->nfa->strict) LEAT_TRY(leat_testing_idle(testing, &idle, err));
     if (idle) return LEAT_OK;
-    leat_code code = cell_key(state, planned, eval, &key, &why);
-    if (code != LEAT_OK) return detect_reject(state, LEAT_STR_NONE, &why, err);
-    code = leat_testing_order(testing, &order, &why);
+    LEAT_TRY(detect_key_find(state, planned->group, eval, &key, err));
+    if (key->code != LEAT_OK) return detect_reject(state, LEAT_STR_NONE, &key->why, err);
+    leat_code code = leat_testing_order(testing, &order, &why);
     if (code != LEAT_OK) LEAT_TRY(detect_reject(state, LEAT_STR_NONE, &why, err));
     order = leat_matcher_order_value(order);
-    leat_str whole = leat_buf_str(&state->cell_key);
-    detect_cell *cell = NULL;
-    LEAT_TRY(find_cell(state, whole, &cell, err));
-    if (cell != NULL) {
-        leat_table_touch(state->table, whole);
-        LEAT_TRY(leat_matcher_hold(cell->matcher, state->event, order, err));
-        return settle_cell(state, whole, cell, err);
+    detect_cell *cell = key->cell;
+    uint32_t at = cell == NULL ? 0 : detect_cell_at(cell, index);
+    if (cell != NULL && detect_cell_has(cell, at, index)) {
+        detect_key_touch(state, key);
+        LEAT_TRY(detect_part_open(state, cell, &cell->parts[at], err));
+        LEAT_TRY(leat_matcher_hold(cell->parts[at].matcher, state->event_held, order, err));
+        detect_part_note(cell, &cell->parts[at]);
+        return LEAT_OK;
     }
-    LEAT_TRY(detect_cell_new(state, index, &cell, err));
-    code = leat_matcher_hold(cell->matcher, state->event, order, err);
-    if (code == LEAT_OK) return put_cell(state, whole, cell, err);
-    detect_cell_free(&cell);
+    LEAT_TRY(leat_matcher_new(planned->nfa, &matcher, err));
+    code = leat_matcher_hold(matcher, state->event_held, order, err);
+    if (code == LEAT_OK) code = add_part(state, key, index, &matcher, err);
+    leat_matcher_free(&matcher);
     return code;
 }
 
-static leat_code feed_pattern(detect_state *state, size_t index, const leat_eval *eval,
-                              leat_err *err)
+/* A pattern that the record could concern. */
+static leat_code visit(detect_state *state, uint32_t index, const leat_eval *eval, leat_err *err)
 {
     LEAT_ASSERT(index < state->config->count && state->record != NULL);
     const detect_pattern *planned = &state->config->patterns[index];
-    leat_testing *testing = state->testings[index];
     int64_t timestamp_ms = state->record->timestamp_ms;
-    bool matters = true;
-    leat_err why = {0};
-    leat_str key;
+    detect_key *key = NULL;
     if (planned->conditions->held) return hold(state, index, eval, err);
+    LEAT_TRY(detect_key_find(state, planned->group, eval, &key, err));
+    if (key->code != LEAT_OK) {
+        if (key->reporter != index) return LEAT_OK;
+        return detect_reject(state, LEAT_STR_NONE, &key->why, err);
+    }
+    leat_testing *testing = testing_of(state, index);
     leat_testing_begin(testing, eval, NULL, keep, state);
-    if (!planned->nfa->strict) {
-        bool idle = false;
-        LEAT_TRY(leat_testing_idle(testing, &idle, err));
-        if (idle) return LEAT_OK;
-    }
-    leat_code code = cell_key(state, planned, eval, &key, &why);
-    if (code != LEAT_OK) return detect_reject(state, LEAT_STR_NONE, &why, err);
-    leat_str whole = leat_buf_str(&state->cell_key);
-    detect_cell *cell = NULL;
-    LEAT_TRY(find_cell(state, whole, &cell, err));
-    if (cell != NULL) {
-        leat_table_touch(state->table, whole);
-        LEAT_TRY(feed_cell(state, index, cell, timestamp_ms, err));
-        LEAT_TRY(settle_cell(state, whole, cell, err));
+    detect_cell *cell = key->cell;
+    uint32_t at = cell == NULL ? 0 : detect_cell_at(cell, index);
+    if (cell != NULL && detect_cell_has(cell, at, index)) {
+        detect_key_touch(state, key);
+        LEAT_TRY(detect_part_open(state, cell, &cell->parts[at], err));
+        leat_matcher *matcher = cell->parts[at].matcher;
+        LEAT_TRY(feed(state, index, matcher, testing, timestamp_ms, err));
+        note_part(cell, at);
     } else {
-        LEAT_TRY(leat_matcher_starts(planned->nfa, leat_testing_host(testing), &matters, err));
-        if (matters) LEAT_TRY(feed_new(state, index, whole, timestamp_ms, err));
-        if (!matters) LEAT_TRY(report_failure(state, index, err));
+        LEAT_TRY(feed_new(state, key, index, testing, timestamp_ms, err));
     }
-    return detect_out(state, index, key, timestamp_ms, err);
+    return detect_out(state, index, testing, detect_key_json(key), timestamp_ms, err);
+}
+
+/* --- who is concerned --- */
+
+/* A key that cannot be evaluated is the fault of the first pattern that needs it. */
+static leat_code find_reporter(detect_state *state, uint32_t group, detect_key *key, leat_err *err)
+{
+    const detect_config *config = state->config;
+    key->reporter = DETECT_NONE;
+    for (uint32_t i = 0; i < config->count && key->reporter == DETECT_NONE; i++) {
+        const detect_pattern *planned = &config->patterns[i];
+        leat_verdict verdict = LEAT_VERDICT_HOLDS;
+        if (planned->group != group || planned->conditions->held) continue;
+        if (!planned->nfa->strict)
+            LEAT_TRY(leat_lookup_pattern(state->lookup, i, true, &verdict, err));
+        if (verdict != LEAT_VERDICT_FAILS) key->reporter = i;
+    }
+    if (key->reporter != DETECT_NONE) leat_marks_add(&state->visits, key->reporter);
+    return LEAT_OK;
+}
+
+/* Of a cell with many parts: those of the patterns with a condition that holds, not the other way
+ * round. */
+static void mark_many(detect_state *state, const detect_cell *cell, bool strict)
+{
+    const leat_marks *live = leat_lookup_live(state->lookup);
+    uint32_t index = 0;
+    for (uint32_t from = 0; leat_marks_next(live, from, &index); from = index + 1)
+        if (detect_cell_has(cell, detect_cell_at(cell, index), index))
+            leat_marks_add(&state->visits, index);
+    for (uint32_t i = 0; strict && i < cell->count; i++)
+        if (state->config->patterns[cell->parts[i].index].nfa->strict)
+            leat_marks_add(&state->visits, cell->parts[i].index);
+}
+
+/* Marks the patterns that hold something for the key and are concerned by the record. */
+static leat_code mark_cell(detect_state *state, const detect_cell *cell, bool strict, leat_err *err)
+{
+    if (cell->count > FEW_PARTS && !leat_lookup_broken(state->lookup)) {
+        mark_many(state, cell, strict);
+        return LEAT_OK;
+    }
+    for (uint32_t i = 0; i < cell->count; i++) {
+        uint32_t index = cell->parts[i].index;
+        const detect_pattern *planned = &state->config->patterns[index];
+        leat_verdict verdict = LEAT_VERDICT_HOLDS;
+        if (planned->conditions->held) continue;
+        if (!planned->nfa->strict)
+            LEAT_TRY(leat_lookup_pattern(state->lookup, index, false, &verdict, err));
+        if (verdict == LEAT_VERDICT_HOLDS) leat_marks_add(&state->visits, index);
+        if (verdict == LEAT_VERDICT_BROKEN) leat_marks_add(&state->broken, index);
+    }
+    return LEAT_OK;
+}
+
+static leat_code mark_group(detect_state *state, uint32_t group, const leat_eval *eval,
+                            leat_err *err)
+{
+    detect_key *key = NULL;
+    LEAT_TRY(detect_key_find(state, group, eval, &key, err));
+    if (key->code != LEAT_OK) return find_reporter(state, group, key, err);
+    if (key->cell == NULL) return LEAT_OK;
+    return mark_cell(state, key->cell, state->config->groups[group].strict, err);
+}
+
+static leat_code mark_all(detect_state *state, const leat_eval *eval, leat_err *err)
+{
+    const detect_config *config = state->config;
+    leat_marks_clear(&state->visits);
+    leat_marks_clear(&state->broken);
+    LEAT_TRY(leat_lookup_begin(state->lookup, eval, err));
+    uint64_t groups = leat_lookup_groups(state->lookup) | config->strict_groups;
+    for (; groups != 0; groups &= groups - 1) {
+        uint32_t group = (uint32_t)__builtin_ctzll(groups);
+        uint32_t end = group < 63 ? group + 1 : config->groups_count;
+        for (; group < end; group++)
+            LEAT_TRY(mark_group(state, group, eval, err));
+    }
+    leat_marks_join(&state->visits, leat_lookup_starts(state->lookup));
+    leat_marks_join(&state->broken, leat_lookup_broken_starts(state->lookup));
+    for (uint32_t i = 0; i < config->held_count; i++)
+        leat_marks_add(&state->visits, config->held[i]);
+    return LEAT_OK;
+}
+
+static leat_code process_record(detect_state *state, const leat_eval *eval, leat_err *err)
+{
+    uint32_t from = 0;
+    LEAT_TRY(mark_all(state, eval, err));
+    for (;;) {
+        uint32_t next = DETECT_NONE;
+        uint32_t broken = DETECT_NONE;
+        (void)leat_marks_next(&state->visits, from, &next);
+        if (!state->rejected) (void)leat_marks_next(&state->broken, from, &broken);
+        if (broken < next) next = broken;
+        if (next == DETECT_NONE) break;
+        LEAT_TRY(visit(state, next, eval, err));
+        from = next + 1;
+    }
+    return detect_keys_settle(state, err);
 }
 
 /* --- time --- */
 
 /* Events that have waited for their order, now that time has passed over them. */
-static leat_code feed_held(detect_state *state, detect_cell *cell, int64_t now_ms, leat_err *err)
+static leat_code feed_held(detect_state *state, uint32_t index, leat_matcher *matcher,
+                           leat_testing *testing, int64_t now_ms, leat_err *err)
 {
     leat_code code = LEAT_OK;
-    while (code == LEAT_OK && leat_matcher_unhold(cell->matcher, now_ms, &state->event)) {
+    while (code == LEAT_OK && leat_matcher_unhold(matcher, now_ms, &state->event_held)) {
         leat_eval base = {.arena = leat_run_arena(state->run)};
-        leat_testing_begin(state->testings[cell->index], &base, state->event, keep, state);
-        code = feed_cell(state, cell->index, cell, state->event->timestamp_ms, err);
-        leat_event_release(&state->event);
+        leat_testing_begin(testing, &base, state->event_held, keep, state);
+        code = feed(state, index, matcher, testing, state->event_held->timestamp_ms, err);
+        leat_event_release(&state->event_held);
     }
     return code;
 }
 
+static leat_code fire_part(detect_state *state, const detect_key *key, uint32_t at, int64_t at_ms,
+                           leat_err *err)
+{
+    detect_cell *cell = key->cell;
+    uint32_t index = cell->parts[at].index;
+    LEAT_TRY(detect_part_open(state, cell, &cell->parts[at], err));
+    leat_matcher *matcher = cell->parts[at].matcher;
+    leat_testing *testing = testing_of(state, index);
+    LEAT_TRY(feed_held(state, index, matcher, testing, at_ms, err));
+    LEAT_TRY(leat_matcher_advance(matcher, state->work, at_ms, &state->matches, err));
+    note_part(cell, at);
+    return detect_out(state, index, testing, detect_key_json(key), at_ms, err);
+}
+
 static leat_code fire(detect_state *state, leat_str timer_key, int64_t at_ms, leat_err *err)
 {
-    leat_buf *buf = &state->cell_key;
-    detect_cell *cell = NULL;
-    leat_buf_reset(buf);
-    leat_buf_add(buf, timer_key); /* it is void when the next timer is set */
-    LEAT_TRY(leat_buf_check(buf, "a key", err));
-    leat_str whole = leat_buf_str(buf);
-    LEAT_TRY(find_cell(state, whole, &cell, err));
+    detect_key *key = NULL;
+    state->event++;
+    LEAT_TRY(detect_key_set(state, timer_key, &key, err));
+    detect_cell *cell = key->cell;
     LEAT_ASSERT(cell != NULL && cell->timer_ms == at_ms);
-    leat_table_touch(state->table, whole);
-    cell->timer_ms = LEAT_TIME_MAX;
-    size_t index = cell->index;
-    leat_str name = state->config->patterns[index].pattern->name;
-    leat_str key = leat_str_slice(whole, name.len + 1, whole.len);
-    LEAT_TRY(feed_held(state, cell, at_ms, err));
-    LEAT_TRY(leat_matcher_advance(cell->matcher, state->work, at_ms, &state->matches, err));
-    LEAT_TRY(settle_cell(state, whole, cell, err));
-    return detect_out(state, index, key, at_ms, err);
+    detect_key_touch(state, key);
+    for (uint32_t i = 0; i < cell->count;) {
+        uint32_t before = cell->count;
+        if (cell->parts[i].deadline_ms <= at_ms) LEAT_TRY(fire_part(state, key, i, at_ms, err));
+        if (cell->count == before) i++;
+    }
+    LEAT_ASSERT(detect_cell_deadline(cell) > at_ms);
+    return detect_keys_settle(state, err);
 }
 
 static leat_code fire_until(detect_state *state, int64_t now_ms, leat_err *err)
@@ -267,7 +352,7 @@ static leat_code fire_until(detect_state *state, int64_t now_ms, leat_err *err)
     if (LEAT_LIKELY(leat_timers_next(state->timers) > now_ms)) return LEAT_OK;
     const leat_record *record = state->record;
     state->record = NULL;
-    while (leat_timers_pop(state->timers, now_ms, &key, &at_ms))
+    while (leat_timers_peek(state->timers, now_ms, &key, &at_ms))
         LEAT_TRY(fire(state, key, at_ms, err));
     state->record = record;
     return LEAT_OK;
@@ -278,18 +363,18 @@ static leat_code fire_until(detect_state *state, int64_t now_ms, leat_err *err)
 static leat_code detect_process(leat_run *run, const leat_batch *in, leat_err *err)
 {
     detect_state *state = run->state;
-    const detect_config *config = state->config;
+    if (state->config->count == 0) return LEAT_OK;
     for (size_t r = 0; r < in->count; r++) {
         const leat_record *record = in->records[r];
         leat_eval eval;
-        LEAT_ASSERT(state->event == NULL);
-        leat_code code = fire_until(state, record->timestamp_ms, err);
+        LEAT_ASSERT(state->event_held == NULL);
+        LEAT_TRY(fire_until(state, record->timestamp_ms, err));
         state->record = record;
         state->rejected = false;
+        state->event++;
         leat_run_eval(run, record, &eval);
-        for (size_t i = 0; i < config->count && code == LEAT_OK; i++)
-            code = feed_pattern(state, i, &eval, err);
-        leat_event_release(&state->event);
+        leat_code code = process_record(state, &eval, err);
+        leat_event_release(&state->event_held);
         state->record = NULL;
         LEAT_TRY(code);
     }
@@ -307,7 +392,10 @@ static leat_code detect_restored(leat_run *run, leat_err *err)
 {
     detect_state *state = run->state;
     leat_matches_reset(&state->matches); /* of what was aborted */
+    leat_event_release(&state->event_held);
     state->record = NULL;
+    state->used_count = 0;
+    state->event++;
     return detect_cells_restored(state, err);
 }
 
@@ -320,11 +408,21 @@ static leat_code detect_open(leat_run *run, leat_err *err)
     state->config = config;
     state->timers = leat_timers_new();
     state->work = leat_matcher_work_new();
-    leat_buf_init(&state->cell_key, DETECT_CELL_BYTES_MAX);
     leat_buf_init(&state->alert, DETECT_ALERT_BYTES_MAX);
-    state->testings = leat_mem_need((config->count + 1) * sizeof(leat_testing *));
-    for (size_t i = 0; i < config->count; i++)
-        state->testings[i] = leat_testing_new(config->patterns[i].conditions);
+    leat_buf_init(&state->part, DETECT_CELL_BYTES_MAX);
+    state->keys = leat_mem_need((config->groups_count + 1) * sizeof *state->keys);
+    state->used = leat_mem_need((config->groups_count + 1) * sizeof *state->used);
+    for (uint32_t i = 0; i <= config->groups_count; i++)
+        leat_buf_init(&state->keys[i].buf, DETECT_CELL_BYTES_MAX);
+    leat_marks_init(&state->visits, config->count);
+    leat_marks_init(&state->broken, config->count);
+    if (config->count > 0) {
+        state->lookup = leat_lookup_new(config->index);
+        state->testing = leat_testing_new(config->patterns[0].conditions);
+    }
+    state->held = leat_mem_need((config->held_count + 1) * sizeof(leat_testing *));
+    for (uint32_t i = 0; i < config->held_count; i++)
+        state->held[i] = leat_testing_new(config->patterns[config->held[i]].conditions);
     return leat_run_table(run, "matches", &detect_cell_type, state, &state->table, err);
 }
 
@@ -332,16 +430,24 @@ static void detect_close(leat_run *run)
 {
     detect_state *state = run->state;
     if (state == NULL) return;
-    for (size_t i = 0; i < state->config->count; i++)
-        leat_testing_free(&state->testings[i]);
+    for (uint32_t i = 0; i < state->config->held_count; i++)
+        leat_testing_free(&state->held[i]);
+    for (uint32_t i = 0; i <= state->config->groups_count; i++)
+        leat_buf_release(&state->keys[i].buf);
+    leat_testing_free(&state->testing);
+    leat_lookup_free(&state->lookup);
+    leat_marks_release(&state->visits);
+    leat_marks_release(&state->broken);
     leat_matches_release(&state->matches);
-    leat_event_release(&state->event);
+    leat_event_release(&state->event_held);
     leat_matcher_work_free(&state->work);
     leat_timers_free(&state->timers);
-    leat_buf_release(&state->cell_key);
     leat_buf_release(&state->alert);
+    leat_buf_release(&state->part);
     leat_mem_free(state->topic);
-    leat_mem_free(state->testings);
+    leat_mem_free(state->held);
+    leat_mem_free(state->keys);
+    leat_mem_free(state->used);
     leat_mem_free(state);
     run->state = NULL;
 }

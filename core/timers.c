@@ -150,6 +150,14 @@ int64_t leat_timers_next(const leat_timers *timers)
     return timers->slots.count != 0 ? timers->heap[0].at_ms : LEAT_TIME_MAX;
 }
 
+bool leat_timers_peek(const leat_timers *timers, int64_t now_ms, leat_str *key, int64_t *at_ms)
+{
+    if (timers->slots.count == 0 || timers->heap[0].at_ms > now_ms) return false;
+    *at_ms = timers->heap[0].at_ms;
+    *key = leat_item_key(timers->heap[0].item);
+    return true;
+}
+
 bool leat_timers_pop(leat_timers *timers, int64_t now_ms, leat_str *key, int64_t *at_ms)
 {
     leat_mem_free(timers->popped);

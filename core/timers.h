@@ -17,6 +17,9 @@ leat_code leat_timers_set(leat_timers *timers, leat_str key, int64_t at_ms,
 void leat_timers_cancel(leat_timers *timers, leat_str key);
 /* The next to fire; LEAT_TIME_MAX when there is none. */
 int64_t leat_timers_next(const leat_timers *timers);
+/* The earliest timer with at_ms <= now_ms, left where it is: set or cancel it, or it comes again.
+ * key is valid until then. */
+bool leat_timers_peek(const leat_timers *timers, int64_t now_ms, leat_str *key, int64_t *at_ms);
 /* Takes the earliest timer with at_ms <= now_ms; key is valid until the next call. */
 bool leat_timers_pop(leat_timers *timers, int64_t now_ms, leat_str *key, int64_t *at_ms);
 void leat_timers_clear(leat_timers *timers);

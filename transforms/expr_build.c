@@ -240,6 +240,7 @@ leat_code leat_expr_finish(leat_expr_builder *builder, leat_expr **expr)
         return leat_arena_full(builder->arena, builder->err);
     }
     leat_regex **regexes = builder->regexes.items;
+    made->regexes_count = builder->regexes.count;
     while (builder->regexes.count > 0) { /* from here on they are the arena's */
         leat_regex *regex = regexes[builder->regexes.count - 1];
         if (!leat_arena_defer(builder->arena, free_regex, regex)) {
@@ -249,6 +250,8 @@ leat_code leat_expr_finish(leat_expr_builder *builder, leat_expr **expr)
     }
     made->steps_count = builder->steps.count;
     made->slots_count = builder->slots.count;
+    made->constants_count = builder->constants.count;
+    made->sites_count = builder->sites.count;
     made->registers = builder->registers;
     made->type_name = "dyn";
     LEAT_ASSERT(made->steps_count > 0);

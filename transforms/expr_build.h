@@ -72,6 +72,10 @@ leat_code leat_expr_gen_to(leat_expr_builder *builder, leat_expr_node *node, uin
 leat_code leat_expr_gen_loop(leat_expr_builder *builder, leat_expr_node *loop,
                              uint16_t dst) LEAT_CHECKED;
 
+/* expr_form.c: of a tree whose steps have been made. */
+leat_code leat_expr_form_of(leat_expr_builder *builder, const leat_expr_node *node,
+                             const struct leat_form **form) LEAT_CHECKED;
+
 /* The tags that a type of a signature allows. */
 uint32_t leat_expr_type_mask(leat_str type);
 

@@ -138,7 +138,8 @@ struct leat_expr {
     const leat_expr_site *sites;
     const leat_expr_text *texts;
     leat_regex *const *regexes;
-    uint32_t steps_count, slots_count, registers;
+    uint32_t steps_count, slots_count, constants_count, sites_count, regexes_count, registers;
+    const struct leat_form *form; /* expr_form.h; NULL: of a part that is evaluated now */
     leat_str source;
     const char *type_name;
     bool is_slot, is_constant;

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the predicate index share; nobody else includes it.
+ *
+ *   index.c         predicates and patterns -> index
+ *   index_access.c  by which tests a predicate is found
+ *   index_slot.c    the tables of one slot: made, and asked
+ *   index_lookup.c  an event through the index
+ *
+ * Lists of predicates are chains through one array of links; 0 ends a chain. */
+#ifndef LEAT_CEP_INDEX_INSIDE_H
+#define LEAT_CEP_INDEX_INSIDE_H
+
+#include "cep/index.h"
+#include "transforms/expr_form.h"
+
+/* Patterns in ascending order; bits: the same as words, where that is the smaller form. */
+typedef struct index_set {
+    const uint32_t *items;
+    uint32_t count;
+    const uint64_t *bits;
+} index_set;
+
+/* What an access needs of the slot's value, which is an error where it is not met. */
+typedef enum index_kind {
+    INDEX_VALUE = 1,  /* any value: ==, in */
+    INDEX_NUMBER = 2, /* <, >= ... */
+    INDEX_TEXT = 4,   /* startsWith, matches */
+    INDEX_THERE = 8,  /* nothing: has() */
+} index_kind;
+#define INDEX_KINDS 4
+
+typedef struct index_link {
+    uint32_t predicate, next;
+} index_link;
+
+/* One test by which a predicate is found. */
+typedef enum index_what {
+    INDEX_EQUAL,
+    INDEX_RANGE,
+    INDEX_PREFIX,
+    INDEX_SOME_TEXT,
+    INDEX_IS_THERE
+} index_what;
+typedef struct index_access {
+    index_what what;
+    index_kind kind;
+    uint32_t table;           /* of the slot */
+    leat_value constant;      /* EQUAL, PREFIX */
+    double low, high;         /* RANGE */
+    bool low_open, high_open; /* the bound itself is not in it */
+} index_access;
+
+/* Where an access can fail. */
+typedef struct index_place {
+    uint32_t table;
+    index_kind kind;
+} index_place;
+
+typedef struct index_predicate {
+    const leat_expr *expr;
+    bool reads; /* steps */
+    bool exact; /* it holds where its access does */
+    bool rest;  /* no access: evaluated for every event */
+    uint64_t groups;
+    index_set users;  /* patterns that have it */
+    index_set starts; /* patterns whose first takes ask for it */
+    const index_place *places;
+    uint32_t places_count;
+} index_predicate;
+
+/* Predicates whose access fails together, unless guard is false, which makes them all false. */
+typedef struct index_bucket {
+    const leat_form *guard; /* NULL: none */
+    uint32_t head;          /* links */
+    uint64_t groups;
+    index_set starts;
+} index_bucket;
+#define INDEX_BUCKETS_MAX 64 /* of one slot and kind; those beyond go without guard */
+
+typedef struct index_equal {
+    uint64_t hash;
+    leat_value constant; /* MISSING: a free place */
+    uint32_t head;
+} index_equal;
+
+typedef struct index_slot {
+    uint32_t slot;
+    bool fallback;
+    uint32_t all, there, texts; /* links: every predicate; of has(); of any text */
+    /* == */
+    index_equal *equals;
+    uint32_t equals_size; /* a power of two, or 0 */
+    /* ranges: bounds ascending; position 2k + 1 is bounds[k] itself, 2k what is below it */
+    double *bounds;
+    uint32_t bounds_count;
+    uint32_t *nodes; /* of a segment tree over positions: links */
+    uint32_t leaves;
+    /* startsWith: ascending; parents[i]: the longest other that prefixes[i] begins with, or i */
+    leat_str *prefixes;
+    uint32_t *parents, *prefix_heads;
+    uint32_t prefixes_count;
+    index_bucket *buckets[INDEX_KINDS];
+    uint32_t buckets_count[INDEX_KINDS];
+} index_slot;
+
+typedef struct index_pattern {
+    const uint32_t *predicates; /* by condition; NULL: outside */
+    uint32_t count;
+    uint32_t group;
+} index_pattern;
+
+struct leat_index {
+    index_predicate *predicates;
+    uint32_t predicates_count;
+    index_pattern *patterns;
+    uint32_t patterns_count;
+    index_slot *slots;
+    uint32_t slots_count;
+    index_link *links;
+    uint32_t links_count, links_size;
+    const uint32_t *rest; /* predicates */
+    uint32_t rest_count;
+    index_set always; /* patterns that any event could begin */
+    uint64_t always_groups;
+};
+
+/* While an index is made. */
+typedef struct index_builder {
+    leat_arena *arena;
+    leat_index *index;
+    leat_err *err;
+    index_access **accesses; /* by predicate */
+    uint32_t *accesses_count;
+    const leat_form **guards;
+} index_builder;
+
+void *index_alloc(index_builder *b, size_t count, size_t bytes); /* zeroed; NULL: b->err is set */
+leat_code index_set_new(index_builder *b, uint32_t *items, uint32_t count,
+                        index_set *set) LEAT_CHECKED;
+
+/* --- index_access.c --- */
+/* Sets accesses, guards, and of the predicates exact, rest and places; makes the slots. */
+leat_code index_choose(index_builder *b) LEAT_CHECKED;
+/* As a number on the double line, exactly; false: it is none, or has no exact place there. */
+bool index_number(leat_value value, double *number);
+
+/* --- index_slot.c --- */
+/* Tables of all slots from the accesses; the buckets are still without sets. */
+leat_code index_fill(index_builder *b) LEAT_CHECKED;
+uint64_t index_hash(leat_value value);       /* of what index_same compares */
+bool index_same(leat_value a, leat_value b); /* as CEL's ==, of scalars that are no NaN */
+/* Calls found for the head of each list of predicates whose test of the slot holds. */
+typedef struct index_found {
+    uint32_t *heads;
+    uint32_t count, size;
+} index_found;
+uint32_t index_slot_heads_max(const index_slot *slot);
+void index_slot_find(const index_slot *slot, leat_value value, index_found *found);
+
+#endif

@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An event through the index.
+ *
+ *   each slot that is tested:  value -> lists of predicates whose test holds
+ *                              -> exact ones hold, others are evaluated, once
+ *                              -> marks on the patterns that could begin a match
+ *                              what cannot be tested (missing, of another type) -> buckets
+ *   predicates without access: evaluated
+ *
+ * What is not reached in this way is false, or, where a slot of its access could not be tested,
+ * false or broken: that is found out when somebody asks, which is seldom. Whether a pattern that
+ * has begun something is concerned is asked for by the holder of its state, pattern by pattern, or
+ * for all patterns at once by leat_lookup_live, where a key holds the state of many.
+ *
+ * A condition that reads steps is evaluated with the steps unknown: loading one fails. In CEL an
+ * error is absorbed where the other operand decides, so what is false in spite of it is false for
+ * every partial match. Where this has told nothing BLIND_TRIES times in a row it is not tried any
+ * more: a guess about cost only, as the outcome is the same. */
+#include "cep/index_inside.h"
+
+#include "core/mem.h"
+#include "schemas/codec_json.h"
+#include "transforms/operator.h"
+
+#define BLIND_TRIES 64
+
+typedef struct known {
+    uint64_t event;
+    leat_verdict verdict;
+    uint32_t useless; /* blind tries in a row that told nothing */
+    bool untried;     /* MAYBE without having been tried */
+} known;
+
+struct leat_lookup {
+    const leat_index *index;
+    leat_eval base, eval;
+    uint64_t event; /* number of the one in hand */
+    known *known;   /* by predicate */
+    uint32_t *live; /* predicates that are not known to be false */
+    uint32_t live_count;
+    uint8_t *broken; /* by slot: kinds of access that fail */
+    uint64_t groups;
+    leat_marks starts, broken_starts, patterns;
+    bool patterns_made, may_break;
+    index_found found;
+};
+
+/* --- marks --- */
+
+void leat_marks_init(leat_marks *marks, uint32_t patterns)
+{
+    uint32_t words = patterns / 64 + 1;
+    marks->count = (words + 63) / 64;
+    marks->words = leat_mem_need((size_t)marks->count * 64 * sizeof *marks->words);
+    marks->summary = leat_mem_need(marks->count * sizeof *marks->summary);
+}
+
+void leat_marks_release(leat_marks *marks)
+{
+    leat_mem_free(marks->words);
+    leat_mem_free(marks->summary);
+    *marks = (leat_marks){0};
+}
+
+bool leat_marks_next(const leat_marks *marks, uint32_t from, uint32_t *pattern)
+{
+    uint32_t word = from / 64;
+    if (word >= marks->count * 64) return false;
+    uint64_t bits = marks->words[word] & UINT64_MAX << from % 64;
+    if (bits == 0) {
+        uint32_t s = ++word / 64;
+        if (s >= marks->count) return false;
+        uint64_t words = marks->summary[s] & UINT64_MAX << word % 64;
+        while (words == 0 && ++s < marks->count)
+            words = marks->summary[s];
+        if (words == 0) return false;
+        word = s * 64 + (uint32_t)__builtin_ctzll(words);
+        bits = marks->words[word];
+        LEAT_ASSERT(bits != 0);
+    }
+    *pattern = word * 64 + (uint32_t)__builtin_ctzll(bits);
+    return true;
+}
+
+void leat_marks_join(leat_marks *marks, const leat_marks *other)
+{
+    LEAT_ASSERT(marks->count == other->count);
+    for (uint32_t s = 0; s < other->count; s++) {
+        for (uint64_t left = other->summary[s]; left != 0; left &= left - 1) {
+            uint32_t word = s * 64 + (uint32_t)__builtin_ctzll(left);
+            marks->words[word] |= other->words[word];
+        }
+        marks->summary[s] |= other->summary[s];
+    }
+}
+
+static void mark_set(leat_marks *marks, const leat_index *index, const index_set *set)
+{
+    if (set->bits == NULL) {
+        for (uint32_t i = 0; i < set->count; i++)
+            leat_marks_add(marks, set->items[i]);
+        return;
+    }
+    uint32_t words = index->patterns_count / 64 + 1;
+    for (uint32_t w = 0; w < words; w++) {
+        marks->words[w] |= set->bits[w];
+        if (set->bits[w] != 0) marks->summary[w / 64] |= (uint64_t)1 << w % 64;
+    }
+}
+
+/* --- life --- */
+
+leat_lookup *leat_lookup_new(const leat_index *index)
+{
+    leat_lookup *made = leat_mem_need(sizeof *made);
+    made->index = index;
+    made->known = leat_mem_need((index->predicates_count + 1) * sizeof *made->known);
+    made->live = leat_mem_need((index->predicates_count + 1) * sizeof *made->live);
+    made->broken = leat_mem_need(index->slots_count + 1);
+    for (uint32_t s = 0; s < index->slots_count; s++) {
+        uint32_t heads = index_slot_heads_max(&index->slots[s]);
+        if (heads > made->found.size) made->found.size = heads;
+    }
+    made->found.heads = leat_mem_need((made->found.size + 1) * sizeof *made->found.heads);
+    leat_marks_init(&made->starts, index->patterns_count);
+    leat_marks_init(&made->broken_starts, index->patterns_count);
+    leat_marks_init(&made->patterns, index->patterns_count);
+    return made;
+}
+
+void leat_lookup_free(leat_lookup **lookup)
+{
+    leat_lookup *gone = *lookup;
+    if (gone == NULL) return;
+    leat_mem_free(gone->known);
+    leat_mem_free(gone->live);
+    leat_mem_free(gone->broken);
+    leat_mem_free(gone->found.heads);
+    leat_marks_release(&gone->starts);
+    leat_marks_release(&gone->broken_starts);
+    leat_marks_release(&gone->patterns);
+    leat_mem_free(gone);
+    *lookup = NULL;
+}
+
+/* --- evaluating --- */
+
+static leat_code load(void *self, uint32_t index, leat_arena *arena, leat_value *value,
+                      leat_err *err)
+{
+    const leat_lookup *lookup = self;
+    if (index < LEAT_EXTERN_OWN) {
+        LEAT_ASSERT(lookup->base.load != NULL);
+        return lookup->base.load(lookup->base.self, index, arena, value, err);
+    }
+    err->code = LEAT_ERR_INVALID; /* nobody reads the text */
+    err->text[0] = '\0';
+    return LEAT_ERR_INVALID;
+}
+
+/* What the record is to blame for is BROKEN, anything else comes back. */
+static leat_code evaluate(leat_lookup *lookup, const index_predicate *p, leat_verdict *verdict,
+                          leat_err *err)
+{
+    bool holds = false;
+    leat_code code = leat_expr_test(p->expr, &lookup->eval, &holds, err);
+    *verdict = holds ? LEAT_VERDICT_HOLDS : LEAT_VERDICT_FAILS;
+    if (p->reads && (code != LEAT_OK || holds)) *verdict = LEAT_VERDICT_MAYBE;
+    if (code == LEAT_OK) return LEAT_OK;
+    if (!p->reads) *verdict = LEAT_VERDICT_BROKEN;
+    return leat_code_blame(code) == LEAT_BLAME_RECORD ? LEAT_OK : code;
+}
+
+/* Finds out about a predicate, blind if it reads steps. */
+static leat_code judge(leat_lookup *lookup, uint32_t predicate, leat_err *err)
+{
+    const index_predicate *p = &lookup->index->predicates[predicate];
+    known *k = &lookup->known[predicate];
+    LEAT_TRY(evaluate(lookup, p, &k->verdict, err));
+    k->event = lookup->event;
+    k->untried = false;
+    if (p->reads) k->useless = k->verdict == LEAT_VERDICT_FAILS ? 0 : k->useless + 1;
+    return LEAT_OK;
+}
+
+/* The predicate may hold, or is broken: told at first sight. */
+static void reached(leat_lookup *lookup, uint32_t predicate)
+{
+    const index_predicate *p = &lookup->index->predicates[predicate];
+    leat_verdict verdict = lookup->known[predicate].verdict;
+    if (verdict == LEAT_VERDICT_FAILS) return;
+    lookup->groups |= p->groups;
+    lookup->live[lookup->live_count++] = predicate;
+    if (verdict == LEAT_VERDICT_BROKEN) lookup->may_break = true;
+    mark_set(verdict == LEAT_VERDICT_BROKEN ? &lookup->broken_starts : &lookup->starts,
+             lookup->index, &p->starts);
+}
+
+/* tested: its access holds; else nothing is known of it. */
+static leat_code reach(leat_lookup *lookup, uint32_t predicate, bool tested, leat_err *err)
+{
+    const index_predicate *p = &lookup->index->predicates[predicate];
+    known *k = &lookup->known[predicate];
+    if (k->event == lookup->event) return LEAT_OK;
+    if (tested && p->exact) {
+        k->verdict = LEAT_VERDICT_HOLDS;
+        k->event = lookup->event;
+    } else if (p->reads && k->useless >= BLIND_TRIES) {
+        k->verdict = LEAT_VERDICT_MAYBE;
+        k->event = lookup->event;
+        k->untried = true;
+    } else {
+        LEAT_TRY(judge(lookup, predicate, err));
+    }
+    reached(lookup, predicate);
+    return LEAT_OK;
+}
+
+static leat_code reach_list(leat_lookup *lookup, uint32_t head, bool tested, leat_err *err)
+{
+    const index_link *links = lookup->index->links;
+    for (uint32_t at = head; at != 0; at = links[at].next)
+        LEAT_TRY(reach(lookup, links[at].predicate, tested, err));
+    return LEAT_OK;
+}
+
+/* --- slots --- */
+
+/* The operand is known to be false. */
+static bool guard_fails(const leat_lookup *lookup, const leat_form *guard)
+{
+    if (guard == NULL) return false;
+    leat_value value = lookup->base.slots[guard->slot];
+    leat_err err;
+    if (guard->test == LEAT_FORM_HAS) return value.tag == LEAT_MISSING;
+    LEAT_ASSERT(guard->test == LEAT_FORM_EQ);
+    if (value.tag == LEAT_NUMBER &&
+        leat_json_number(leat_value_str(value), &value, &err) != LEAT_OK)
+        return false;
+    switch ((leat_tag)value.tag) {
+    case LEAT_NULL:
+    case LEAT_BOOL:
+    case LEAT_INT:
+    case LEAT_UINT:
+    case LEAT_DOUBLE:
+    case LEAT_STRING: return !index_same(value, guard->constant);
+    case LEAT_MISSING:
+    case LEAT_BYTES:
+    case LEAT_TIMESTAMP:
+    case LEAT_DURATION:
+    case LEAT_LIST:
+    case LEAT_MAP:
+    case LEAT_TYPE:
+    case LEAT_OPTIONAL:
+    case LEAT_NUMBER:
+    case LEAT_JSON:
+    case LEAT_OBJECT:
+    case LEAT_ERROR:
+    case LEAT_TAGS_COUNT: break;
+    }
+    return false;
+}
+
+static void break_slot(leat_lookup *lookup, uint32_t s, unsigned kinds)
+{
+    const index_slot *slot = &lookup->index->slots[s];
+    lookup->broken[s] = (uint8_t)kinds;
+    for (uint32_t k = 0; k < INDEX_KINDS; k++) {
+        if ((kinds >> k & 1) == 0) continue;
+        for (uint32_t i = 0; i < slot->buckets_count[k]; i++) {
+            const index_bucket *bucket = &slot->buckets[k][i];
+            if (bucket->head == 0 || guard_fails(lookup, bucket->guard)) continue;
+            lookup->groups |= bucket->groups;
+            lookup->may_break = true;
+            mark_set(&lookup->broken_starts, lookup->index, &bucket->starts);
+        }
+    }
+}
+
+static leat_code look_at(leat_lookup *lookup, uint32_t s, leat_err *err)
+{
+    const index_slot *slot = &lookup->index->slots[s];
+    leat_value value = lookup->base.slots[slot->slot];
+    unsigned broken = 0;
+    leat_err why;
+    lookup->broken[s] = 0;
+    if (value.tag == LEAT_NUMBER &&
+        leat_json_number(leat_value_str(value), &value, &why) != LEAT_OK)
+        return reach_list(lookup, slot->all, false, err);
+    switch ((leat_tag)value.tag) {
+    case LEAT_INT:
+    case LEAT_UINT:
+    case LEAT_DOUBLE: broken = INDEX_TEXT; break;
+    case LEAT_STRING: broken = INDEX_NUMBER; break;
+    case LEAT_NULL:
+    case LEAT_BOOL: broken = INDEX_TEXT | INDEX_NUMBER; break;
+    case LEAT_MISSING:
+        if (slot->fallback) return reach_list(lookup, slot->all, false, err);
+        break_slot(lookup, s, INDEX_VALUE | INDEX_NUMBER | INDEX_TEXT);
+        return LEAT_OK;
+    case LEAT_BYTES:
+    case LEAT_TIMESTAMP:
+    case LEAT_DURATION:
+    case LEAT_LIST:
+    case LEAT_MAP:
+    case LEAT_TYPE:
+    case LEAT_OPTIONAL:
+    case LEAT_NUMBER:
+    case LEAT_JSON:
+    case LEAT_OBJECT:
+    case LEAT_ERROR:
+    case LEAT_TAGS_COUNT: return reach_list(lookup, slot->all, false, err);
+    }
+    lookup->found.count = 0;
+    index_slot_find(slot, value, &lookup->found);
+    for (uint32_t i = 0; i < lookup->found.count; i++)
+        LEAT_TRY(reach_list(lookup, lookup->found.heads[i], true, err));
+    break_slot(lookup, s, broken);
+    return LEAT_OK;
+}
+
+leat_code leat_lookup_begin(leat_lookup *lookup, const leat_eval *eval, leat_err *err)
+{
+    const leat_index *index = lookup->index;
+    lookup->base = lookup->eval = *eval;
+    lookup->eval.load = load;
+    lookup->eval.self = lookup;
+    lookup->event++;
+    lookup->live_count = 0;
+    lookup->patterns_made = lookup->may_break = false;
+    lookup->groups = index->always_groups;
+    leat_marks_clear(&lookup->starts);
+    leat_marks_clear(&lookup->broken_starts);
+    if (index->always.count > 0) mark_set(&lookup->starts, index, &index->always);
+    for (uint32_t s = 0; s < index->slots_count; s++)
+        if (index->slots[s].all != 0) LEAT_TRY(look_at(lookup, s, err));
+    for (uint32_t i = 0; i < index->rest_count; i++)
+        LEAT_TRY(reach(lookup, index->rest[i], false, err));
+    return LEAT_OK;
+}
+
+/* --- asking --- */
+
+uint64_t leat_lookup_groups(const leat_lookup *lookup)
+{
+    return lookup->groups;
+}
+
+const leat_marks *leat_lookup_starts(const leat_lookup *lookup)
+{
+    return &lookup->starts;
+}
+
+const leat_marks *leat_lookup_broken_starts(const leat_lookup *lookup)
+{
+    return &lookup->broken_starts;
+}
+
+const leat_marks *leat_lookup_live(leat_lookup *lookup)
+{
+    if (lookup->patterns_made) return &lookup->patterns;
+    lookup->patterns_made = true;
+    leat_marks_clear(&lookup->patterns);
+    for (uint32_t i = 0; i < lookup->live_count; i++) {
+        uint32_t predicate = lookup->live[i];
+        if (lookup->known[predicate].verdict != LEAT_VERDICT_BROKEN)
+            mark_set(&lookup->patterns, lookup->index, &lookup->index->predicates[predicate].users);
+    }
+    return &lookup->patterns;
+}
+
+bool leat_lookup_broken(const leat_lookup *lookup)
+{
+    return lookup->may_break;
+}
+
+static bool can_be_broken(const leat_lookup *lookup, const index_predicate *p)
+{
+    for (uint32_t i = 0; i < p->places_count; i++)
+        if ((lookup->broken[p->places[i].table] & p->places[i].kind) != 0) return true;
+    return false;
+}
+
+static leat_code verdict_of(leat_lookup *lookup, uint32_t predicate, leat_verdict *verdict,
+                            leat_err *err)
+{
+    const known *k = &lookup->known[predicate];
+    *verdict = LEAT_VERDICT_FAILS;
+    if (k->event != lookup->event) {
+        if (!can_be_broken(lookup, &lookup->index->predicates[predicate])) return LEAT_OK;
+        LEAT_TRY(judge(lookup, predicate, err));
+    }
+    *verdict = k->verdict;
+    return LEAT_OK;
+}
+
+leat_code leat_lookup_verdict(leat_lookup *lookup, uint32_t pattern, uint32_t condition,
+                              leat_verdict *verdict, leat_err *err)
+{
+    LEAT_ASSERT(pattern < lookup->index->patterns_count);
+    const index_pattern *p = &lookup->index->patterns[pattern];
+    LEAT_ASSERT(p->predicates != NULL && condition < p->count);
+    return verdict_of(lookup, p->predicates[condition], verdict, err);
+}
+
+leat_code leat_lookup_pattern(leat_lookup *lookup, uint32_t pattern, bool exact,
+                              leat_verdict *verdict, leat_err *err)
+{
+    LEAT_ASSERT(pattern < lookup->index->patterns_count);
+    const index_pattern *p = &lookup->index->patterns[pattern];
+    LEAT_ASSERT(p->predicates != NULL);
+    *verdict = LEAT_VERDICT_FAILS;
+    for (uint32_t i = 0; i < p->count; i++) {
+        leat_verdict one = LEAT_VERDICT_FAILS;
+        LEAT_TRY(verdict_of(lookup, p->predicates[i], &one, err));
+        if (exact && one == LEAT_VERDICT_MAYBE && lookup->known[p->predicates[i]].untried) {
+            LEAT_TRY(judge(lookup, p->predicates[i], err));
+            one = lookup->known[p->predicates[i]].verdict;
+        }
+        if (one == LEAT_VERDICT_HOLDS || one == LEAT_VERDICT_MAYBE) {
+            *verdict = LEAT_VERDICT_HOLDS;
+            return LEAT_OK;
+        }
+        if (one == LEAT_VERDICT_BROKEN) *verdict = one;
+    }
+    return LEAT_OK;
+}

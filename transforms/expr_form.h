@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a compiled expression looks like, for whoever wants to know without evaluating it: an index
+ * over many conditions finds those that an event can fulfil by the tests that they are made of.
+ *
+ *   status == 'ok' && (amount > 500.0 || abs(x) == 1)
+ *
+ *   AND --- TEST slot(status) EQ 'ok'
+ *     `---- OR --- TEST slot(amount) GT 500.0
+ *             `--- OPAQUE
+ *
+ * The tree is a view of the expression, never another meaning of it: AND and OR are those of CEL
+ * (false decides &&, true decides ||, whatever the other operands are), a TEST is an operand of the
+ * form `slot op constant`, and everything else is OPAQUE.
+ * Owner: the expression. Thread: immutable. */
+#ifndef LEAT_TRANSFORMS_EXPR_FORM_H
+#define LEAT_TRANSFORMS_EXPR_FORM_H
+
+#include "transforms/expr.h"
+
+typedef enum leat_form_kind {
+    LEAT_FORM_OPAQUE,
+    LEAT_FORM_AND,
+    LEAT_FORM_OR,
+    LEAT_FORM_TEST,
+} leat_form_kind;
+
+typedef enum leat_form_test {
+    LEAT_FORM_EQ,
+    LEAT_FORM_LT,
+    LEAT_FORM_LE,
+    LEAT_FORM_GT,
+    LEAT_FORM_GE,
+    LEAT_FORM_IN,      /* constant: a LIST */
+    LEAT_FORM_STARTS,  /* constant: a STRING */
+    LEAT_FORM_MATCHES, /* constant: the pattern, a STRING */
+    LEAT_FORM_HAS,     /* no constant */
+} leat_form_test;
+
+typedef struct leat_form leat_form;
+struct leat_form {
+    leat_form_kind kind;
+    leat_form_test test;
+    uint32_t slot;
+    bool fallback; /* the field's name is a type's too: MISSING is that type, no error */
+    leat_value constant;
+    const leat_form *const *parts; /* of AND and OR */
+    uint32_t parts_count;
+};
+
+const leat_form *leat_expr_form(const leat_expr *expr);
+/* Whether two expressions that were compiled in scopes where slots and externs mean the same are
+ * the same evaluation, up to what an error's text says of its place. Never true of two that
+ * differ; may be false of two that do not. */
+bool leat_expr_same(const leat_expr *a, const leat_expr *b);
+uint64_t leat_expr_hash(const leat_expr *expr); /* equal where leat_expr_same is true */
+
+#endif
