@@ -9,6 +9,7 @@
  *
  * Everything that reads the incoming record is compiled before the step gets a shape of its own. */
 #include "cep/detect_inside.h"
+#include "cep/pattern_warn.h"
 
 #include <stdlib.h>
 
@@ -162,6 +163,7 @@ static void plan_pattern(detect_planner *d, const leat_node *node)
     (void)leat_conditions_new(pattern, fields, compile, d, d->arena, d->findings, &conditions);
     if (good && leat_nfa_new(pattern, d->arena, d->findings, &nfa, &err) != LEAT_OK)
         leat_findings_add(d->findings, node, false, "%s", err.text);
+    if (nfa != NULL) leat_pattern_warn(nfa, conditions, d->findings);
     detect_pattern planned = {.pattern = pattern, .nfa = nfa, .conditions = conditions};
     planned.events = d->settings->events && pattern->events;
     planned.group = plan_key(d, pattern);

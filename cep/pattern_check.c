@@ -238,10 +238,6 @@ static void check_skip(pattern_reader *reader, const pattern_options *read)
         leat_findings_add_key(reader->findings, to, false,
                               "goes with `skip: skip_to_first` or `skip_to_last`");
     }
-    if (pattern->skip != LEAT_SKIP_NONE && pattern->within_ms == 0)
-        leat_findings_add(reader->findings, leat_node_member(pattern->node, "skip"), true,
-                          "without `within`, a partial match that never ends can hold matches "
-                          "back for ever");
 }
 
 static bool reserved(leat_str name)

@@ -280,7 +280,8 @@ static int64_t gap(generator *g)
 
 diff_case diff_generate(uint64_t seed, leat_arena *arena)
 {
-    generator g = {.random = {seed * 0x9e3779b97f4a7c15u + 1}};
+    leat_random mixed = {seed}; /* or neighbouring seeds would have the same numbers, shifted */
+    generator g = {.random = {leat_random_next(&mixed)}};
     leat_buf_init(&g.out, (size_t)1 << 20);
     pattern(&g);
     diff_case c = {.pattern = parsed(&g, arena)};

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #include "cep/matcher.h"
+#include "cep/pattern_warn.h"
 #include "core/mem.h"
 #include "schemas/doc.h"
 
@@ -88,6 +89,7 @@ static inline bool cep_read(cep_bed *bed, const char *text)
     if (leat_pattern_read(node, bed->arena, &bed->findings, &bed->pattern))
         cr_assert_eq(leat_nfa_new(bed->pattern, bed->arena, &bed->findings, &bed->nfa, &err),
                      LEAT_OK, "%s", err.text);
+    if (bed->nfa != NULL) leat_pattern_warn(bed->nfa, NULL, &bed->findings);
     leat_findings_sort(&bed->findings);
     leat_findings_print(&bed->findings, false, &bed->out);
     return bed->nfa != NULL;

@@ -393,7 +393,7 @@ Test(detect, depends_on_the_sequence_of_records_alone)
 static const struct {
     const char *steps, *want;
 } mistakes[] = {
-    {DETECT("", PATTERN("p", "", AB)), ""},
+    {DETECT("", PATTERN("p", ",\"within\":\"1s\"", AB)), ""},
     {"{\"detect\":{}}", "'patterns' is missing"},
     {"{\"detect\":{\"patterns\":[]}}", "the list is empty"},
     {"{\"detect\":{\"patterns\":[7]}}",
@@ -410,6 +410,9 @@ static const struct {
     {"{\"set\":{\"a\":\"1\"}}," DETECT("", PATTERN("p", "", AB)),
      "warning: streams.a.steps[1].detect.patterns[0].steps[0].name: the step 'a' hides a field of "
      "that name in conditions (did you mean 'event.a'?)"},
+    {DETECT("", PATTERN("p", "", "{\"name\":\"a\",\"where\":\"1 > 2\"}")),
+     "'a' can never take an event, as its `where` is never true: the pattern never matches"},
+    {DETECT("", PATTERN("p", "", "{\"name\":\"a\",\"where\":\"1 < 2\"}")), ""},
 };
 
 Test(detect, tells_mistakes)

@@ -70,7 +70,7 @@ static const struct {
     {PW("\"skip\":\"skip_to_last\",\"skip_to\":\"AB\",\"within\":\"1s\"", A ",{\"name\":\"ABC\"}"),
      "there is no step 'AB' (did you mean 'A'?)"},
     {PW("\"skip_to\":\"A\"", A), "goes with `skip: skip_to_first`"},
-    {PW("\"skip\":\"skip_to_next\"", A), "warning: skip: without `within`"},
+    {PW("\"skip\":\"skip_to_next\"", A), ""},
     {PW("\"emit\":{\"end\":\"1\"}", A), "'end' is a field of every alert"},
     {PW("\"emit\":{\"x\":1}", A), "must be a string with an expression"},
     {PW("\"emit\":[]", A), "emit: must be an object"},
@@ -97,6 +97,88 @@ Test(pattern, tells_every_mistake)
         cr_expect_eq(good, *want == '\0' || warned, "%s: %s", mistakes[i].text, bed.out.data);
         cr_expect(*want == '\0' ? bed.out.len == 1 : strstr(bed.out.data, want) != NULL,
                   "%s\ngot:  %swant: %s\n", mistakes[i].text, bed.out.data, want);
+        cep_close(&bed);
+    }
+}
+
+/* Conditions are letters: the same letter is the same condition. */
+static const struct {
+    const char *text, *want;
+} doubts[] = {
+    /* never let go */
+    {P(A "," B("")), "steps[1]: without `within`, a partial match that waits for 'B' is kept"},
+    {PW("\"within\":\"1s\"", A "," B("")), ""},
+    {P(A "," B(",\"within\":\"1s\"")), ""},
+    {P(A "," B(",\"contiguity\":\"next\"")), ""},
+    {P(A ",{\"name\":\"B\"}"), ""},
+    {P(A "," B(",\"contiguity\":\"next\",\"times\":{\"min\":2}")), "waits for 'B' is kept"},
+    {P(A "," B(",\"contiguity\":\"next\",\"times\":{\"min\":2},\"repeat\":\"next\"")), ""},
+    {P("{\"name\":\"A\",\"times\":{},\"repeat\":\"next\"}"), "waits for 'A' is kept for ever"},
+    {P(A ",{\"not\":true,\"contiguity\":\"next\",\"where\":\"x\"}"), ""},
+    {P(A ",{\"not\":true}," B("")), ""},
+    /* held back */
+    {PW("\"skip\":\"skip_to_next\"", A "," B("")), "skip: without `within`, a partial match that "
+                                                   "waits for 'B' is kept for ever, and can hold"},
+    {PW("\"skip\":\"skip_to_next\",\"within\":\"1s\"", A "," B("")), ""},
+    {PW("\"skip\":\"skip_to_next\"", A "," B(",\"contiguity\":\"next\"")), ""},
+    /* explode */
+    {PW("\"within\":\"1s\"", A "," B(",\"times\":{},\"repeat\":\"followed_by_any\"")),
+     "steps[1].repeat: each combination is a match of its own"},
+    {PW("\"within\":\"1s\"",
+        A ",{\"steps\":[" B("") "],\"times\":{},\"repeat\":\"followed_by_any\"}"),
+     "steps[1].repeat: each combination is a match of its own"},
+    {PW("\"within\":\"1s\"", A "," B(",\"times\":{\"max\":3},\"repeat\":\"followed_by_any\"")), ""},
+    /* never match */
+    {PW("\"within\":\"1s\"",
+        A ",{\"not\":true,\"contiguity\":\"next\",\"where\":\"b\"}," B(",\"contiguity\":\"next\"")),
+     "steps[2]: 'B' can never take an event, as the `not` before it holds for every event that "
+     "fits "
+     "it: the pattern never matches"},
+    {PW("\"within\":\"1s\"", A ",{\"not\":true,\"contiguity\":\"next\",\"where\":\"b\"}," B("")),
+     ""},
+    {PW("\"within\":\"1s\"", A ",{\"not\":true,\"contiguity\":\"next\"}," B("")),
+     "as the `not` before it holds for every event: the pattern never matches"},
+    {PW("\"within\":\"1s\"", A ",{\"not\":true,\"contiguity\":\"next\"}"),
+     "warning: the pattern never matches: what its end waits for cannot happen"},
+    {PW("\"within\":\"1s\"", A "," B(",\"times\":{\"min\":1},\"until\":\"b\"")),
+     "steps[1]: 'B' can never take an event, as `until` holds for every event that fits it: the "
+     "pattern never matches"},
+    {PW("\"within\":\"1s\"", A "," B(",\"times\":{\"min\":0},\"until\":\"b\"")),
+     "as `until` holds for every event that fits it\n"},
+    {PW("\"within\":\"1s\"",
+        A ",{\"name\":\"B\",\"times\":{},\"greedy\":true},{\"name\":\"C\",\"where\":\"c\"}"),
+     "steps[2]: 'C' can never take an event, as a greedy step before it takes every event that "
+     "fits "
+     "it: the pattern never matches"},
+    {PW("\"within\":\"1s\"", A "," B(",\"times\":{},\"greedy\":true") ",{\"name\":\"C\","
+                                                                      "\"where\":\"b\"}"),
+     "steps[2]: 'C' can never take an event"},
+    {PW("\"within\":\"1s\"", A "," B(",\"times\":{\"max\":3},\"greedy\":true") ",{\"name\":\"C\","
+                                                                               "\"where\":\"b\"}"),
+     ""},
+    {PW("\"within\":\"1s\"",
+        A "," B(",\"times\":{},\"greedy\":true,\"repeat\":\"next\"") ",{\"name\":\"C\","
+                                                                     "\"where\":\"b\"}"),
+     ""},
+    {PW("\"within\":\"1s\"",
+        A "," B(",\"times\":{},\"greedy\":true,\"until\":\"c\"") ",{\"name\":\"C\","
+                                                                 "\"where\":\"b\"}"),
+     ""},
+    {PW("\"within\":\"1s\"", A "," B(",\"times\":2") ",{\"not\":true,\"where\":\"b\"}"),
+     "steps[1]: the pattern never matches: 'B' can take no further event, as the `not` behind it"},
+};
+
+Test(pattern, tells_every_doubt)
+{
+    for (size_t i = 0; i < sizeof doubts / sizeof doubts[0]; i++) {
+        cep_bed bed;
+        const char *want = doubts[i].want;
+        cr_expect(cep_read(&bed, doubts[i].text), "%s", doubts[i].text);
+        cr_expect_eq(bed.findings.count, *want != '\0', "%s: %.*s", doubts[i].text,
+                     LEAT_STR_ARG(leat_buf_str(&bed.out)));
+        leat_buf_add_char(&bed.out, '\0');
+        cr_expect(strstr(bed.out.data, want) != NULL, "%s\ngot:  %swant: %s\n", doubts[i].text,
+                  bed.out.data, want);
         cep_close(&bed);
     }
 }

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Patterns that load and run, and do what hardly anybody wants:
+ *
+ *   explode        a loop without upper bound that makes a match of each combination
+ *   never match    no accepting state can be reached; or a step that nothing can reach
+ *   never let go   a partial match that may wait for ever, and hold matches back under `skip`
+ *
+ * All but the first is asked of the automaton, along edges that can take an event at all. What is
+ * known of conditions is little, and enough for the mistakes that people make: whether one is
+ * always or never true, and whether two are the same text. An edge of which nothing is known counts
+ * as possible, so what is said is certain. Refused: a solver, which would find `a < 1 && a > 2`. */
+#include "cep/pattern_warn.h"
+
+#include "core/mem.h"
+
+typedef enum truth { SOMETIMES, ALWAYS, NEVER } truth;
+
+typedef struct warner {
+    const leat_nfa *nfa;
+    const leat_conditions *conditions;
+    leat_findings *findings;
+    bool *reached;                           /* states */
+    bool taken[LEAT_PATTERN_PARTS_MAX];      /* steps that something can reach */
+    const char *why[LEAT_PATTERN_PARTS_MAX]; /* steps: what forbids an edge to it; NULL: nothing */
+    bool accepted;
+} warner;
+
+/* --- conditions --- */
+
+static truth truth_of(const warner *w, uint32_t condition)
+{
+    leat_value value;
+    if (condition == LEAT_CONDITION_TRUE) return ALWAYS;
+    LEAT_ASSERT(condition < w->nfa->pattern->conditions_count);
+    if (w->conditions == NULL || w->conditions->exprs[condition] == NULL) return SOMETIMES;
+    if (!leat_expr_is_constant(w->conditions->exprs[condition], &value)) return SOMETIMES;
+    return value.tag == LEAT_BOOL && value.as.b ? ALWAYS : NEVER;
+}
+
+static bool any_always(const warner *w, leat_any any)
+{
+    bool always = any.always;
+    for (uint32_t i = 0; i < any.count; i++)
+        always = always || truth_of(w, any.conditions[i]) == ALWAYS;
+    return always;
+}
+
+/* Whether one of them holds whenever the condition does. */
+static bool any_covers(const warner *w, leat_any any, uint32_t condition)
+{
+    bool covers = any_always(w, any);
+    for (uint32_t i = 0; i < any.count; i++)
+        covers = covers || any.conditions[i] == condition;
+    return covers;
+}
+
+static bool any_empty(leat_any any)
+{
+    return any.count == 0 && !any.always;
+}
+
+/* --- edges --- */
+
+/* Whether whatever the edge could take goes to this greedy one, which lives as long as it does. */
+static bool swallows(const warner *w, const leat_nfa_edge *greedy, const leat_nfa_edge *edge)
+{
+    bool same = greedy->where == edge->where || truth_of(w, greedy->where) == ALWAYS;
+    bool blocked = greedy->blocks.count > 1; /* by other alternatives */
+    return same && !blocked && greedy->link != LEAT_NEXT && greedy->within_ms == 0 &&
+           any_empty(greedy->untils) && any_empty(greedy->ends) && any_empty(greedy->not_next) &&
+           any_empty(greedy->not_between) && any_empty(greedy->not_in_loop);
+}
+
+/* What keeps an edge from ever taking an event; NULL: nothing that is known. */
+static const char *forbidden(const warner *w, const leat_nfa_state *state,
+                             const leat_nfa_edge *edge)
+{
+    bool start = state->part == NULL;
+    if (!start && any_always(w, edge->not_next)) return "the `not` before it holds for every event";
+    if (edge->target == LEAT_NFA_ACCEPT) return NULL;
+    if (truth_of(w, edge->where) == NEVER) return "its `where` is never true";
+    if (any_covers(w, edge->untils, edge->where))
+        return "`until` holds for every event that fits it";
+    if (any_covers(w, edge->not_in_loop, edge->where))
+        return "the `not` behind it holds for every event that fits it";
+    if (!start && edge->link == LEAT_NEXT && any_covers(w, edge->not_next, edge->where))
+        return "the `not` before it holds for every event that fits it";
+    for (uint32_t i = 0; i < state->edges_count; i++)
+        if ((edge->bans >> i & 1) != 0 && swallows(w, &state->edges[i], edge))
+            return "a greedy step before it takes every event that fits it";
+    return NULL;
+}
+
+static void reach(warner *w)
+{
+    const leat_nfa *nfa = w->nfa;
+    uint32_t *queue = leat_mem_need(nfa->states_count * sizeof *queue);
+    uint32_t count = 1;
+    w->reached[0] = true;
+    for (uint32_t i = 0; i < count; i++) {
+        const leat_nfa_state *state = nfa->states[queue[i]];
+        w->accepted = w->accepted || state->accepts;
+        for (uint32_t e = 0; e < state->edges_count; e++) {
+            const leat_nfa_edge *edge = &state->edges[e];
+            const char *why = forbidden(w, state, edge);
+            if (edge->target == LEAT_NFA_ACCEPT) {
+                w->accepted = w->accepted || why == NULL;
+                continue;
+            }
+            LEAT_ASSERT(edge->target < nfa->states_count);
+            if (why != NULL) {
+                w->why[edge->step] = why;
+                continue;
+            }
+            w->taken[edge->step] = true;
+            if (w->reached[edge->target]) continue;
+            w->reached[edge->target] = true;
+            queue[count++] = edge->target;
+        }
+    }
+    leat_mem_free(queue);
+}
+
+/* --- what is said --- */
+
+/* A step that cannot be reached for a reason of its own; those behind it are not told of. */
+static void warn_unmatched(const warner *w)
+{
+    const leat_pattern *pattern = w->nfa->pattern;
+    const char *end = w->accepted ? "" : ": the pattern never matches";
+    bool told = false;
+    for (uint32_t i = 0; i < pattern->steps_count; i++) {
+        const leat_part *step = pattern->steps[i];
+        if (w->taken[i] || w->why[i] == NULL) continue;
+        leat_findings_add(w->findings, step->node, true, "'%.*s' can never take an event, as %s%s",
+                          LEAT_STR_ARG(step->name), w->why[i], end);
+        told = true;
+    }
+    for (uint32_t i = 0; i < pattern->steps_count && !w->accepted && !told; i++) {
+        const leat_part *step = pattern->steps[i];
+        if (w->why[i] == NULL) continue;
+        leat_findings_add(w->findings, step->node, true,
+                          "the pattern never matches: '%.*s' can take no further event, as %s",
+                          LEAT_STR_ARG(step->name), w->why[i]);
+        told = true;
+    }
+    if (!w->accepted && !told)
+        leat_findings_add(w->findings, pattern->node, true,
+                          "the pattern never matches: what its end waits for cannot happen");
+}
+
+/* Whether a partial match may stand before this edge for ever. */
+static bool waits(const warner *w, uint32_t from, const leat_nfa_edge *edge)
+{
+    bool ends = any_always(w, edge->ends) || any_always(w, edge->not_between);
+    if (edge->target == LEAT_NFA_ACCEPT || edge->within_ms > 0 || ends) return false;
+    if (forbidden(w, w->nfa->states[from], edge) != NULL) return false;
+    bool every = truth_of(w, edge->where) == ALWAYS && any_empty(edge->untils);
+    if (edge->target == from && every) return true; /* round and round */
+    return edge->link != LEAT_NEXT && !every;
+}
+
+static const leat_nfa_edge *find_waiting(const warner *w)
+{
+    const leat_nfa *nfa = w->nfa;
+    for (uint32_t i = 1; i < nfa->states_count; i++)
+        for (uint32_t e = 0; e < nfa->states[i]->edges_count && w->reached[i]; e++)
+            if (waits(w, i, &nfa->states[i]->edges[e])) return &nfa->states[i]->edges[e];
+    return NULL;
+}
+
+static void warn_endless(const warner *w)
+{
+    const leat_pattern *pattern = w->nfa->pattern;
+    if (pattern->within_ms > 0) return;
+    const leat_nfa_edge *edge = find_waiting(w);
+    if (edge == NULL) return;
+    leat_str name = pattern->steps[edge->step]->name;
+    const leat_node *skip = leat_node_member(pattern->node, "skip");
+    if (pattern->skip != LEAT_SKIP_NONE && skip != NULL)
+        leat_findings_add(w->findings, skip, true,
+                          "without `within`, a partial match that waits for '%.*s' is kept for "
+                          "ever, and can hold matches back for ever",
+                          LEAT_STR_ARG(name));
+    else
+        leat_findings_add(
+            w->findings, pattern->steps[edge->step]->node, true,
+            "without `within`, a partial match that waits for '%.*s' is kept for ever",
+            LEAT_STR_ARG(name));
+}
+
+static void warn_explosion(const warner *w)
+{
+    const leat_pattern *pattern = w->nfa->pattern;
+    for (uint32_t i = 0; i < pattern->parts_count; i++) {
+        const leat_part *part = pattern->parts[i];
+        if (part->max != LEAT_UNBOUNDED || part->repeat != LEAT_FOLLOWED_BY_ANY) continue;
+        leat_findings_add(w->findings, leat_node_member(part->node, "repeat"), true,
+                          "each combination is a match of its own: every further event that fits "
+                          "doubles the partial matches (`times` with `max` bounds them)");
+    }
+}
+
+void leat_pattern_warn(const leat_nfa *nfa, const leat_conditions *conditions,
+                       leat_findings *findings)
+{
+    LEAT_ASSERT(nfa->states_count > 0 && nfa->pattern->steps_count > 0);
+    LEAT_ASSERT(conditions == NULL || conditions->count == nfa->pattern->conditions_count);
+    warner w = {.nfa = nfa, .conditions = conditions, .findings = findings};
+    w.reached = leat_mem_need(nfa->states_count * sizeof *w.reached);
+    reach(&w);
+    warn_explosion(&w);
+    warn_unmatched(&w);
+    if (w.accepted) warn_endless(&w);
+    leat_mem_free(w.reached);
+}
