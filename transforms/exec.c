@@ -167,6 +167,7 @@ leat_code leat_exec_open(const leat_plan *plan, uint32_t source, uint64_t bytes_
     if (code == LEAT_OK) code = exec_progress_open(made, err);
     if (code == LEAT_OK) code = open_codecs(made, err);
     if (code == LEAT_OK) code = open_nodes(made, err);
+    exec_effects_open(made);
     if (code != LEAT_OK) {
         leat_exec_close(&made);
         return code;
@@ -199,6 +200,7 @@ void leat_exec_close(leat_exec **exec)
     leat_mem_free(gone->decoders);
     close_codecs(gone);
     exec_progress_close(gone);
+    exec_effects_close(gone);
     leat_mem_free(gone->outputs);
     leat_mem_free(gone->notes);
     leat_buf_release(&gone->out);
@@ -242,6 +244,7 @@ static leat_code begin(leat_exec *exec, size_t messages, leat_err *err)
     exec->before_ms = exec->progress.watermark_ms;
     exec->marks_count = 0;
     exec->marks = NULL;
+    exec->numbered_count = 0;
     for (size_t i = 0; i < exec->nodes_count; i++) {
         exec_node *node = &exec->nodes[i];
         memset(node->out, 0, node->ports * sizeof *node->out);
@@ -320,7 +323,8 @@ static leat_code run_nodes(leat_exec *exec, leat_err *err)
         if (i > 0) LEAT_TRY(run_node(exec, node, err));
         LEAT_TRY(exec_output_sinks(exec, node, err));
     }
-    return exec_output_finish(exec, err);
+    LEAT_TRY(exec_output_finish(exec, err));
+    return exec->effects ? exec_effects_done(exec, err) : LEAT_OK;
 }
 
 static leat_code give(leat_exec *exec, leat_code code, const leat_output **outputs, size_t *count,
@@ -443,6 +447,7 @@ void leat_exec_commit(leat_exec *exec)
     for (size_t i = 0; i < exec->tables_count; i++)
         leat_table_commit(exec->tables[i]);
     exec_progress_commit(exec);
+    if (exec->effects) exec_effects_commit(exec);
 }
 
 leat_code leat_exec_abort(leat_exec *exec, leat_err *err)
@@ -450,6 +455,7 @@ leat_code leat_exec_abort(leat_exec *exec, leat_err *err)
     for (size_t i = 0; i < exec->tables_count; i++)
         leat_table_abort(exec->tables[i]);
     exec->failed = false;
+    if (exec->effects) exec_effects_abort(exec);
     return leat_exec_restored(exec, err);
 }
 

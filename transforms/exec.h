@@ -38,7 +38,23 @@ typedef struct leat_output {
     int64_t timestamp_ms;
     const leat_header *headers;
     size_t headers_count;
+    /* REDIS: what to do, and the place in the input that brought it about: an effect at or before
+     * the place that was applied last is a replay. Places of one partition grow; those of one
+     * record's effects are equal. */
+    const leat_redis_command *commands;
+    size_t commands_count;
+    leat_str from_topic;
+    int32_t from_partition;
+    uint64_t from_place; /* see leat_exec_place; 0: not known, to be applied in any case */
+    const leat_record *record;
 } leat_output;
+
+/* The place of what the record with this offset brings about; that of what time alone brings about
+ * behind it is one more. */
+static inline uint64_t leat_exec_place(int64_t offset)
+{
+    return (uint64_t)(offset + 1) * 2;
+}
 
 /* What happened; monotonic since open, survives nothing. Per node: leat_exec_node_counts. */
 typedef struct leat_exec_counts {
@@ -84,6 +100,13 @@ leat_code leat_exec_flush(leat_exec *exec, leat_table_sink sink, void *context,
 void leat_exec_commit(leat_exec *exec);
 /* Back to the last commit: tables, watermarks, sequence number, timers. */
 leat_code leat_exec_abort(leat_exec *exec, leat_err *err) LEAT_CHECKED;
+
+/* How steps read from outside; before the first batch. Borrowed. */
+void leat_exec_port(leat_exec *exec, const leat_lookup_port *port);
+/* An output of the last batch, with `record` set, was not taken by where it should go: it becomes a
+ * dead letter. All outputs given before are void, but what an output of kind REDIS points to. */
+leat_code leat_exec_refuse(leat_exec *exec, const leat_output *output, const leat_err *why,
+                           const leat_output **outputs, size_t *count, leat_err *err) LEAT_CHECKED;
 
 int64_t leat_exec_watermark(const leat_exec *exec); /* ms, LEAT_TIME_NONE at first */
 leat_exec_counts leat_exec_counts_get(const leat_exec *exec);

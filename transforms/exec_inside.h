@@ -11,6 +11,7 @@
  *   exec_rebuild.c   held records of an older pipeline
  *   exec_output.c    records -> outputs
  *   exec_reject.c    dead letters and late records
+ *   exec_effect.c    what is done to Redis, and the place in the input that it belongs to
  *   exec_run.c       what operators may ask for
  *
  * Thread: the shard's. */
@@ -108,6 +109,13 @@ typedef struct exec_sortable {
     void *what;
 } exec_sortable;
 
+/* A message's place in the input, for effects. */
+typedef struct exec_place {
+    leat_buf topic;
+    int32_t partition;
+    int64_t offset; /* -1: none yet */
+} exec_place;
+
 /* A node of the plan at work. */
 typedef struct exec_node {
     leat_run run; /* first: a leat_run * of ours is an exec_node * */
@@ -147,6 +155,14 @@ struct leat_exec {
     bool outputs_mixed; /* not in order of moment as they stand */
     leat_buf out;       /* values of outputs; they hold offsets until the batch is finished */
     exec_held *freed;
+
+    /* For effects; only where a sink of the plan has some. */
+    bool effects;
+    const leat_message **numbered; /* messages of the batch by number, from numbered_first on */
+    uint64_t numbered_first;
+    size_t numbered_count;
+    exec_place last, committed_last; /* message */
+    const leat_lookup_port *port;    /* NULL: none */
 
     leat_str source_place, timestamp_place, key_place; /* "sources.x", "sources.x.key" */
     uint32_t timestamp_slot, key_slot; /* where the expression is a bare field; else NONE */
@@ -252,6 +268,22 @@ leat_code exec_output_finish(leat_exec *exec, leat_err *err) LEAT_CHECKED;
 /* value as a key or header: text and bytes as they are, null as none, others as JSON. */
 leat_code exec_text_of(leat_exec *exec, leat_value value, leat_str *text,
                        leat_err *err) LEAT_CHECKED;
+
+/* --- exec_effect.c --- */
+void exec_effects_open(leat_exec *exec);
+void exec_effects_close(leat_exec *exec);
+/* The commands of the sink's effect for the record. */
+leat_code exec_effect(leat_exec *exec, const leat_sink *sink, const leat_record *record,
+                      leat_output *output, leat_err *err) LEAT_CHECKED;
+/* Message `seq` of the batch under way, of at most `count` in all. */
+leat_code exec_effect_note(leat_exec *exec, const leat_message *message, uint64_t seq, size_t count,
+                           leat_err *err) LEAT_CHECKED;
+/* The place that moment stands for. */
+void exec_effect_place(leat_exec *exec, uint64_t moment, leat_output *output);
+/* The batch is done; the transaction is; it is void. */
+leat_code exec_effects_done(leat_exec *exec, leat_err *err) LEAT_CHECKED;
+void exec_effects_commit(leat_exec *exec);
+void exec_effects_abort(leat_exec *exec);
 
 /* --- exec_reject.c --- */
 /* The message (or, if there is none, the made record's value) goes to the dead letter. */

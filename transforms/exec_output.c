@@ -66,9 +66,12 @@ static leat_code outputs_sort(leat_exec *exec, leat_err *err)
 leat_code exec_output_finish(leat_exec *exec, leat_err *err)
 {
     LEAT_TRY(leat_buf_check(&exec->out, "the output of a batch", err));
-    for (size_t i = 0; i < exec->outputs_count; i++)
+    for (size_t i = 0; i < exec->outputs_count; i++) {
         if (exec->notes[i].offset != SIZE_MAX)
             exec->outputs[i].value.data = exec->out.data + exec->notes[i].offset;
+        if (exec->outputs[i].commands != NULL)
+            exec_effect_place(exec, exec->notes[i].moment, &exec->outputs[i]);
+    }
     return exec->outputs_mixed ? outputs_sort(exec, err) : LEAT_OK;
 }
 
@@ -238,7 +241,10 @@ static leat_code sink_record(leat_exec *exec, const leat_sink *sink, const leat_
     if (sink->topic_expr != NULL || sink->key_expr != NULL || sink->partition_expr != NULL ||
         sink->headers_count > 0)
         code = sink_address(exec, sink, record, &output, &why);
-    if (code == LEAT_OK) code = sink_encode(exec, sink, record, &output, &offset, &why);
+    if (code == LEAT_OK && sink->kind == LEAT_SINK_REDIS)
+        code = exec_effect(exec, sink, record, &output, &why);
+    else if (code == LEAT_OK)
+        code = sink_encode(exec, sink, record, &output, &offset, &why);
     if (LEAT_UNLIKELY(code != LEAT_OK)) return exec_reject(exec, sink->place, record, &why, err);
     return exec_output_add(exec, record->moment, &output, offset, err);
 }

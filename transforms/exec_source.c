@@ -173,6 +173,7 @@ leat_code exec_source_process(leat_exec *exec, exec_node *node, const leat_messa
                                    .seq = seq,
                                    .moment = seq,
                                    .message = message};
+        if (exec->effects) LEAT_TRY(exec_effect_note(exec, message, seq, count, err));
         exec->counts.records_in++;
         node->counts.in++;
         bool goes;

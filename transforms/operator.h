@@ -202,6 +202,10 @@ leat_str leat_planner_mask_key_id(leat_planner *planner);
 /* The `key` expression of the stream's source as it was written; NULL: the record's key. */
 const leat_node *leat_planner_source_key(leat_planner *planner, const leat_step *step);
 leat_str leat_planner_pipeline_name(leat_planner *planner);
+/* The Redis server that the pipeline calls so; name NULL: the only one. NULL: a finding (on `at`,
+ * if there is no name to complain of). */
+struct leat_redis_settings *leat_planner_redis(leat_planner *planner, const leat_node *name,
+                                               const leat_node *at);
 void *leat_planner_alloc(leat_planner *planner, size_t bytes); /* zeroed, never NULL */
 
 /* --- while running (transforms/exec_run.c) --- */
@@ -229,6 +233,8 @@ struct leat_run {
 leat_code leat_run_table(leat_run *run, const char *name, const leat_table_type *type, void *self,
                          leat_table **table, leat_err *err) LEAT_CHECKED;
 leat_arena *leat_run_arena(leat_run *run); /* the batch's */
+/* How to ask Redis (transforms/redis.h); NULL where nobody can be asked. */
+const struct leat_lookup_port *leat_run_port(const leat_run *run);
 /* An evaluation context over record's slots (and its meta fields); valid until the next call for
  * this run. */
 void leat_run_eval(leat_run *run, const leat_record *record, leat_eval *eval);

@@ -234,7 +234,8 @@ static uint64_t version_hash(const leat_node *root)
     leat_buf_init(&text, CANONICAL_BYTES_MAX);
     for (const leat_node *node = root->child; node != NULL; node = node->next) {
         if (leat_str_is(node->key, "worker") || leat_str_is(node->key, "kafka") ||
-            leat_str_is(node->key, "$schema") || leat_str_is(node->key, "description"))
+            leat_str_is(node->key, "redis") || leat_str_is(node->key, "$schema") ||
+            leat_str_is(node->key, "description"))
             continue;
         leat_buf_add(&text, node->key);
         leat_buf_add_char(&text, '=');
@@ -271,6 +272,7 @@ static void read_top(leat_planner *planner, leat_node *root)
     if (top.tables != NULL)
         leat_findings_add_key(planner->findings, top.tables, false,
                               "this version does not have tables yet");
+    plan_redis(planner, top.redis);
     plan_worker(planner, top.worker);
     plan_sources(planner, top.sources);
     plan_streams(planner, top.streams);

@@ -10,6 +10,7 @@
 #include "schemas/codec.h"
 #include "schemas/findings.h"
 #include "transforms/operator.h"
+#include "transforms/redis.h"
 
 typedef enum leat_late { LEAT_LATE_UNSET, LEAT_LATE_DROP, LEAT_LATE_TOPIC } leat_late;
 typedef enum leat_start_policy {
@@ -29,6 +30,7 @@ typedef enum leat_sink_kind {
     LEAT_SINK_FILE,
     LEAT_SINK_STDOUT,
     LEAT_SINK_DROP,
+    LEAT_SINK_REDIS,
 } leat_sink_kind;
 
 typedef struct leat_sink {
@@ -52,6 +54,7 @@ typedef struct leat_sink {
     leat_str head;                /* FILE, STDOUT: the first line; data NULL: none */
     const leat_setting *settings; /* `kafka` of the sink */
     size_t settings_count;
+    const leat_effect *effect; /* REDIS */
 } leat_sink;
 
 typedef struct leat_source {
@@ -101,6 +104,8 @@ typedef struct leat_plan {
     uint64_t version_hash; /* of the document without secrets: same text, same hash */
     const leat_setting *kafka;
     size_t kafka_count;
+    leat_redis_settings *redis; /* by leat_redis_settings.index */
+    size_t redis_count;
     leat_source *sources;
     size_t sources_count;
     leat_plan_node *nodes;

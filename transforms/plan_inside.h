@@ -6,6 +6,8 @@
  *   plan_source.c  sources
  *   plan_sink.c    sinks, topic names
  *   plan_format.c  `format` of sources and sinks
+ *   plan_redis.c   Redis servers
+ *   plan_effect.c  sinks that write to them
  *   plan_stream.c  streams and steps, in an order in which inputs come first
  *   plan_scope.c   names in expressions -> slots, meta, views
  *   plan_layout.c  what a record looks like behind a step: read, assign, drop, keep
@@ -87,7 +89,7 @@ struct leat_planner {
 typedef struct plan_top {
     leat_str name, schema, description;
     int guarantee;
-    const leat_node *kafka, *sources, *tables, *streams, *dead_letter, *worker;
+    const leat_node *kafka, *redis, *sources, *tables, *streams, *dead_letter, *worker;
     leat_str mask_key, mask_key_id;
     uint64_t record_bytes_max;
     int64_t depth_max;
@@ -146,6 +148,21 @@ const leat_known_field *plan_known_find(const leat_shape *shape, leat_str name);
 leat_str plan_known_nearest(leat_planner *planner, const leat_shape *shape, leat_str name);
 void plan_format_schema(leat_buf *out);
 void plan_format_manual(leat_buf *out);
+
+/* Relative to the pipeline file's folder. */
+leat_str plan_located(leat_planner *planner, leat_str path);
+
+/* --- plan_redis.c --- */
+extern const leat_option plan_redis_options[];
+extern const size_t plan_redis_options_count;
+void plan_redis(leat_planner *planner, const leat_node *object);
+
+/* --- plan_effect.c --- */
+extern const leat_option plan_effect_options[];
+extern const size_t plan_effect_options_count;
+/* `{"redis": ...}` of a sink. */
+void plan_effect(leat_planner *planner, leat_sink *sink, const leat_node *node, plan_site site,
+                 uint32_t source);
 
 /* --- plan_stream.c --- */
 extern const leat_option plan_stream_options[];

@@ -140,6 +140,8 @@ void leat_plan_schema(const leat_operator_type *const *operators, size_t count, 
     add_definition(&raw, "source", plan_source_options, plan_source_options_count);
     add_definition(&raw, "stream", plan_stream_options, plan_stream_options_count);
     add_definition(&raw, "sink", plan_sink_options, plan_sink_options_count);
+    add_definition(&raw, "redis", plan_redis_options, plan_redis_options_count);
+    add_definition(&raw, "redis_sink", plan_effect_options, plan_effect_options_count);
     add_definition(&raw, "worker", plan_worker_options, plan_worker_options_count);
     leat_buf_add_text(&raw, "}}");
     LEAT_ASSERT(!raw.overflow);
@@ -161,6 +163,8 @@ void leat_plan_manual(const leat_operator_type *const *operators, size_t count, 
     manual_part(out, "Source", plan_source_options, plan_source_options_count);
     manual_part(out, "Stream", plan_stream_options, plan_stream_options_count);
     manual_part(out, "Sink", plan_sink_options, plan_sink_options_count);
+    manual_part(out, "Redis server", plan_redis_options, plan_redis_options_count);
+    manual_part(out, "Redis sink", plan_effect_options, plan_effect_options_count);
     manual_part(out, "Worker", plan_worker_options, plan_worker_options_count);
     plan_format_manual(out);
     leat_buf_add_text(out, "# Steps\n\n");

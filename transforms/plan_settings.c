@@ -67,6 +67,12 @@ const leat_option plan_top_options[] = {
      AT(kafka),
      .shape = PLAN_KAFKA_SHAPE,
      .doc = "librdkafka properties by name, such as `bootstrap.servers`."},
+    {.name = "redis",
+     .type = LEAT_OPTION_NODE,
+     AT(redis),
+     .shape = "{\"type\": \"object\", \"minProperties\": 1, \"additionalProperties\": {\"$ref\": "
+              "\"#/definitions/redis\"}}",
+     .doc = "Redis servers, by name, for `lookup` steps and sinks."},
     {.name = "sources",
      .type = LEAT_OPTION_NODE,
      AT(sources),

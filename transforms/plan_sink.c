@@ -17,7 +17,7 @@
 #define FORMAT_DOC "How records are written: see formats; default: json."
 
 typedef struct sink_options {
-    const leat_node *topic, *file, *out, *drop, *format, *key, *headers, *partition, *kafka;
+    const leat_node *topic, *file, *redis, *out, *drop, *format, *key, *headers, *partition, *kafka;
 } sink_options;
 
 #define AT(field) .offset = offsetof(sink_options, field)
@@ -35,6 +35,11 @@ const leat_option plan_sink_options[] = {
          "{\"oneOf\": [{\"type\": \"string\"}, {\"type\": \"object\", \"properties\": {\"path\": "
          "{\"type\": \"string\"}}, \"required\": [\"path\"], \"additionalProperties\": false}]}",
      .doc = "A file of lines, relative to the pipeline file; truncated at the start."},
+    {.name = "redis",
+     .type = LEAT_OPTION_NODE,
+     AT(redis),
+     .shape = "{\"$ref\": \"#/definitions/redis_sink\"}",
+     .doc = "What to do to Redis for each record, once: see Redis sink."},
     {.name = "stdout",
      .type = LEAT_OPTION_NODE,
      AT(out),
@@ -121,8 +126,7 @@ static leat_sink *sink_add(leat_planner *planner, const leat_node *node)
     return sink;
 }
 
-/* Relative to the pipeline file's folder. */
-static leat_str path_located(leat_planner *planner, leat_str path)
+leat_str plan_located(leat_planner *planner, leat_str path)
 {
     const char *slash =
         planner->file.len == 0 ? NULL : memrchr(planner->file.data, '/', planner->file.len);
@@ -147,7 +151,7 @@ static void sink_file(leat_planner *planner, leat_sink *sink, const leat_node *n
     }
     if (!plan_is_text(planner, path, "a path")) return;
     if (path->text.len == 0) leat_findings_add(planner->findings, path, false, "the path is empty");
-    sink->topic = path_located(planner, path->text);
+    sink->topic = plan_located(planner, path->text);
 }
 
 static void sink_empty(leat_planner *planner, leat_sink *sink, leat_sink_kind kind,
@@ -170,14 +174,13 @@ static bool sink_kind(leat_planner *planner, const leat_node *node, const sink_o
                       leat_sink *sink)
 {
     int given = (options->topic != NULL) + (options->file != NULL) + (options->out != NULL) +
-                (options->drop != NULL);
-    if (leat_node_member(node, "redis") != NULL) return false; /* told already */
+                (options->drop != NULL) + (options->redis != NULL);
     if (given != 1) {
         leat_findings_add(planner->findings, node, false,
                           given == 0
-                              ? "one of 'topic', 'file', 'stdout', 'drop' is missing"
-                              : "a sink is one of 'topic', 'file', 'stdout', 'drop'; write a "
-                                "list of sinks for several");
+                              ? "one of 'topic', 'file', 'redis', 'stdout', 'drop' is missing"
+                              : "a sink is one of 'topic', 'file', 'redis', 'stdout', 'drop'; "
+                                "write a list of sinks for several");
         return false;
     }
     if (options->file != NULL) sink_file(planner, sink, options->file);
@@ -244,7 +247,7 @@ static void sink_format(leat_planner *planner, leat_sink *sink, const leat_node 
 }
 
 static void sink_read(leat_planner *planner, leat_sink *sink, const leat_node *node,
-                      const plan_site *site)
+                      const plan_site *site, uint32_t source)
 {
     sink_options options = {0};
     if (node->kind == LEAT_NODE_STRING) {
@@ -257,14 +260,17 @@ static void sink_read(leat_planner *planner, leat_sink *sink, const leat_node *n
                           leat_node_kind_name(node->kind));
         return;
     }
-    const leat_node *redis = leat_node_member(node, "redis");
-    if (redis != NULL)
-        leat_findings_add_key(planner->findings, redis, false,
-                              "this version cannot write to redis yet");
-    else
-        (void)leat_options_read(plan_sink_options, plan_sink_options_count, node, &options,
-                                planner->findings);
+    (void)leat_options_read(plan_sink_options, plan_sink_options_count, node, &options,
+                            planner->findings);
     if (!sink_kind(planner, node, &options, sink)) return;
+    if (options.redis != NULL) {
+        if (site == NULL)
+            refuse(planner, options.redis, "is not for records that go out as they came");
+        else
+            plan_effect(planner, sink, options.redis, *site, source);
+        refuse(planner, options.format, "does not go with redis: its expressions say what goes in");
+        return;
+    }
     sink_format(planner, sink, options.format);
     if (options.topic == NULL) return;
     sink_topic(planner, sink, options.topic, site);
@@ -287,7 +293,7 @@ static void sink_read(leat_planner *planner, leat_sink *sink, const leat_node *n
 leat_sink *plan_plain_sink(leat_planner *planner, const leat_node *node)
 {
     leat_sink *sink = sink_add(planner, node);
-    sink_read(planner, sink, node, NULL);
+    sink_read(planner, sink, node, NULL, UINT32_MAX);
     return sink;
 }
 
@@ -306,7 +312,7 @@ void plan_sinks(leat_planner *planner, const leat_node *node, const plan_point *
         sink->shape = point->shape;
         sink->layout = point->layout;
         plan_site site = {point->shape, point->layout, &sink->views, &sink->views_count};
-        sink_read(planner, sink, one, &site);
+        sink_read(planner, sink, one, &site, point->source);
     }
 }
 

@@ -305,7 +305,9 @@ static leat_code prepare(leat_pipeline *pipeline, leat_err *err)
         pipeline->shards[i].ordinal = i;
         pipeline->shards[i].messages =
             leat_mem_need(LEAT_SHARD_POLL_MAX * sizeof *pipeline->shards[i].messages);
+        LEAT_TRY(leat_shard_redis_open(&pipeline->shards[i], err));
     }
+    if (plan->redis_count > 0) LEAT_TRY(leat_shard_redis_check(&pipeline->shards[0], err));
     return LEAT_OK;
 }
 
@@ -319,6 +321,7 @@ leat_code leat_pipeline_open(const leat_plan *plan, const leat_config *config,
     made->options = *options;
     made->sources = leat_mem_need((plan->sources_count + 1) * sizeof *made->sources);
     made->files = leat_mem_need((plan->sinks_count + 1) * sizeof *made->files);
+    made->redis_counts = leat_mem_need((plan->redis_count + 1) * sizeof *made->redis_counts);
     made->sink_counts = leat_mem_need((plan->sinks_count + 1) * sizeof *made->sink_counts);
     pthread_mutex_init(&made->dump_lock, NULL);
     leat_code code = prepare(made, err);
@@ -337,6 +340,7 @@ void leat_pipeline_close(leat_pipeline **pipeline)
     for (size_t i = 0; closing->shards != NULL && i < closing->shards_count; i++) {
         LEAT_ASSERT(!closing->shards[i].started);
         leat_mem_free(closing->shards[i].messages);
+        if (closing->shards[i].pipeline != NULL) leat_shard_redis_close(&closing->shards[i]);
     }
     leat_mem_free(closing->shards);
     for (size_t i = 0; i < closing->plan->sinks_count; i++)
@@ -349,6 +353,7 @@ void leat_pipeline_close(leat_pipeline **pipeline)
     leat_mem_free(closing->sources);
     leat_mem_free(closing->files);
     leat_mem_free((void *)(uintptr_t)closing->sink_counts);
+    leat_mem_free(closing->redis_counts);
     pthread_mutex_destroy(&closing->dump_lock);
     leat_arena_free(&closing->arena);
     leat_mem_free(closing);

@@ -86,12 +86,20 @@ static leat_code deliver_one(leat_shard *shard, const leat_output *output, leat_
     return LEAT_OK;
 }
 
-leat_code leat_shard_deliver(leat_shard *shard, const leat_output *outputs, size_t count,
+leat_code leat_shard_produce(leat_shard *shard, const leat_output *outputs, size_t count,
                              leat_err *err)
 {
     for (size_t i = 0; i < count; i++)
         LEAT_TRY(deliver_one(shard, &outputs[i], err));
     return LEAT_OK;
+}
+
+leat_code leat_shard_deliver(leat_shard *shard, leat_task *task, const leat_output *outputs,
+                             size_t count, leat_err *err)
+{
+    LEAT_TRY(leat_shard_produce(shard, outputs, count, err));
+    if (shard->effects == NULL) return LEAT_OK;
+    return leat_shard_effects(shard, task, outputs, count, err);
 }
 
 static void mark_dirty(leat_shard *shard, leat_task *task)
@@ -137,7 +145,7 @@ static leat_code run_batch(leat_shard *shard, leat_task *task, size_t from, size
     uint64_t dead = leat_exec_counts_get(task->exec).dead_letters;
     mark_dirty(shard, task);
     LEAT_TRY(leat_exec_batch(task->exec, shard->messages + from, to - from, &outputs, &count, err));
-    LEAT_TRY(leat_shard_deliver(shard, outputs, count, err));
+    LEAT_TRY(leat_shard_deliver(shard, task, outputs, count, err));
     uint64_t more = leat_exec_counts_get(task->exec).dead_letters - dead;
     if (more > 0)
         leat_log_repeat(LEAT_LEVEL_WARN, "shard", shard->pipeline->name, "dead letter",
@@ -209,7 +217,7 @@ static leat_code tick_idle(leat_shard *shard, leat_err *err)
             mark_dirty(shard, task);
             LEAT_TRY(leat_exec_idle(task->exec, leat_str_of(input->topic), input->partition,
                                     &outputs, &count, err));
-            LEAT_TRY(leat_shard_deliver(shard, outputs, count, err));
+            LEAT_TRY(leat_shard_deliver(shard, task, outputs, count, err));
         }
     }
     return LEAT_OK;
@@ -249,7 +257,7 @@ static leat_code end_tasks(leat_shard *shard, leat_err *err)
         size_t count;
         mark_dirty(shard, task);
         LEAT_TRY(leat_exec_end(task->exec, &outputs, &count, err));
-        LEAT_TRY(leat_shard_deliver(shard, outputs, count, err));
+        LEAT_TRY(leat_shard_deliver(shard, task, outputs, count, err));
         task->state = LEAT_TASK_ENDED;
     }
     shard->ended = true;

@@ -4,6 +4,7 @@
  *
  *   shard.c         the loop: poll -> exec -> produce, and when to commit
  *   shard_commit.c  commit, abort, rewind
+ *   shard_redis.c   effects on Redis, and connections for look-ups
  *   shard_assign.c  what comes and goes in a rebalance; restore from the changelog
  *
  * Private to these files and pipeline.c. Thread: its own, but where a field says otherwise. */
@@ -15,7 +16,9 @@
 
 #include "worker/log.h"
 #include "worker/pipeline.h"
+#include "worker/redis_lookup.h"
 #include "worker/sink_file.h"
+#include "worker/sink_redis.h"
 #include "worker/task.h"
 
 #define LEAT_SHARD_POLL_MAX 2000 /* messages of one poll */
@@ -41,6 +44,7 @@ struct leat_pipeline {
     leat_source_place *sources;
     leat_sink_file **files; /* per sink; NULL but for FILE and STDOUT */
     _Atomic uint64_t *sink_counts;
+    leat_redis_counts *redis_counts; /* per server of the plan */
     leat_shard *shards;
     size_t shards_count;
     _Atomic bool stopping;
@@ -69,8 +73,10 @@ struct leat_shard {
     bool ended;     /* the bounded input is at its end */
     leat_code code; /* of the first failure that ends the shard */
     leat_err err;
-    bool must_rewind; /* a transaction failed inside a callback */
-    leat_buf key;     /* scratch */
+    bool must_rewind;          /* a transaction failed inside a callback */
+    leat_buf key;              /* scratch */
+    leat_redis_set *redis;     /* NULL: the plan has none */
+    leat_sink_redis **effects; /* per server of the plan; NULL where none is written to */
     /* Read by any thread. */
     struct {
         _Atomic uint64_t records_in, records_out, dead_letters, late, late_dropped, filtered,
@@ -86,7 +92,11 @@ const char *leat_pipeline_stray_id(const leat_pipeline *pipeline, uint32_t shard
 int64_t leat_shard_now_ms(void); /* monotonic */
 /* The first failure stays. */
 void leat_shard_fail(leat_shard *shard, const leat_err *err);
-leat_code leat_shard_deliver(leat_shard *shard, const leat_output *outputs, size_t count,
+/* Outputs of the task's last batch go where they belong. */
+leat_code leat_shard_deliver(leat_shard *shard, leat_task *task, const leat_output *outputs,
+                             size_t count, leat_err *err) LEAT_CHECKED;
+/* The same without effects on Redis. */
+leat_code leat_shard_produce(leat_shard *shard, const leat_output *outputs, size_t count,
                              leat_err *err) LEAT_CHECKED;
 void leat_shard_count(leat_shard *shard);
 
@@ -97,6 +107,16 @@ leat_code leat_shard_commit(leat_shard *shard, leat_err *err) LEAT_CHECKED;
 /* Drops what is not committed, and goes back to the last commit with every owned task. */
 leat_code leat_shard_rewind(leat_shard *shard, leat_err *err) LEAT_CHECKED;
 leat_code leat_shard_dump(leat_shard *shard, leat_err *err) LEAT_CHECKED;
+
+/* shard_redis.c */
+/* Opens connections' settings; nothing is connected. Close also after a failure. */
+leat_code leat_shard_redis_open(leat_shard *shard, leat_err *err) LEAT_CHECKED;
+void leat_shard_redis_close(leat_shard *shard);
+/* Before the shard's thread starts: connects, and finds what is wrong. */
+leat_code leat_shard_redis_check(leat_shard *shard, leat_err *err) LEAT_CHECKED;
+/* Applies what is for Redis among the outputs; what it refuses becomes a dead letter. */
+leat_code leat_shard_effects(leat_shard *shard, leat_task *task, const leat_output *outputs,
+                             size_t count, leat_err *err) LEAT_CHECKED;
 
 /* shard_assign.c */
 void leat_shard_assigned(void *shard, leat_partition *partitions, size_t count);

@@ -52,6 +52,7 @@ static leat_code add_task(leat_shard *shard, uint32_t source, int32_t partition,
     LEAT_TRY(leat_task_new(pipeline->plan, source, partition, pipeline->config.state_bytes_max,
                            task, err));
     shard->tasks[shard->tasks_count++] = *task;
+    if (shard->redis != NULL) leat_exec_port((*task)->exec, leat_redis_set_port(shard->redis));
     (*task)->restore_began_ms = leat_shard_now_ms();
     return LEAT_OK;
 }

@@ -260,14 +260,13 @@ static const finding_case sink_cases[] = {
     {TO("{\"topic\":\"'a-' + string(b)\",\"kafka\":{\"linger.ms\":5}}"), ""},
     {TO("\"a b\""), "p:3:1: streams.t.to: 'a b' is no legal topic name: letters, digits, '.', '_' "
                     "and '-', at most 249\n"},
-    {TO("{}"), "p:3:1: streams.t.to: one of 'topic', 'file', 'stdout', 'drop' is missing\n"},
+    {TO("{}"),
+     "p:3:1: streams.t.to: one of 'topic', 'file', 'redis', 'stdout', 'drop' is missing\n"},
     {TO("[]"), "p:3:1: streams.t.to: the list is empty\n"},
     {TO("5"), "p:3:1: streams.t.to: must be a topic's name or a sink, not a whole number\n"},
-    {TO("{\"stdout\":{},\"drop\":{}}"),
-     "p:3:1: streams.t.to: a sink is one of 'topic', 'file', 'stdout', 'drop'; write a list of "
-     "sinks for several\n"},
-    {TO("{\"redis\":{\"set\":1}}"),
-     "p:3:2: streams.t.to.redis: this version cannot write to redis yet\n"},
+    {TO("{\"stdout\":{},\"drop\":{}}"), "p:3:1: streams.t.to: a sink is one of 'topic', 'file', "
+                                        "'redis', 'stdout', 'drop'; write a list of "
+                                        "sinks for several\n"},
     {TO("{\"stdout\":{\"x\":1}}"), "p:3:11: streams.t.to.stdout: must be {}: it has no settings\n"},
     {TO("{\"file\":{\"paht\":\"f\"}}"),
      "p:3:9: streams.t.to.file: 'path' is missing\n"
