@@ -77,6 +77,7 @@ bool leat_json_walk_init(leat_json_walk *walk, leat_str text)
 
 bool leat_json_walk_next(leat_json_walk *walk, leat_json_part *part)
 {
+    LEAT_ASSERT(walk->at <= walk->end);
     const char *p = walk->at, *end = walk->end;
     if (p == end || *p == '}' || *p == ']') return false;
     part->key = LEAT_STR_NONE;

@@ -28,9 +28,10 @@
     OPERATOR(filter)                                                                               \
     OPERATOR(set)                                                                                  \
     OPERATOR(keep)                                                                                 \
-    OPERATOR(drop) OPERATOR(rename) OPERATOR(mask) OPERATOR(split) OPERATOR(flatten)               \
-        OPERATOR(explode) OPERATOR(cast) OPERATOR(sample) OPERATOR(throttle) OPERATOR(dedupe)      \
-            OPERATOR(parse)
+    OPERATOR(drop)                                                                                 \
+    OPERATOR(rename) OPERATOR(mask) OPERATOR(split) OPERATOR(flatten) OPERATOR(explode)            \
+        OPERATOR(cast) OPERATOR(sample) OPERATOR(throttle) OPERATOR(dedupe) OPERATOR(parse)        \
+            OPERATOR(validate)
 #define BED_DECLARE(name) extern const leat_operator_type leat_operator_##name;
 BED_OPERATORS(BED_DECLARE)
 

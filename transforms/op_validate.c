@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* validate: records that do not follow a schema go to the dead letter, with the path of the first
+ * thing that is wrong. Those that do go on untouched.
+ *
+ * What is checked is what would be written: the record as JSON, with what steps have changed, or
+ * one field of it. A timestamp is the text that it is written as. The schema is read when the
+ * pipeline is, so that its mistakes are found by `leat check`.
+ * Cost: reading the record as a whole (~1 ns a byte), and the schema's. */
+#include "core/mem.h"
+#include "core/path.h"
+#include "schemas/codec_json.h"
+#include "schemas/json_schema.h"
+#include "transforms/operator.h"
+
+#define TEXT_BYTES_MAX ((size_t)256 << 20)
+
+typedef struct validate_options {
+    const leat_node *json_schema, *field;
+} validate_options;
+
+static const leat_option options[] = {
+    {.name = "json_schema",
+     .type = LEAT_OPTION_NODE,
+     .offset = offsetof(validate_options, json_schema),
+     .required = true,
+     .shape = "{\"type\": [\"string\", \"object\", \"boolean\"]}",
+     .doc = "A JSON Schema (draft 2020-12): a file, relative to the pipeline file, or the schema "
+            "itself. `format` says nothing; references stay within the file."},
+    {.name = "field",
+     .type = LEAT_OPTION_PATH,
+     .offset = offsetof(validate_options, field),
+     .doc = "The field that is checked; default: the whole record. It must be there."},
+};
+enum { OPTIONS_COUNT = sizeof options / sizeof options[0] };
+
+typedef struct validate_config {
+    const leat_json_schema *schema;
+    leat_str field; /* data NULL: the whole record */
+    uint32_t slot;  /* of field */
+} validate_config;
+
+typedef struct validate_state {
+    leat_buf text;
+} validate_state;
+
+/* --- planning --- */
+
+static const leat_node *schema_file(leat_planner *planner, const leat_node *node)
+{
+    leat_planned_file *files = NULL;
+    leat_findings *findings = leat_planner_findings(planner);
+    size_t count = 0;
+    leat_node *root = NULL;
+    leat_err err = {0};
+    uint32_t line = 0;
+    uint32_t column = 0;
+    if (!leat_planner_files(planner, node, &files, &count)) return NULL;
+    if (count != 1) {
+        leat_findings_add(findings, node, false, "names %zu files, which must be one", count);
+        return NULL;
+    }
+    if (leat_doc_parse(files[0].text, files[0].name, leat_planner_arena(planner), &root, &err,
+                       &line, &column) == LEAT_OK)
+        return root;
+    leat_node place = {.kind = LEAT_NODE_OBJECT, .file = files[0].name};
+    place.line = line;
+    place.column = column;
+    leat_findings_add(findings, &place, false, "%s", err.text);
+    return NULL;
+}
+
+static bool validate_plan(leat_planner *planner, leat_step *step, const leat_node *json)
+{
+    validate_options read = {0};
+    leat_findings *findings = leat_planner_findings(planner);
+    validate_config *config = leat_planner_alloc(planner, sizeof *config);
+    step->config = config;
+    bool good = leat_options_read(options, OPTIONS_COUNT, json, &read, findings);
+    if (read.field != NULL) {
+        leat_path path;
+        if (!leat_planner_path(planner, read.field, &path)) return false;
+        config->field = read.field->text;
+        config->slot = leat_planner_read(planner, step, path);
+    }
+    if (read.json_schema == NULL) return false;
+    const leat_node *root = read.json_schema;
+    if (root->kind == LEAT_NODE_STRING) root = schema_file(planner, root);
+    if (root == NULL) return false;
+    config->schema = leat_json_schema_new(root, leat_planner_arena(planner), findings);
+    return good && config->schema != NULL;
+}
+
+/* --- running --- */
+
+static leat_code text_of(leat_run *run, const leat_record *record, leat_str *text, leat_err *err)
+{
+    const validate_config *config = run->step->config;
+    validate_state *state = run->state;
+    if (config->field.data == NULL) return leat_run_encode(run, record, text, err);
+    leat_value value = record->slots[config->slot];
+    if (value.tag == LEAT_MISSING)
+        return leat_err_set(err, LEAT_ERR_NO_FIELD, "no such field '%.*s'",
+                            LEAT_STR_ARG(config->field));
+    leat_buf_reset(&state->text);
+    LEAT_TRY(leat_json_write(value, leat_run_arena(run), &state->text, err));
+    *text = leat_buf_str(&state->text);
+    return leat_buf_check(&state->text, "a field", err);
+}
+
+static leat_code validate_record(leat_run *run, const leat_record *record, leat_err *err)
+{
+    static const leat_json_limits limits = {1024, UINT32_MAX}; /* the source's were kept */
+    const validate_config *config = run->step->config;
+    leat_arena *arena = leat_run_arena(run);
+    leat_str text;
+    leat_value value = LEAT_VALUE_NULL;
+    LEAT_ASSERT(config->schema != NULL);
+    LEAT_TRY(text_of(run, record, &text, err));
+    LEAT_TRY(leat_json_value(text, limits, arena, &value, err));
+    return leat_json_schema_check(config->schema, value, config->field, arena, err);
+}
+
+static leat_code validate_process(leat_run *run, const leat_batch *in, leat_err *err)
+{
+    leat_arena *arena = leat_run_arena(run);
+    for (size_t i = 0; i < in->count; i++) {
+        leat_record *record = in->records[i];
+        leat_err why;
+        leat_arena_mark mark = leat_arena_save(arena);
+        leat_code code = validate_record(run, record, &why);
+        leat_arena_restore(arena, mark); /* the record as a tree is not needed any more */
+        if (LEAT_UNLIKELY(code != LEAT_OK))
+            LEAT_TRY(leat_run_reject(run, record, &why, err));
+        else
+            LEAT_TRY(leat_run_emit(run, 0, record, err));
+    }
+    return LEAT_OK;
+}
+
+static leat_code validate_open(leat_run *run, leat_err *err)
+{
+    (void)err;
+    validate_state *state = leat_mem_need(sizeof *state);
+    leat_buf_init(&state->text, TEXT_BYTES_MAX);
+    run->state = state;
+    return LEAT_OK;
+}
+
+static void validate_close(leat_run *run)
+{
+    validate_state *state = run->state;
+    if (state == NULL) return;
+    leat_buf_release(&state->text);
+    leat_mem_free(state);
+    run->state = NULL;
+}
+
+const leat_operator_type leat_operator_validate = {
+    .name = "validate",
+    .doc = "Checks records against a JSON Schema; one that does not follow it goes to the dead "
+           "letter, with the path of the first thing that is wrong. The vocabulary of draft "
+           "2020-12 is there but for `unevaluatedProperties`, `unevaluatedItems`, "
+           "`dependentSchemas`, anchors and references to other files. Patterns are RE2.\n\n"
+           "```json\n{ \"validate\": { \"json_schema\": \"schemas/order.json\" } }\n```\n",
+    .options = options,
+    .options_count = OPTIONS_COUNT,
+    .plan = validate_plan,
+    .open = validate_open,
+    .close = validate_close,
+    .process = validate_process,
+};
