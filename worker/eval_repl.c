@@ -105,8 +105,7 @@ static void show(repl *self, leat_value value)
 static leat_str name_of(leat_str *text)
 {
     size_t len = 0;
-    while (len < text->len &&
-           (isalnum((unsigned char)text->data[len]) || text->data[len] == '_') &&
+    while (len < text->len && (isalnum((unsigned char)text->data[len]) || text->data[len] == '_') &&
            (len > 0 || !isdigit((unsigned char)text->data[0])))
         len++;
     leat_str rest = trimmed(leat_str_slice(*text, len, text->len));
@@ -161,9 +160,11 @@ static void close_records(repl *self)
 
 static void run_open(repl *self, leat_str path)
 {
-    char *name = strndup(path.data, path.len);
+    leat_buf_reset(&self->out);
+    leat_buf_add(&self->out, path);
+    leat_buf_add_char(&self->out, '\0');
     close_records(self);
-    self->records = name == NULL || path.len == 0 ? NULL : fopen(name, "re");
+    self->records = path.len == 0 ? NULL : fopen(self->out.data, "re");
     if (self->records == NULL) {
         leat_cli_say(":open needs a file of JSON lines: '%.*s': %s", LEAT_STR_ARG(path),
                      path.len == 0 ? "no name" : strerror(errno));
@@ -171,7 +172,6 @@ static void run_open(repl *self, leat_str path)
     } else {
         run_next(self, LEAT_STR_NONE);
     }
-    free(name);
 }
 
 static void run_next(repl *self, leat_str none)
@@ -225,6 +225,7 @@ static void run_names(repl *self, leat_str none)
 static void run_functions(repl *self, leat_str word)
 {
     size_t count, shown = 0;
+    (void)self;
     const leat_expr_function *functions = leat_expr_functions(&count);
     for (size_t i = 0; i < count; i++) {
         const leat_expr_function *f = &functions[i];

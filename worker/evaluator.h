@@ -8,6 +8,7 @@
 #ifndef LEAT_WORKER_EVALUATOR_H
 #define LEAT_WORKER_EVALUATOR_H
 
+#include "core/buf.h"
 #include "transforms/expr.h"
 
 typedef struct leat_evaluator leat_evaluator;
