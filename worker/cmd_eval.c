@@ -30,8 +30,8 @@ const leat_command leat_command_eval = {
             "at a terminal; ':help' lists the commands:\n\n"
             "  leat eval\n"
             "  leat> :open orders.jsonl\n"
-            "  leat> total = items.map(i, i.price * double(i.quantity)).sum()\n"
-            "  leat> total > 100.0\n"
+            "  leat> dear = items.filter(i, i.price > 100.0)\n"
+            "  leat> dear.size() > 2\n"
             "  leat> :next\n",
     .run = eval_run,
 };
