@@ -41,6 +41,7 @@ static bool is_slot(const leat_expr_node *node)
 static void set_slot(leat_form *form, const leat_expr_node *ref)
 {
     leat_value type;
+    LEAT_ASSERT(ref->kind == EXPR_NODE_REF && ref->ref.kind == LEAT_REF_SLOT);
     form->kind = LEAT_FORM_TEST;
     form->slot = ref->ref.index;
     form->fallback = leat_expr_type_value(ref->name, &type);
@@ -77,6 +78,7 @@ static void form_call(const leat_expr_node *node, leat_form *form)
 leat_code leat_expr_form_of(leat_expr_builder *builder, const leat_expr_node *node,
                             const leat_form **form)
 {
+    LEAT_ASSERT(node->kind != EXPR_NODE_NAME && node->depth <= LEAT_EXPR_DEPTH_MAX);
     leat_form *made = leat_arena_zero(builder->arena, sizeof *made);
     if (made == NULL) return leat_arena_full(builder->arena, builder->err);
     *form = made;
@@ -132,6 +134,7 @@ static bool same_slots(const leat_expr *a, const leat_expr *b)
 
 bool leat_expr_same(const leat_expr *a, const leat_expr *b)
 {
+    LEAT_ASSERT(a->steps_count > 0 && b->steps_count > 0);
     if (a == b) return true;
     if (a->steps_count != b->steps_count || a->constants_count != b->constants_count ||
         a->sites_count != b->sites_count || a->slots_count != b->slots_count ||

@@ -264,11 +264,14 @@ Test(detect_many, the_first_pattern_that_fails_reports)
     cr_expect_gt(found, 500);
 }
 
-/* --- cells --- */
+/* --- what is asked, and what is not --- */
 
 #define PATTERN(name, more)                                                                        \
     "{\"name\":\"" name "\",\"events\":false" more ",\"steps\":[{\"name\":\"a\",\"where\":"        \
     "\"v == 1\"},{\"name\":\"b\",\"where\":\"v == 2\"}]}"
+#define LATER(name)                                                                                \
+    "{\"name\":\"" name "\",\"steps\":[{\"name\":\"a\",\"where\":\"v == 1\"},{\"name\":\"b\","     \
+    "\"where\":\"w > 5\"}]}"
 
 static void open_patterns(test_bed *bed, const char *key, const char *patterns)
 {
@@ -280,6 +283,31 @@ static void open_patterns(test_bed *bed, const char *key, const char *patterns)
                    key, patterns);
     bed_open_with(bed, text, &leat_operator_detect);
 }
+
+/* An event is looked at when time has passed over it. */
+static void send(test_bed *bed, const char *json)
+{
+    bed_send(bed, json);
+    bed_send(bed, "{\"k\":0,\"v\":0}");
+}
+
+/* What only a later step reads is asked for when something has begun, and not before. */
+Test(detect_many, asks_only_for_what_can_be_taken)
+{
+    test_bed bed;
+    open_patterns(&bed, "k", PATTERN("p", "") "," LATER("q") "," LATER("r"));
+    send(&bed, "{\"k\":1,\"v\":7}");
+    bed_expect(&bed, "");
+    send(&bed, "{\"k\":1,\"v\":1,\"w\":1}");
+    send(&bed, "{\"k\":2,\"v\":7}");
+    bed_expect(&bed, "");
+    send(&bed, "{\"k\":1,\"v\":7}");
+    bed_expect(&bed, "dead: {\"k\":1,\"v\":7} leat.step=streams.a.steps[0].detect "
+                     "leat.error=pattern q: no such field 'w' (column 3)\n");
+    bed_close(&bed);
+}
+
+/* --- cells --- */
 
 /* A cell of detect, not of exec itself. */
 static bool is_ours(const bed_cell *cell)
@@ -293,13 +321,6 @@ static size_t cells(const test_bed *bed)
     for (size_t i = 0; i < bed->log_count; i++)
         count += is_ours(&bed->log[i]);
     return count;
-}
-
-/* An event is looked at when time has passed over it. */
-static void send(test_bed *bed, const char *json)
-{
-    bed_send(bed, json);
-    bed_send(bed, "{\"k\":0,\"v\":0}");
 }
 
 /* What a later version of the pipeline finds in the changelog of the one before. */
