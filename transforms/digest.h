@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Digests, by OpenSSL's libcrypto (known to digest.c alone). The algorithms are fetched once a
- * process, contexts are reused: a digest costs no allocation.
+/* Digests and AES-256-GCM, by OpenSSL's libcrypto (known to digest.c alone). The algorithms are
+ * fetched once an object, contexts are reused: neither costs an allocation a text.
  * Owner: whoever made it. Thread: one. */
 #ifndef LEAT_TRANSFORMS_DIGEST_H
 #define LEAT_TRANSFORMS_DIGEST_H
@@ -22,5 +22,26 @@ leat_code leat_digest_of(leat_digest *digest, leat_str text, unsigned char bytes
 /* Lower-case hexadecimal, not terminated. */
 leat_code leat_digest_hex(leat_digest *digest, leat_str text, char hex[LEAT_DIGEST_HEX],
                           leat_err *err) LEAT_CHECKED;
+
+/* AES-256-GCM (NIST SP 800-38D). */
+#define LEAT_CIPHER_KEY_BYTES   32
+#define LEAT_CIPHER_NONCE_BYTES 12
+#define LEAT_CIPHER_TAG_BYTES   16
+
+typedef struct leat_cipher leat_cipher;
+
+leat_code leat_cipher_new(leat_cipher **cipher, const unsigned char key[LEAT_CIPHER_KEY_BYTES],
+                          leat_err *err) LEAT_CHECKED;
+void leat_cipher_free(leat_cipher **cipher);
+/* sealed: room for text.len + LEAT_CIPHER_TAG_BYTES, the tag last. One nonce, one text: who calls
+ * this sees to that. text up to INT_MAX bytes, as is `beside`, which is authenticated only. */
+leat_code leat_cipher_seal(leat_cipher *cipher, const unsigned char nonce[LEAT_CIPHER_NONCE_BYTES],
+                           leat_str beside, leat_str text, unsigned char *sealed,
+                           leat_err *err) LEAT_CHECKED;
+/* text: room for sealed.len - LEAT_CIPHER_TAG_BYTES. LEAT_ERR_INVALID: another key, another
+ * `beside`, or the bytes were changed; nothing of text may be used then. */
+leat_code leat_cipher_open(leat_cipher *cipher, const unsigned char nonce[LEAT_CIPHER_NONCE_BYTES],
+                           leat_str beside, leat_str sealed, unsigned char *text,
+                           leat_err *err) LEAT_CHECKED;
 
 #endif

@@ -106,6 +106,7 @@ static void close_codecs(leat_exec *exec)
 {
     const leat_plan *plan = exec->plan;
     const leat_codec *codec = exec->source->codec;
+    LEAT_ASSERT(exec->source_state == NULL || codec != NULL);
     if (exec->source_state != NULL) codec->type->close(exec->source_state);
     for (size_t i = 0; i < plan->sinks_count; i++)
         if (exec->sink_states[i] != NULL) plan->sinks[i]->codec->type->close(exec->sink_states[i]);
@@ -199,6 +200,7 @@ void leat_exec_close(leat_exec **exec)
         if (gone->decoders[i] != NULL) leat_json_decoder_free(&gone->decoders[i]);
     leat_mem_free(gone->decoders);
     close_codecs(gone);
+    leat_masker_free(&gone->masker);
     exec_progress_close(gone);
     exec_effects_close(gone);
     leat_mem_free(gone->outputs);

@@ -12,6 +12,7 @@
  *   exec_output.c    records -> outputs
  *   exec_reject.c    dead letters and late records
  *   exec_effect.c    what is done to Redis, and the place in the input that it belongs to
+ *   exec_guard.c     masks on what goes out as it came
  *   exec_run.c       what operators may ask for
  *
  * Thread: the shard's. */
@@ -19,6 +20,7 @@
 #define LEAT_TRANSFORMS_EXEC_INSIDE_H
 
 #include "core/map.h"
+#include "core/number.h"
 #include "core/time.h"
 #include "transforms/exec.h"
 
@@ -139,6 +141,7 @@ struct leat_exec {
     leat_json_decoder **decoders; /* by shape; made when needed */
     void *source_state;           /* of the source's codec */
     void **sink_states;           /* of the sinks' codecs, by index */
+    leat_masker *masker;          /* of the source's guard; made when needed */
     exec_progress progress;
     leat_table **tables;
     size_t tables_count, tables_size;
@@ -284,6 +287,21 @@ void exec_effect_place(leat_exec *exec, uint64_t moment, leat_output *output);
 leat_code exec_effects_done(leat_exec *exec, leat_err *err) LEAT_CHECKED;
 void exec_effects_commit(leat_exec *exec);
 void exec_effects_abort(leat_exec *exec);
+
+/* --- exec_guard.c --- */
+/* A record that goes out as it came: at first the message's own, then as it may be shown. */
+typedef struct exec_guarded {
+    leat_str key, value;
+    const leat_header *headers;
+    size_t headers_count;
+    int64_t attempt;
+    leat_str masked; /* names of the fields that were; data NULL: none */
+    bool held_back;  /* it could not be masked, and is not told at all ... */
+    size_t withheld; /* ... of so many bytes */
+} exec_guarded;
+/* Hides masked values in why's text, too. */
+leat_code exec_guard(leat_exec *exec, const leat_record *record, leat_payload payload,
+                     leat_err *why, exec_guarded *out, leat_err *err) LEAT_CHECKED;
 
 /* --- exec_reject.c --- */
 /* The message (or, if there is none, the made record's value) goes to the dead letter. */

@@ -179,6 +179,7 @@ static leat_code sink_address(leat_exec *exec, const leat_sink *sink, const leat
 static leat_code join_headers(leat_exec *exec, const leat_codec_out *out, leat_output *output,
                               leat_err *err)
 {
+    LEAT_ASSERT(out->headers != NULL);
     size_t count = out->headers_count + output->headers_count;
     leat_header *headers = leat_arena_array(exec->arena, count, sizeof *headers);
     if (headers == NULL) return leat_arena_full(exec->arena, err);

@@ -1,19 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Records that end otherwise: dead letters and late ones. Both go out as they came: the message's
- * bytes, key and headers, so that they can be put back once the cause is gone.
+ * bytes, key and headers, so that they can be put back once the cause is gone; but for what the
+ * streams mask (exec_guard.c), where the sink's `payload` does not say otherwise.
  *
- * To a topic, headers tell the story:  leat.pipeline  leat.step  leat.error  leat.topic
- *   leat.partition  leat.offset  leat.timestamp. Those of an earlier story are replaced: a record
- *   that was put back and fails again does not carry both.
- * To a file or stdout, a JSON line:  pipeline  step  error  source  line  value (or value_base64).
+ * To a topic, headers tell the story:  leat.pipeline  leat.step  leat.error  leat.code
+ *   leat.attempt  leat.topic  leat.partition  leat.offset  leat.timestamp, and, where they apply,
+ *   leat.masked (which fields)  leat.withheld (how many bytes). Those of an earlier story are
+ *   replaced: a record that was put back and fails again carries only how often it has failed
+ *   (leat.attempt, which `leat dlq redrive` leaves on it). The dead letter's own timestamp is the
+ *   time of its writing: with that of the record, an old one would be past its retention at once.
+ * To a file or stdout, a JSON line:  pipeline  step  error  source  line  value (or value_base64),
+ *   of a topic's record also  topic  partition  timestamp  attempt  key  headers.
  *
  * Without a sink for dead letters they are counted only, and the last error is kept for the log. */
 #include "transforms/exec_inside.h"
 
-enum { STORY_COUNT = 7 };
+enum { STORY_COUNT = 11 };
 static const char *const story_names[STORY_COUNT] = {
-    "leat.pipeline",  "leat.step",   "leat.error",    "leat.topic",
-    "leat.partition", "leat.offset", "leat.timestamp"};
+    "leat.pipeline",  "leat.step",   "leat.error",     "leat.code",   "leat.attempt", "leat.topic",
+    "leat.partition", "leat.offset", "leat.timestamp", "leat.masked", "leat.withheld"};
+#define ATTEMPT     4
+#define ATTEMPT_MAX 1000000
 
 static bool is_story(leat_str name)
 {
@@ -22,29 +29,51 @@ static bool is_story(leat_str name)
     return false;
 }
 
-static leat_code tell_in_headers(leat_exec *exec, leat_str place, const leat_message *message,
-                                 const leat_err *why, leat_output *output, leat_err *err)
+/* How often the record has failed, with this time. */
+static int64_t attempt_of(const leat_header *headers, size_t count)
 {
-    const leat_header *own = NULL;
-    size_t given = 0, count = 0;
-    if (message != NULL) LEAT_TRY(leat_message_headers(message, exec->arena, &own, &given, err));
-    leat_header *headers = leat_arena_array(exec->arena, given + STORY_COUNT, sizeof *headers);
+    int64_t before = 0;
+    for (size_t i = 0; i < count; i++)
+        if (leat_str_is(headers[i].name, story_names[ATTEMPT]) &&
+            (leat_number_int(headers[i].value, &before) != LEAT_NUMBER_OK || before < 0 ||
+             before > ATTEMPT_MAX))
+            before = 0;
+    return before + 1;
+}
+
+static leat_code tell_in_headers(leat_exec *exec, leat_str place, const leat_message *message,
+                                 const leat_err *why, const exec_guarded *as, leat_output *output,
+                                 leat_err *err)
+{
+    leat_header *headers =
+        leat_arena_array(exec->arena, as->headers_count + STORY_COUNT, sizeof *headers);
+    size_t count = 0;
     if (headers == NULL) return leat_arena_full(exec->arena, err);
-    for (size_t i = 0; i < given; i++)
-        if (!is_story(own[i].name)) headers[count++] = own[i];
+    for (size_t i = 0; i < as->headers_count; i++)
+        if (!is_story(as->headers[i].name)) headers[count++] = as->headers[i];
+    leat_arena *arena = exec->arena;
     leat_str story[STORY_COUNT] = {exec->plan->name, place,
-                                   leat_arena_copy(exec->arena, leat_str_of(why->text))};
-    size_t told = 3;
+                                   leat_arena_copy(arena, leat_str_of(why->text)),
+                                   leat_str_of(leat_code_name(why->code)),
+                                   leat_arena_print(arena, "%lld", (long long)as->attempt)};
+    size_t told = 5;
     if (message != NULL) {
         story[told++] = message->topic;
-        story[told++] = leat_arena_print(exec->arena, "%d", (int)message->partition);
-        story[told++] = leat_arena_print(exec->arena, "%lld", (long long)message->offset);
+        story[told++] = leat_arena_print(arena, "%d", (int)message->partition);
+        story[told++] = leat_arena_print(arena, "%lld", (long long)message->offset);
         if (message->timestamp_ms != LEAT_TIME_NONE)
-            story[told++] = leat_arena_print(exec->arena, "%lld", (long long)message->timestamp_ms);
+            story[told++] = leat_arena_print(arena, "%lld", (long long)message->timestamp_ms);
     }
     for (size_t i = 0; i < told; i++) {
-        if (story[i].data == NULL) return leat_arena_full(exec->arena, err);
+        if (story[i].data == NULL) return leat_arena_full(arena, err);
         headers[count++] = (leat_header){leat_str_of(story_names[i]), story[i]};
+    }
+    if (as->masked.data != NULL)
+        headers[count++] = (leat_header){LEAT_STR("leat.masked"), as->masked};
+    if (as->held_back) {
+        leat_str bytes = leat_arena_print(arena, "%zu", as->withheld);
+        if (bytes.data == NULL) return leat_arena_full(arena, err);
+        headers[count++] = (leat_header){LEAT_STR("leat.withheld"), bytes};
     }
     output->headers = headers;
     output->headers_count = count;
@@ -57,9 +86,50 @@ static void member(leat_buf *out, const char *name, leat_str text)
     leat_json_write_string(text, out);
 }
 
+/* `,"name":` and the bytes as text, or `,"name_base64":`, or null. */
+static leat_code member_bytes(leat_exec *exec, const char *name, leat_str bytes, leat_err *err)
+{
+    leat_buf *out = &exec->out;
+    bool text = bytes.data == NULL || leat_str_utf8_valid(bytes);
+    leat_buf_add_format(out, ",\"%s%s\":", name, text ? "" : "_base64");
+    if (bytes.data == NULL) {
+        leat_buf_add_text(out, "null");
+    } else if (text) {
+        leat_json_write_string(bytes, out);
+    } else {
+        return leat_json_write(leat_value_text(LEAT_BYTES, bytes), exec->arena, out, err);
+    }
+    return LEAT_OK;
+}
+
+/* What a topic's record has and a file's line has not. */
+static leat_code tell_of_topic(leat_exec *exec, const leat_message *message, const exec_guarded *as,
+                               leat_err *err)
+{
+    leat_buf *out = &exec->out;
+    member(out, ",\"topic\":", message->topic);
+    leat_buf_add_format(out, ",\"partition\":%d", (int)message->partition);
+    if (message->timestamp_ms != LEAT_TIME_NONE)
+        leat_buf_add_format(out, ",\"timestamp\":%lld", (long long)message->timestamp_ms);
+    leat_buf_add_format(out, ",\"attempt\":%lld", (long long)as->attempt);
+    LEAT_TRY(member_bytes(exec, "key", as->key, err));
+    bool first = true;
+    for (size_t i = 0; i < as->headers_count; i++) {
+        const leat_header *header = &as->headers[i];
+        if (is_story(header->name) || !leat_str_utf8_valid(header->name)) continue;
+        leat_buf_add_text(out, first ? ",\"headers\":[{\"name\":" : ",{\"name\":");
+        leat_json_write_string(header->name, out);
+        LEAT_TRY(member_bytes(exec, "value", header->value, err));
+        leat_buf_add_char(out, '}');
+        first = false;
+    }
+    if (!first) leat_buf_add_char(out, ']');
+    return LEAT_OK;
+}
+
 /* A JSON line in exec->out. The error's text is ours, so UTF-8 up to where it was cut. */
 static leat_code tell_in_line(leat_exec *exec, leat_str place, const leat_message *message,
-                              leat_str value, const leat_err *why, leat_err *err)
+                              const leat_err *why, const exec_guarded *as, leat_err *err)
 {
     leat_buf *out = &exec->out;
     leat_str error = leat_str_of(why->text);
@@ -74,47 +144,49 @@ static leat_code tell_in_line(leat_exec *exec, leat_str place, const leat_messag
         leat_buf_add_int(out, message->offset);
     else
         leat_buf_add_text(out, "null");
-    leat_code code = LEAT_OK;
-    if (value.data == NULL) {
-        leat_buf_add_text(out, ",\"value\":null");
-    } else if (leat_str_utf8_valid(value)) {
-        member(out, ",\"value\":", value);
-    } else {
-        leat_buf_add_text(out, ",\"value_base64\":");
-        code = leat_json_write(leat_value_text(LEAT_BYTES, value), exec->arena, out, err);
-    }
+    if (message != NULL && !exec->source->files) LEAT_TRY(tell_of_topic(exec, message, as, err));
+    if (as->masked.data != NULL) member(out, ",\"masked\":", as->masked);
+    if (as->held_back) leat_buf_add_format(out, ",\"withheld\":%zu", as->withheld);
+    leat_code code = member_bytes(exec, "value", as->value, err);
     leat_buf_add_char(out, '}');
     return code;
 }
 
 leat_code exec_reject(leat_exec *exec, leat_str place, const leat_record *record,
-                      const leat_err *why, leat_err *err)
+                      const leat_err *what, leat_err *err)
 {
-    if (leat_code_blame(why->code) != LEAT_BLAME_RECORD) {
-        *err = *why;
+    if (leat_code_blame(what->code) != LEAT_BLAME_RECORD) {
+        *err = *what;
         return leat_err_prefix(err, "%.*s", LEAT_STR_ARG(place));
     }
-    exec->counts.dead_letters++;
-    exec->last_error = *why;
-    (void)leat_err_prefix(&exec->last_error, "%.*s", LEAT_STR_ARG(place));
-    const leat_sink *sink = exec->plan->dead_letter;
-    if (sink == NULL || sink->kind == LEAT_SINK_DROP) return LEAT_OK;
     const leat_message *message = record->message;
+    const leat_sink *sink = exec->plan->dead_letter;
+    LEAT_ASSERT(place.data != NULL && what->code != LEAT_OK);
+    leat_err why = *what;
+    exec_guarded as = {.key = message != NULL ? message->key : record->key,
+                       .value = message != NULL ? message->value : record->raw};
+    if (message != NULL)
+        LEAT_TRY(leat_message_headers(message, exec->arena, &as.headers, &as.headers_count, err));
+    as.attempt = attempt_of(as.headers, as.headers_count);
+    LEAT_TRY(exec_guard(exec, record, sink != NULL ? sink->payload : LEAT_PAYLOAD_MASKED, &why, &as,
+                        err));
+    exec->counts.dead_letters++;
+    exec->last_error = why;
+    (void)leat_err_prefix(&exec->last_error, "%.*s", LEAT_STR_ARG(place));
+    if (sink == NULL || sink->kind == LEAT_SINK_DROP) return LEAT_OK;
     leat_output output = {.kind = LEAT_OUTPUT_DEAD_LETTER,
                           .sink = sink,
                           .topic = sink->topic,
                           .partition = -1,
-                          .key = message != NULL ? message->key : record->key,
-                          .value = message != NULL ? message->value : record->raw,
-                          .timestamp_ms = record->timestamp_ms};
-    if (message != NULL && message->timestamp_ms != LEAT_TIME_NONE)
-        output.timestamp_ms = message->timestamp_ms;
+                          .key = as.key,
+                          .value = as.value,
+                          .timestamp_ms = LEAT_TIME_NONE};
     if (sink->kind == LEAT_SINK_TOPIC) {
-        LEAT_TRY(tell_in_headers(exec, place, message, why, &output, err));
+        LEAT_TRY(tell_in_headers(exec, place, message, &why, &as, &output, err));
         return exec_output_add(exec, record->moment, &output, SIZE_MAX, err);
     }
     size_t offset = exec->out.len;
-    LEAT_TRY(tell_in_line(exec, place, message, output.value, why, err));
+    LEAT_TRY(tell_in_line(exec, place, message, &why, &as, err));
     return exec_output_add(exec, record->moment, &output, offset, err);
 }
 
@@ -128,16 +200,21 @@ leat_code exec_late(leat_exec *exec, const leat_record *record, leat_err *err)
         return LEAT_OK;
     }
     if (sink->kind == LEAT_SINK_DROP) return LEAT_OK;
+    exec_guarded as = {.key = message->key, .value = message->value};
+    leat_err ignored = {0};
+    LEAT_TRY(leat_message_headers(message, exec->arena, &as.headers, &as.headers_count, err));
+    if (sink->payload != LEAT_PAYLOAD_ORIGINAL)
+        LEAT_TRY(exec_guard(exec, record, sink->payload, &ignored, &as, err));
     leat_output output = {.kind = LEAT_OUTPUT_LATE,
                           .sink = sink,
                           .topic = sink->topic,
                           .partition = -1,
-                          .key = message->key,
-                          .value = message->value,
+                          .key = as.key,
+                          .value = as.value,
+                          .headers = as.headers,
+                          .headers_count = as.headers_count,
                           .timestamp_ms = message->timestamp_ms != LEAT_TIME_NONE
                                               ? message->timestamp_ms
                                               : record->timestamp_ms};
-    LEAT_TRY(
-        leat_message_headers(message, exec->arena, &output.headers, &output.headers_count, err));
     return exec_output_add(exec, record->moment, &output, SIZE_MAX, err);
 }

@@ -106,6 +106,7 @@ static bool read_columns(leat_planner *planner, const leat_node *node, leat_csv_
                           LEAT_CSV_COLUMNS_MAX);
         return false;
     }
+    LEAT_ASSERT(codec->columns == NULL && codec->columns_count == 0);
     leat_csv_column *columns = leat_planner_alloc(planner, count * sizeof *columns);
     codec->columns = columns;
     for (const leat_node *child = node->child; child != NULL; child = child->next) {
@@ -153,6 +154,7 @@ static void know(leat_planner *planner, const leat_csv_codec *codec, const leat_
 static bool know_header(leat_planner *planner, const leat_node *node, const leat_csv_codec *codec,
                         leat_format_site *site)
 {
+    LEAT_ASSERT(codec->header && site->known == NULL);
     if (site->paths_count == 0) return true;
     leat_str head = leat_planner_file_head(planner, site->paths[0], HEAD_BYTES);
     if (head.len >= 3 && memcmp(head.data, "\xEF\xBB\xBF", 3) == 0)
@@ -219,6 +221,7 @@ static void columns_of_layout(leat_planner *planner, leat_csv_codec *codec,
                               const leat_format_site *site)
 {
     const leat_field *layout = site->layout;
+    LEAT_ASSERT(layout->kind == LEAT_FIELD_OBJECT);
     size_t count = 0, known = site->shape->known_count;
     if (layout->open && known == 0) return;
     for (const leat_field *field = layout->fields; field != NULL; field = field->next)

@@ -88,6 +88,7 @@ static bool plan_field(leat_planner *planner, leat_step *step, const leat_node *
         return false;
     }
     field->to = leat_planner_assign(planner, step, path);
+    leat_planner_copies(planner, step, field->to, field->from);
     return true;
 }
 

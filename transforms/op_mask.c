@@ -1,37 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mask: fields whose content must not go on, replaced by something that can.
+/* mask: fields whose content must not go on, replaced by something that can (masking.h).
  *
- *   hmac-sha256  hex digest under a key: the same text gives the same digest, and nobody without
- *                the key can try out card numbers
- *   sha256       hex digest without key
- *   redact       ***
- *   partial      ************1234; all stars for eight characters or fewer
- *   null         null
- *
- * A digest is of the text's UTF-8, of any other value of its JSON text as it came in (so that
- * 1.50 and 1.5 differ, as do their spellings). A missing field stays missing; null is a value.
- * Each field's value is read from one slot and its mask written to a fresh one. The key lives in
- * the plan and, hashed into contexts, in the task; no message ever shows it.
- * Cost: see digest.h; the others ~20 ns. */
-#include "core/path.h"
-#include "schemas/codec_json.h"
-#include "transforms/digest.h"
-#include "transforms/operator.h"
-
+ * A missing field stays missing; null is a value. Each field's value is read from one slot and its
+ * mask written to a fresh one. The planner notes which field of the source each rule stands for:
+ * what is masked in a stream is masked in the dead letters of its source, too (exec_guard.c).
+ * A field that the source is known not to have is refused here, where elsewhere it is warned of: a
+ * misspelt name would let the right one through.
+ * The key lives in the plan and, hashed into contexts, in the task; no message ever shows it. */
 #include "core/mem.h"
+#include "core/path.h"
+#include "transforms/masking.h"
 
-#define METHODS "hmac-sha256|sha256|redact|partial|null"
-enum { HMAC_SHA256, SHA256, REDACT, PARTIAL, NULLED, METHODS_COUNT };
-static const leat_str method_names[METHODS_COUNT] = {
-    {"hmac-sha256", 11}, {"sha256", 6}, {"redact", 6}, {"partial", 7}, {"null", 4}};
-
-#define PARTIAL_SHOWN   4 /* characters at the end */
-#define PARTIAL_ALL_MAX 8 /* of so few characters, none is shown */
-#define TEXT_BYTES_MAX  ((size_t)256 << 20)
+#define METHODS "hmac-sha256|sha256|aes-gcm|redact|partial|null"
+static const leat_str method_names[LEAT_MASK_METHODS] = {
+    [LEAT_MASK_HMAC] = LEAT_STR_INIT("hmac-sha256"), [LEAT_MASK_SHA256] = LEAT_STR_INIT("sha256"),
+    [LEAT_MASK_AES] = LEAT_STR_INIT("aes-gcm"),      [LEAT_MASK_REDACT] = LEAT_STR_INIT("redact"),
+    [LEAT_MASK_PARTIAL] = LEAT_STR_INIT("partial"),  [LEAT_MASK_NULL] = LEAT_STR_INIT("null"),
+};
 
 typedef struct mask_options {
     int method;
     leat_str key, key_id;
+    bool show_key_id;
 } mask_options;
 
 static const leat_option options[] = {
@@ -44,35 +34,33 @@ static const leat_option options[] = {
     {.name = "key",
      .type = LEAT_OPTION_STRING,
      .offset = offsetof(mask_options, key),
-     .doc = "Key of `hmac-sha256`; default: `mask.key` of the pipeline."},
+     .doc = "Key of `hmac-sha256` and `aes-gcm`; default: the pipeline's."},
     {.name = "key_id",
      .type = LEAT_OPTION_STRING,
      .offset = offsetof(mask_options, key_id),
-     .doc = "Name of the key, for people who rotate it; default: `mask.key_id` of the pipeline."},
+     .doc = "Name of the key, among `mask.keys` of the pipeline; default: `mask.key_id`."},
+    {.name = "show_key_id",
+     .type = LEAT_OPTION_BOOL,
+     .offset = offsetof(mask_options, show_key_id),
+     .doc = "`hmac-sha256` writes `KEY_ID:digest`, so that readers know which key it was."},
 };
 enum { OPTIONS_COUNT = sizeof options / sizeof options[0] };
 
 typedef struct mask_field {
-    int method;
-    leat_str key;
     uint32_t from, to; /* slots */
 } mask_field;
 
 typedef struct mask_config {
     mask_field *fields;
+    leat_mask_rule *rules; /* one per field */
     size_t count;
 } mask_config;
-
-typedef struct mask_state {
-    leat_digest **digests; /* one per field; NULL where it needs none */
-    leat_buf text;
-} mask_state;
 
 /* --- planning --- */
 
 static bool method_of(leat_planner *planner, const leat_node *node, int *method)
 {
-    for (int i = 0; i < METHODS_COUNT; i++) {
+    for (int i = 0; i < LEAT_MASK_METHODS; i++) {
         if (!leat_str_equal(node->text, method_names[i])) continue;
         *method = i;
         return true;
@@ -80,35 +68,91 @@ static bool method_of(leat_planner *planner, const leat_node *node, int *method)
     leat_finding *finding = leat_findings_add(
         leat_planner_findings(planner), node, false, "unknown method '%.*s' (known: %s)",
         LEAT_STR_ARG(node->secret ? LEAT_STR("***") : node->text),
-        "hmac-sha256, sha256, redact, partial, null");
-    finding->suggestion = leat_str_nearest(node->text, method_names, METHODS_COUNT);
+        "hmac-sha256, sha256, aes-gcm, redact, partial, null");
+    finding->suggestion = leat_str_nearest(node->text, method_names, LEAT_MASK_METHODS);
     return false;
 }
 
-static bool plan_field(leat_planner *planner, leat_step *step, const leat_node *member,
-                       mask_field *field)
+static bool mistake(leat_planner *planner, const leat_node *node, const char *what)
 {
-    leat_path path;
+    leat_findings_add(leat_planner_findings(planner), node, false, "%s", what);
+    return false;
+}
+
+/* The key that a rule works with, and its name. */
+static bool key_of(leat_planner *planner, const leat_node *member, const mask_options *read,
+                   leat_mask_rule *rule)
+{
+    bool encrypts = rule->method == LEAT_MASK_AES;
+    rule->key_id = read->key_id.len > 0 ? read->key_id : leat_planner_mask_key_id(planner);
+    if (read->key.len > 0) {
+        rule->key = read->key;
+        rule->key_id = read->key_id;
+    } else {
+        rule->key = leat_planner_mask_key_of(planner, rule->key_id);
+        if (rule->key.len == 0 && read->key_id.len > 0) {
+            leat_findings_add(leat_planner_findings(planner), member, false,
+                              "mask.keys of the pipeline has no key '%.*s'",
+                              LEAT_STR_ARG(read->key_id));
+            return false;
+        }
+    }
+    if (rule->key.len == 0)
+        return mistake(planner, member,
+                       encrypts ? "aes-gcm needs a key: set mask.key of the pipeline, such as "
+                                  "\"${file:/run/secrets/mask-key}\", and mask.key_id"
+                                : "hmac-sha256 needs a key: set mask.key of the pipeline, such as "
+                                  "\"${file:/run/secrets/mask-key}\"");
+    if ((encrypts || read->show_key_id || rule->key_id.len > 0) &&
+        !leat_mask_key_id_good(rule->key_id))
+        return mistake(planner, member,
+                       rule->key_id.len == 0
+                           ? "the key needs a name here: set key_id, which is written beside it"
+                           : "a key_id has letters, digits, '.', '_' and '-', at most 64");
+    if (encrypts && leat_planner_unresolved(planner))
+        return true; /* a key that cannot be read now */
+    if (encrypts && !leat_mask_key_bytes(rule->key, leat_planner_arena(planner), &rule->key))
+        return mistake(planner, member,
+                       "the key of aes-gcm has 32 bytes: as they are, as 64 hexadecimal digits, or "
+                       "as base64 (openssl rand -hex 32)");
+    return true;
+}
+
+bool leat_mask_rule_plan(leat_planner *planner, const leat_node *member, leat_mask_rule *rule)
+{
     mask_options read = {0};
-    if (!leat_planner_path_key(planner, member, &path)) return false;
     if (member->kind == LEAT_NODE_STRING) {
         if (!method_of(planner, member, &read.method)) return false;
     } else if (!leat_options_read(options, OPTIONS_COUNT, member, &read,
                                   leat_planner_findings(planner))) {
         return false;
     }
-    field->method = read.method;
-    if (field->method == HMAC_SHA256) {
-        field->key = read.key.data != NULL ? read.key : leat_planner_mask_key(planner);
-        if (field->key.len == 0) {
-            leat_findings_add(leat_planner_findings(planner), member, false,
-                              "hmac-sha256 needs a key: set mask.key of the pipeline, such as "
-                              "\"${file:/run/secrets/mask-key}\"");
-            return false;
-        }
+    LEAT_ASSERT(read.method >= 0 && read.method < LEAT_MASK_METHODS);
+    rule->method = (leat_mask_method)read.method;
+    rule->name = member->key;
+    rule->show_key_id = read.show_key_id && rule->method == LEAT_MASK_HMAC;
+    if (rule->method != LEAT_MASK_HMAC && rule->method != LEAT_MASK_AES) return true;
+    return key_of(planner, member, &read, rule);
+}
+
+static bool plan_field(leat_planner *planner, leat_step *step, const leat_node *member,
+                       mask_field *field, leat_mask_rule *rule)
+{
+    leat_path path;
+    leat_str nearest;
+    if (!leat_planner_path_key(planner, member, &path)) return false;
+    if (!leat_mask_rule_plan(planner, member, rule)) return false;
+    if (!leat_planner_known(planner, step, path, &nearest)) {
+        leat_finding *finding =
+            leat_findings_add_key(leat_planner_findings(planner), member, false,
+                                  "the source has no field '%.*s'", LEAT_STR_ARG(path.names[0]));
+        finding->suggestion = nearest;
+        return false;
     }
     field->from = leat_planner_read(planner, step, path);
+    leat_planner_masked(planner, step, member, field->from, rule);
     field->to = leat_planner_assign(planner, step, path);
+    leat_planner_copies(planner, step, field->to, field->from);
     return true;
 }
 
@@ -125,10 +169,13 @@ static bool mask_plan(leat_planner *planner, leat_step *step, const leat_node *j
         count++;
     mask_config *config = leat_planner_alloc(planner, sizeof *config);
     config->fields = leat_planner_alloc(planner, count * sizeof *config->fields);
+    config->rules = leat_planner_alloc(planner, count * sizeof *config->rules);
     step->config = config;
     bool good = true;
     for (const leat_node *member = json->child; member != NULL; member = member->next)
-        good &= plan_field(planner, step, member, &config->fields[config->count++]);
+        good &= plan_field(planner, step, member, &config->fields[config->count],
+                           &config->rules[config->count]),
+            config->count++;
     return good;
 }
 
@@ -136,94 +183,18 @@ static bool mask_plan(leat_planner *planner, leat_step *step, const leat_node *j
 
 static void mask_close(leat_run *run)
 {
-    const mask_config *config = run->step->config;
-    mask_state *state = run->state;
-    if (state == NULL) return;
-    for (size_t i = 0; i < config->count; i++)
-        leat_digest_free(&state->digests[i]);
-    leat_mem_free(state->digests);
-    leat_buf_release(&state->text);
-    leat_mem_free(state);
+    leat_masker *masker = run->state;
+    leat_masker_free(&masker);
     run->state = NULL;
 }
 
 static leat_code mask_open(leat_run *run, leat_err *err)
 {
     const mask_config *config = run->step->config;
-    mask_state *state = leat_mem_need(sizeof *state);
-    run->state = state;
-    state->digests = leat_mem_need(config->count * sizeof(leat_digest *));
-    leat_buf_init(&state->text, TEXT_BYTES_MAX);
-    for (size_t i = 0; i < config->count; i++) {
-        const mask_field *field = &config->fields[i];
-        if (field->method == HMAC_SHA256 || field->method == SHA256)
-            LEAT_TRY(leat_digest_new(&state->digests[i], field->key, err));
-    }
+    leat_masker *masker = NULL;
+    LEAT_TRY(leat_masker_new(config->rules, config->count, &masker, err));
+    run->state = masker;
     return LEAT_OK;
-}
-
-/* The text that is masked. */
-static leat_code text_of(mask_state *state, leat_value value, leat_arena *arena, leat_str *text,
-                         leat_err *err)
-{
-    if (value.tag == LEAT_STRING || value.tag == LEAT_NUMBER || value.tag == LEAT_JSON) {
-        *text = leat_value_str(value);
-        return LEAT_OK;
-    }
-    leat_buf_reset(&state->text);
-    LEAT_TRY(leat_json_write(value, arena, &state->text, err));
-    LEAT_TRY(leat_buf_check(&state->text, "a masked value", err));
-    *text = leat_buf_str(&state->text);
-    return LEAT_OK;
-}
-
-static bool is_continuation(char c)
-{
-    return ((unsigned char)c & 0xc0) == 0x80;
-}
-
-static leat_code partial(leat_str text, leat_arena *arena, leat_value *value, leat_err *err)
-{
-    size_t characters = 0, stars, from = text.len;
-    for (size_t i = 0; i < text.len; i++)
-        characters += !is_continuation(text.data[i]);
-    stars = characters <= PARTIAL_ALL_MAX ? characters : characters - PARTIAL_SHOWN;
-    for (size_t shown = characters - stars; shown > 0; shown--)
-        do {
-            from--;
-        } while (is_continuation(text.data[from]));
-    char *made = leat_arena_alloc(arena, stars + text.len - from);
-    if (made == NULL) return leat_arena_full(arena, err);
-    memset(made, '*', stars);
-    if (from < text.len) memcpy(made + stars, text.data + from, text.len - from);
-    *value = leat_value_string((leat_str){made, stars + text.len - from});
-    return LEAT_OK;
-}
-
-static leat_code mask_value(mask_state *state, const mask_field *field, size_t at, leat_value from,
-                            leat_arena *arena, leat_value *to, leat_err *err)
-{
-    leat_str text;
-    char *hex;
-    switch (field->method) {
-    case NULLED: *to = LEAT_VALUE_NULL; return LEAT_OK;
-    case REDACT:
-        *to = leat_value_string(LEAT_STR("***"));
-        to->flags = LEAT_VALUE_PLAIN;
-        return LEAT_OK;
-    case PARTIAL:
-        LEAT_TRY(text_of(state, from, arena, &text, err));
-        return partial(text, arena, to, err);
-    default:
-        LEAT_ASSERT(field->method == HMAC_SHA256 || field->method == SHA256);
-        LEAT_TRY(text_of(state, from, arena, &text, err));
-        hex = leat_arena_alloc(arena, LEAT_DIGEST_HEX);
-        if (hex == NULL) return leat_arena_full(arena, err);
-        LEAT_TRY(leat_digest_hex(state->digests[at], text, hex, err));
-        *to = leat_value_string((leat_str){hex, LEAT_DIGEST_HEX});
-        to->flags = LEAT_VALUE_PLAIN;
-        return LEAT_OK;
-    }
 }
 
 static leat_code mask_process(leat_run *run, const leat_batch *in, leat_err *err)
@@ -240,8 +211,8 @@ static leat_code mask_process(leat_run *run, const leat_batch *in, leat_err *err
             if (from.tag == LEAT_MISSING)
                 record->slots[field->to] = LEAT_VALUE_MISSING;
             else
-                code =
-                    mask_value(run->state, field, f, from, arena, &record->slots[field->to], &why);
+                code = leat_masker_apply(run->state, f, from, record, arena,
+                                         &record->slots[field->to], &why);
         }
         if (LEAT_UNLIKELY(code != LEAT_OK))
             LEAT_TRY(leat_run_reject(run, record, &why, err));
@@ -254,18 +225,22 @@ static leat_code mask_process(leat_run *run, const leat_batch *in, leat_err *err
 const leat_operator_type leat_operator_mask = {
     .name = "mask",
     .doc = "Replaces the content of fields. `hmac-sha256` and `sha256` give the lower-case hex "
-           "digest of a text's UTF-8 (of other values, of their JSON text), `redact` gives `***`, "
+           "digest of a text's UTF-8 (of other values, of their JSON text), `aes-gcm` encrypts it "
+           "so that the step `decrypt` can read it (`v1:KEY_ID:base64`), `redact` gives `***`, "
            "`partial` stars all but the last four characters, and all of eight or fewer, `null` "
            "gives null. A missing field stays missing. Prefer `hmac-sha256`: a plain digest of a "
            "card number is found by trying all of them.\n\n"
-           "```json\n{ \"mask\": { \"pan\": \"hmac-sha256\", \"email\": { \"method\": \"partial\" "
-           "} } }\n```\n",
+           "What a stream masks is masked in the dead letters of its source too, and in their "
+           "error texts.\n\n"
+           "```json\n{ \"mask\": { \"pan\": \"hmac-sha256\", \"iban\": \"aes-gcm\", \"email\": "
+           "{ \"method\": \"partial\" } } }\n```\n",
     .schema =
         "{\"type\":\"object\",\"minProperties\":1,\"additionalProperties\":{\"oneOf\":[{\"enum\":["
-        "\"hmac-sha256\",\"sha256\",\"redact\",\"partial\",\"null\"]},{\"type\":\"object\","
-        "\"properties\":{\"method\":{\"enum\":[\"hmac-sha256\",\"sha256\",\"redact\",\"partial\","
-        "\"null\"]},\"key\":{\"type\":\"string\"},\"key_id\":{\"type\":\"string\"}},\"required\":["
-        "\"method\"],\"additionalProperties\":false}]}}",
+        "\"hmac-sha256\",\"sha256\",\"aes-gcm\",\"redact\",\"partial\",\"null\"]},{\"type\":"
+        "\"object\",\"properties\":{\"method\":{\"enum\":[\"hmac-sha256\",\"sha256\",\"aes-gcm\","
+        "\"redact\",\"partial\",\"null\"]},\"key\":{\"type\":\"string\"},\"key_id\":{\"type\":"
+        "\"string\"},\"show_key_id\":{\"type\":\"boolean\"}},\"required\":[\"method\"],"
+        "\"additionalProperties\":false}]}}",
     .plan = mask_plan,
     .open = mask_open,
     .close = mask_close,

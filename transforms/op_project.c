@@ -149,6 +149,9 @@ static bool rename_plan(leat_planner *planner, leat_step *step, const leat_node 
             leat_planner_alias(planner, step, pair->to, pair->slot);
         else
             pair->target = leat_planner_assign(planner, step, pair->to);
+        if (pair->target == LEAT_SLOT_NONE) continue;
+        leat_planner_copies(planner, step, pair->target, pair->slot);
+        leat_planner_copies(planner, step, pair->target, pair->old);
     }
     return true;
 }

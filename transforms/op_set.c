@@ -48,6 +48,7 @@ static bool plan_field(leat_planner *planner, leat_step *step, const leat_node *
     }
     field->kind = leat_expr_is_constant(field->expr, &field->constant) ? CONSTANT : EVALUATE;
     field->slot = leat_planner_assign(planner, step, path);
+    leat_planner_computes(planner, step, field->slot);
     return true;
 }
 

@@ -196,9 +196,25 @@ typedef struct leat_planned_file {
 } leat_planned_file;
 bool leat_planner_files(leat_planner *planner, const leat_node *glob, leat_planned_file **files,
                         size_t *count);
-/* The pipeline's `mask` defaults; data NULL if not set. */
-leat_str leat_planner_mask_key(leat_planner *planner);
+/* The pipeline's `mask` keys: the name of the one that writes (data NULL if not set), a key by its
+ * name (none: mask.key), all that have names. */
+typedef struct leat_mask_key {
+    leat_str id, key;
+} leat_mask_key;
 leat_str leat_planner_mask_key_id(leat_planner *planner);
+leat_str leat_planner_mask_key_of(leat_planner *planner, leat_str id);
+const leat_mask_key *leat_planner_mask_keys(leat_planner *planner, size_t *count);
+/* Some ${...} could not be resolved (check only): texts that should be keys may be references. */
+bool leat_planner_unresolved(const leat_planner *planner);
+/* Slot `to` gets, or may get, what `from` has: said by a step that moves values, so that masks are
+ * traced back to the incoming record. */
+void leat_planner_copies(leat_planner *planner, const leat_step *step, uint32_t to, uint32_t from);
+/* Slot `to` gets what the expression that was compiled last gives. */
+void leat_planner_computes(leat_planner *planner, const leat_step *step, uint32_t to);
+/* The step hides what `slot` (of leat_planner_read) has, by this rule (transforms/masking.h). */
+struct leat_mask_rule;
+void leat_planner_masked(leat_planner *planner, const leat_step *step, const leat_node *node,
+                         uint32_t slot, const struct leat_mask_rule *rule);
 /* The `key` expression of the stream's source as it was written; NULL: the record's key. */
 const leat_node *leat_planner_source_key(leat_planner *planner, const leat_step *step);
 leat_str leat_planner_pipeline_name(leat_planner *planner);

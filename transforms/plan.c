@@ -98,16 +98,6 @@ leat_findings *leat_planner_findings(leat_planner *planner)
     return planner->findings;
 }
 
-leat_str leat_planner_mask_key(leat_planner *planner)
-{
-    return planner->mask_key;
-}
-
-leat_str leat_planner_mask_key_id(leat_planner *planner)
-{
-    return planner->mask_key_id;
-}
-
 leat_str leat_planner_pipeline_name(leat_planner *planner)
 {
     return planner->plan->name;
@@ -220,7 +210,7 @@ static void interpolate(leat_planner *planner, leat_node *node)
 static void read_dead_letter(leat_planner *planner, const leat_node *node)
 {
     if (node != NULL) {
-        planner->plan->dead_letter = plan_plain_sink(planner, node);
+        planner->plan->dead_letter = plan_plain_sink(planner, node, LEAT_PAYLOAD_MASKED);
     } else {
         leat_findings_add(planner->findings, planner->root, true,
                           "without 'dead_letter', records that fail are only counted and logged");
@@ -265,8 +255,7 @@ static void read_top(leat_planner *planner, leat_node *root)
     plan->commit_interval_ms = top.commit_interval_ms;
     plan->limits = (leat_json_limits){.depth_max = (uint32_t)top.depth_max,
                                       .bytes_max = (uint32_t)top.record_bytes_max};
-    planner->mask_key = top.mask_key;
-    planner->mask_key_id = top.mask_key_id;
+    plan_mask_keys(planner, &top);
     plan_settings(planner, top.kafka, &plan->kafka, &plan->kafka_count);
     plan_warn_security(planner, top.kafka);
     if (top.tables != NULL)
@@ -277,6 +266,7 @@ static void read_top(leat_planner *planner, leat_node *root)
     plan_sources(planner, top.sources);
     plan_streams(planner, top.streams);
     read_dead_letter(planner, top.dead_letter);
+    plan_guards(planner);
     plan_check_topics(planner, top.sources);
     plan->version_hash = version_hash(root);
 }

@@ -9,6 +9,7 @@
 #include "core/record.h"
 #include "schemas/codec.h"
 #include "schemas/findings.h"
+#include "transforms/guard.h"
 #include "transforms/operator.h"
 #include "transforms/redis.h"
 
@@ -50,6 +51,8 @@ typedef struct leat_sink {
     const leat_field *layout;
     const leat_view *views; /* of its expressions: LEAT_EXTERN_VIEWS + i */
     size_t views_count;
+    leat_payload payload; /* of dead letters and late records */
+    bool payload_given;
     const leat_codec *codec;      /* NULL: json */
     leat_str head;                /* FILE, STDOUT: the first line; data NULL: none */
     const leat_setting *settings; /* `kafka` of the sink */
@@ -74,6 +77,8 @@ typedef struct leat_source {
     int64_t out_of_orderness_ms, idle_after_ms; /* idle 0: never */
     leat_late late;
     leat_sink *late_sink;
+    const leat_node *late_node; /* the value of late.to */
+    const leat_guard *guard;    /* NULL: no stream masks anything */
     leat_start_policy start;
     int64_t start_ms;
     bool stateful; /* some step behind it keeps state or needs time order */

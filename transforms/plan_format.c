@@ -29,6 +29,7 @@ static const leat_format_type *find(leat_str name)
 
 static void unknown(leat_planner *planner, const leat_node *node, leat_str name, bool key)
 {
+    LEAT_ASSERT(leat_formats_count < NAMES_MAX);
     leat_str known[NAMES_MAX] = {LEAT_STR_INIT("json")};
     size_t count = 1;
     for (; count <= leat_formats_count && count < NAMES_MAX; count++)
@@ -96,6 +97,7 @@ const leat_known_field *plan_known_find(const leat_shape *shape, leat_str name)
 
 leat_str plan_known_nearest(leat_planner *planner, const leat_shape *shape, leat_str name)
 {
+    LEAT_ASSERT(shape->known_count > 0);
     leat_str *names = leat_planner_alloc(planner, (shape->known_count + 1) * sizeof *names);
     for (size_t i = 0; i < shape->known_count; i++)
         names[i] = shape->known[i].name;

@@ -8,6 +8,7 @@
  *   plan_format.c  `format` of sources and sinks
  *   plan_redis.c   Redis servers
  *   plan_effect.c  sinks that write to them
+ *   plan_guard.c   masks of what goes out as it came; keys of masks
  *   plan_stream.c  streams and steps, in an order in which inputs come first
  *   plan_scope.c   names in expressions -> slots, meta, views
  *   plan_layout.c  what a record looks like behind a step: read, assign, drop, keep
@@ -47,6 +48,20 @@ typedef struct plan_stream {
     bool broken; /* some step could not be planned */
 } plan_stream;
 
+/* Slot `to` may have its value, or something computed from it, from slot `from`. */
+typedef struct plan_origin {
+    const leat_shape *shape;
+    uint32_t to, from;
+} plan_origin;
+
+/* A field that a mask step, or the dead letter's own rules, want hidden. */
+typedef struct plan_masked {
+    uint32_t source; /* UINT32_MAX: all */
+    const leat_node *node;
+    leat_path path; /* in the record as it comes; count 0: cannot be told */
+    leat_mask_rule rule;
+} plan_masked;
+
 /* Where an expression stands: which record it sees, and who keeps its views. */
 typedef struct plan_site {
     leat_shape *shape;
@@ -63,6 +78,15 @@ struct leat_planner {
     leat_str file;
     leat_node *root;
     leat_str mask_key, mask_key_id;
+    leat_mask_key *mask_keys; /* those with a name */
+    size_t mask_keys_count;
+    plan_masked *masked;
+    size_t masked_count, masked_size;
+    plan_origin *origins;
+    size_t origins_count, origins_size;
+    uint32_t *reads; /* slots that the expression compiled last reads */
+    size_t reads_count, reads_size;
+    const leat_node *dead_letter_mask; /* its rules; NULL: none */
 
     plan_stream *streams;
     size_t streams_count;
@@ -91,6 +115,7 @@ typedef struct plan_top {
     int guarantee;
     const leat_node *kafka, *redis, *sources, *tables, *streams, *dead_letter, *worker;
     leat_str mask_key, mask_key_id;
+    const leat_node *mask_keys;
     uint64_t record_bytes_max;
     int64_t depth_max;
     int64_t commit_interval_ms;
@@ -137,7 +162,7 @@ bool plan_topic_name(leat_planner *planner, const leat_node *node);
 void plan_sinks(leat_planner *planner, const leat_node *node, const plan_point *point,
                 const leat_step *from);
 /* A sink for records as they came: late ones, dead letters. */
-leat_sink *plan_plain_sink(leat_planner *planner, const leat_node *node);
+leat_sink *plan_plain_sink(leat_planner *planner, const leat_node *node, leat_payload payload);
 /* Topics read twice, or read and written. */
 void plan_check_topics(leat_planner *planner, const leat_node *sources);
 
@@ -163,6 +188,11 @@ extern const size_t plan_effect_options_count;
 /* `{"redis": ...}` of a sink. */
 void plan_effect(leat_planner *planner, leat_sink *sink, const leat_node *node, plan_site site,
                  uint32_t source);
+
+/* --- plan_guard.c --- */
+void plan_read_note(leat_planner *planner, uint32_t slot); /* the expression in hand reads it */
+void plan_mask_keys(leat_planner *planner, const plan_top *top);
+void plan_guards(leat_planner *planner); /* when streams and the dead letter are planned */
 
 /* --- plan_stream.c --- */
 extern const leat_option plan_stream_options[];

@@ -14,13 +14,17 @@
 
 #define PRETTY_BYTES_MAX ((size_t)4 << 20)
 
+#define RAW_MEMBERS                                                                                \
+    "\"payload\": {\"enum\": [\"original\", \"masked\", \"strict\"]}, \"mask\": {\"type\": "       \
+    "\"object\"}"
 /* A sink of records that go out as they came: a topic's name, or where. */
 static const char plain_sink[] =
     "{\"oneOf\": [{\"type\": \"string\"}, "
     "{\"type\": \"object\", \"properties\": {\"topic\": {\"type\": \"string\"}, "
-    "\"kafka\": {\"$ref\": \"#/definitions/kafka\"}}, "
+    "\"kafka\": {\"$ref\": \"#/definitions/kafka\"}, " RAW_MEMBERS "}, "
     "\"required\": [\"topic\"], \"additionalProperties\": false}, "
-    "{\"type\": \"object\", \"properties\": {\"file\": {}, \"stdout\": {}, \"drop\": {}}, "
+    "{\"type\": \"object\", \"properties\": {\"file\": {}, \"stdout\": {}, \"drop\": "
+    "{}, " RAW_MEMBERS "}, "
     "\"additionalProperties\": false}]}";
 static const char kafka[] =
     "{\"type\": \"object\", \"additionalProperties\": {\"type\": [\"string\", \"number\", "

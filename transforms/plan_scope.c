@@ -174,6 +174,7 @@ static leat_code resolve(leat_scope *scope, const leat_str *names, size_t count,
         *ref = view_ref(self, (leat_view){.field = self->site.layout}, 1);
     } else {
         *ref = resolve_field(self, names, count, leat_str_is(names[0], "event") ? 1 : 0);
+        if (ref->kind == LEAT_REF_SLOT) plan_read_note(self->planner, ref->index);
     }
     return plan_failed(self->planner) ? leat_arena_full(self->planner->arena, err) : LEAT_OK;
 }
@@ -242,6 +243,7 @@ leat_expr *plan_expr(leat_planner *planner, const leat_node *node, plan_site sit
         scope = plan_scope_new(planner, site);
         ((planner_scope *)scope)->exact = is_bare_path(text);
     }
+    planner->reads_count = 0;
     planner->removed = planner->unknown = LEAT_STR_NONE;
     if (leat_expr_compile(text, scope, planner->arena, &expr, &err) != LEAT_OK) {
         complain(planner, node, &err);

@@ -22,7 +22,15 @@ static const leat_option mask_options[] = {
     {.name = "key_id",
      .type = LEAT_OPTION_STRING,
      AT(mask_key_id),
-     .doc = "A name for the key, which tells readers which one was used."},
+     .doc =
+         "A name for the key, which tells readers which one was used; one of `keys`, if there is "
+         "no `key`."},
+    {.name = "keys",
+     .type = LEAT_OPTION_NODE,
+     AT(mask_keys),
+     .shape = "{\"type\": \"object\", \"additionalProperties\": {\"type\": \"string\"}}",
+     .doc = "Keys by name, while they are changed: `key_id` says which one writes, the others are "
+            "there for `decrypt`."},
 };
 static const leat_option limits_options[] = {
     {.name = "record",

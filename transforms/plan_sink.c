@@ -18,6 +18,7 @@
 
 typedef struct sink_options {
     const leat_node *topic, *file, *redis, *out, *drop, *format, *key, *headers, *partition, *kafka;
+    const leat_node *payload, *mask;
 } sink_options;
 
 #define AT(field) .offset = offsetof(sink_options, field)
@@ -73,6 +74,20 @@ const leat_option plan_sink_options[] = {
      AT(kafka),
      .shape = PLAN_KAFKA_SHAPE,
      .doc = "librdkafka properties for this sink."},
+    {.name = "payload",
+     .type = LEAT_OPTION_NODE,
+     AT(payload),
+     .shape = "{\"enum\": [\"original\", \"masked\", \"strict\"]}",
+     .doc =
+         "Of dead letters (default `masked`) and late records (default `original`): as they came; "
+         "with the fields masked that streams mask; `strict`: and what cannot be read is "
+         "withheld."},
+    {.name = "mask",
+     .type = LEAT_OPTION_NODE,
+     AT(mask),
+     .shape = "{\"type\": \"object\"}",
+     .doc =
+         "Of dead letters: fields to mask besides those that streams mask, as in the step `mask`."},
 };
 #undef AT
 const size_t plan_sink_options_count = sizeof plan_sink_options / sizeof plan_sink_options[0];
@@ -246,6 +261,33 @@ static void sink_format(leat_planner *planner, leat_sink *sink, const leat_node 
     sink->head = site.head;
 }
 
+/* What only records take that go out as they came. */
+static void sink_payload(leat_planner *planner, leat_sink *sink, const sink_options *options,
+                         bool plain)
+{
+    static const leat_str known[] = {LEAT_STR_INIT("original"), LEAT_STR_INIT("masked"),
+                                     LEAT_STR_INIT("strict")};
+    if (!plain) {
+        const char *why = "is for dead letters and late records, which go out as they came";
+        refuse(planner, options->payload, why);
+        refuse(planner, options->mask, why);
+        return;
+    }
+    planner->dead_letter_mask = options->mask;
+    const leat_node *node = options->payload;
+    if (node == NULL || plan_unresolved(planner, node)) return;
+    sink->payload_given = true;
+    for (int i = 0; node->kind == LEAT_NODE_STRING && i < 3; i++) {
+        if (!leat_str_equal(node->text, known[i])) continue;
+        sink->payload = (leat_payload)i;
+        return;
+    }
+    leat_finding *finding = leat_findings_add(planner->findings, node, false,
+                                              "must be 'original', 'masked' or 'strict'");
+    if (node->kind == LEAT_NODE_STRING && !node->secret)
+        finding->suggestion = leat_str_nearest(node->text, known, 3);
+}
+
 static void sink_read(leat_planner *planner, leat_sink *sink, const leat_node *node,
                       const plan_site *site, uint32_t source)
 {
@@ -271,6 +313,7 @@ static void sink_read(leat_planner *planner, leat_sink *sink, const leat_node *n
         refuse(planner, options.format, "does not go with redis: its expressions say what goes in");
         return;
     }
+    sink_payload(planner, sink, &options, site == NULL);
     sink_format(planner, sink, options.format);
     if (options.topic == NULL) return;
     sink_topic(planner, sink, options.topic, site);
@@ -290,9 +333,10 @@ static void sink_read(leat_planner *planner, leat_sink *sink, const leat_node *n
         (void)leat_planner_expect(planner, options.partition, sink->partition_expr, "int");
 }
 
-leat_sink *plan_plain_sink(leat_planner *planner, const leat_node *node)
+leat_sink *plan_plain_sink(leat_planner *planner, const leat_node *node, leat_payload payload)
 {
     leat_sink *sink = sink_add(planner, node);
+    sink->payload = payload;
     sink_read(planner, sink, node, NULL, UINT32_MAX);
     return sink;
 }

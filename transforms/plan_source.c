@@ -212,7 +212,13 @@ static void source_late(leat_planner *planner, leat_source *source, const leat_n
         return;
     }
     source->late = LEAT_LATE_TOPIC;
-    source->late_sink = plan_plain_sink(planner, to);
+    source->late_node = to;
+    source->late_sink = plan_plain_sink(planner, to, LEAT_PAYLOAD_ORIGINAL);
+    if (planner->dead_letter_mask != NULL) {
+        leat_findings_add_key(planner->findings, planner->dead_letter_mask, false,
+                              "is for dead letters; late records have the masks of the streams");
+        planner->dead_letter_mask = NULL;
+    }
 }
 
 static void source_time(leat_planner *planner, leat_source *source, const leat_node *node,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Digests against the vectors of FIPS 180-4 and RFC 4231. */
+/* Digests against the vectors of FIPS 180-4 and RFC 4231, AES-256-GCM against those of the
+ * submission to NIST (test cases 13 to 16). */
 #include <criterion/criterion.h>
+#include <stdlib.h>
 
 #include "tests/unit/leak.h"
 #include "transforms/digest.h"
@@ -72,5 +74,69 @@ Test(digest, keyed)
         cr_assert_neq(memcmp(other, keyed[i].want, sizeof other), 0);
         expect(digest, leat_str_of(keyed[i].text), keyed[i].want);
         leat_digest_free(&digest);
+    }
+}
+
+/* --- AES-256-GCM --- */
+
+static leat_str unhex(const char *hex, unsigned char *bytes)
+{
+    size_t len = strlen(hex) / 2;
+    for (size_t i = 0; i < len; i++) {
+        const char pair[3] = {hex[2 * i], hex[2 * i + 1], '\0'};
+        bytes[i] = (unsigned char)strtoul(pair, NULL, 16);
+    }
+    return (leat_str){(const char *)bytes, len};
+}
+
+#define ZERO_KEY "0000000000000000000000000000000000000000000000000000000000000000"
+#define KEY      "feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308"
+#define TEXT                                                                                       \
+    "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72"                             \
+    "1c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39"
+#define SEALED                                                                                     \
+    "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa"                             \
+    "8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662"
+
+static const struct {
+    const char *key, *nonce, *beside, *text, *sealed;
+} ciphers[] = {
+    {ZERO_KEY, "000000000000000000000000", "", "", "530f8afbc74536b9a963b4f1c4cb738b"},
+    {ZERO_KEY, "000000000000000000000000", "", "00000000000000000000000000000000",
+     "cea7403d4d606b6e074ec5d3baf39d18d0d1c8a799996bf0265b98b5d48ab919"},
+    {KEY, "cafebabefacedbaddecaf888", "", TEXT "1aafd255",
+     SEALED "898015ad"
+            "b094dac5d93471bdec1a502270e3cc6c"},
+    {KEY, "cafebabefacedbaddecaf888", "feedfacedeadbeeffeedfacedeadbeefabaddad2", TEXT,
+     SEALED "76fc6ece0f4e1768cddf8853bb2d551b"},
+};
+
+Test(digest, aes_256_gcm)
+{
+    for (size_t i = 0; i < sizeof ciphers / sizeof ciphers[0]; i++) {
+        unsigned char key[64], nonce[64], beside[64], text[128], sealed[128], made[128];
+        leat_err err;
+        leat_cipher *cipher = NULL;
+        unhex(ciphers[i].key, key);
+        unhex(ciphers[i].nonce, nonce);
+        leat_str more = unhex(ciphers[i].beside, beside);
+        leat_str plain = unhex(ciphers[i].text, text);
+        leat_str want = unhex(ciphers[i].sealed, sealed);
+        cr_assert_eq(leat_cipher_new(&cipher, key, &err), LEAT_OK);
+        for (int again = 0; again < 2; again++) {
+            cr_assert_eq(leat_cipher_seal(cipher, nonce, more, plain, made, &err), LEAT_OK);
+            cr_expect(leat_str_equal((leat_str){(const char *)made, want.len}, want), "case %zu",
+                      i);
+            cr_assert_eq(leat_cipher_open(cipher, nonce, more, want, made, &err), LEAT_OK);
+            cr_expect(leat_str_equal((leat_str){(const char *)made, plain.len}, plain));
+        }
+        for (size_t at = 0; at < want.len; at++) { /* any byte changed is noticed */
+            sealed[at] ^= 1;
+            cr_expect_eq(leat_cipher_open(cipher, nonce, more, want, made, &err), LEAT_ERR_INVALID);
+            sealed[at] ^= 1;
+        }
+        cr_expect_eq(leat_cipher_open(cipher, nonce, LEAT_STR("x"), want, made, &err),
+                     LEAT_ERR_INVALID);
+        leat_cipher_free(&cipher);
     }
 }

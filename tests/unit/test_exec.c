@@ -66,9 +66,9 @@ Test(exec, a_dead_letter_is_the_message_as_it_came_and_its_story)
                                   .headers = headers,
                                   .headers_count = 3};
     bed_batch(&bed, &message, 1);
-    bed_expect(&bed, "dead -1 1234 key:  {\"a\":1}  h=1 h= leat.pipeline=p "
+    bed_expect(&bed, "dead -1 -9223372036854775808 key:  {\"a\":1}  h=1 h= leat.pipeline=p "
                      "leat.step=streams.t.steps[0].filter leat.error=the condition gives an 'int', "
-                     "not true or false "
+                     "not true or false leat.code=type leat.attempt=1 "
                      "leat.topic=in leat.partition=3 leat.offset=17 leat.timestamp=1234\n");
     cr_expect(
         leat_str_is(leat_exec_last_error(bed.exec),
@@ -88,12 +88,18 @@ Test(exec, dead_letters_in_a_file)
     const char *got = bed.out.data;
     cr_expect_not_null(strstr(got, "{\"pipeline\":\"p\",\"step\":\"sources.s\",\"error\":\""), "%s",
                        got);
-    cr_expect_not_null(strstr(got, "\"source\":\"s\",\"line\":1,\"value\":\"\\\"x\"}\n"), "%s",
-                       got);
-    cr_expect_not_null(strstr(got, "\"error\":\"null value\",\"source\":\"s\",\"line\":2,\"value\":"
-                                   "null}\n"),
+    cr_expect_not_null(strstr(got,
+                              "\"source\":\"s\",\"line\":1,\"topic\":\"in\",\"partition\":0,"
+                              "\"timestamp\":1,\"attempt\":1,\"key\":\"k\",\"value\":\"\\\"x\"}"
+                              "\n"),
                        "%s", got);
-    cr_expect_not_null(strstr(got, "\"line\":3,\"value_base64\":\"/w==\"}\n"), "%s", got);
+    cr_expect_not_null(strstr(got,
+                              "\"error\":\"null value\",\"source\":\"s\",\"line\":2,\"topic\":"
+                              "\"in\",\"partition\":0,\"timestamp\":2,\"attempt\":1,\"key\":\"k\","
+                              "\"value\":null}\n"),
+                       "%s", got);
+    cr_expect_not_null(strstr(got, "\"attempt\":1,\"key\":\"k\",\"value_base64\":\"/w==\"}\n"),
+                       "%s", got);
     bed_close(&bed);
 }
 
@@ -226,7 +232,7 @@ Test(exec, sinks_with_expressions)
         bed_send(&bed, sinks[i].input);
         leat_buf_add_char(&bed.out, '\0');
         cr_expect_not_null(strstr(bed.out.data, sinks[i].want), "%s", bed.out.data);
-        cr_expect(i == 0 || strncmp(bed.out.data, "dead -1 1 k: {\"a\":", 18) == 0);
+        cr_expect(i == 0 || strstr(bed.out.data, " k: {\"a\":") != NULL);
         bed_close(&bed);
     }
 }
