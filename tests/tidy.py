@@ -157,7 +157,8 @@ def third_party(path, name):
 
 # Headers inside one module that is split into several files: they may know its library, and only
 # files of that module may include them (rule_private_headers).
-PRIVATE_HEADERS = {"worker/log_kafka_client.h": "worker/log_kafka"}
+PRIVATE_HEADERS = {"worker/log_kafka_client.h": "worker/log_kafka",
+                   "transforms/script_inside.h": "transforms/script"}
 
 
 def rule_private_headers(tree):

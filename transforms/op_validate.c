@@ -96,6 +96,7 @@ static leat_code text_of(leat_run *run, const leat_record *record, leat_str *tex
 {
     const validate_config *config = run->step->config;
     validate_state *state = run->state;
+    LEAT_ASSERT(state != NULL);
     if (config->field.data == NULL) return leat_run_encode(run, record, text, err);
     leat_value value = record->slots[config->slot];
     if (value.tag == LEAT_MISSING)

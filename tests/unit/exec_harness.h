@@ -29,9 +29,10 @@
     OPERATOR(set)                                                                                  \
     OPERATOR(keep)                                                                                 \
     OPERATOR(drop)                                                                                 \
-    OPERATOR(rename) OPERATOR(mask) OPERATOR(split) OPERATOR(flatten) OPERATOR(explode)            \
-        OPERATOR(cast) OPERATOR(sample) OPERATOR(throttle) OPERATOR(dedupe) OPERATOR(parse)        \
-            OPERATOR(validate)
+    OPERATOR(rename)                                                                               \
+    OPERATOR(mask) OPERATOR(split) OPERATOR(flatten) OPERATOR(explode) OPERATOR(cast)              \
+        OPERATOR(sample) OPERATOR(throttle) OPERATOR(dedupe) OPERATOR(parse) OPERATOR(validate)    \
+            OPERATOR(script)
 #define BED_DECLARE(name) extern const leat_operator_type leat_operator_##name;
 BED_OPERATORS(BED_DECLARE)
 
