@@ -43,6 +43,7 @@ static leat_code text_of(leat_exec *exec, const leat_expr *expr, const leat_eval
                          const char *what, leat_str *text, leat_err *err)
 {
     leat_value value;
+    *text = LEAT_STR_NONE;
     leat_code code = leat_expr_eval(expr, eval, &value, err);
     if (code == LEAT_OK) code = exec_text_of(exec, value, text, err);
     return code == LEAT_OK ? code : leat_err_prefix(err, "%s", what);
@@ -271,6 +272,7 @@ leat_code exec_effect_note(leat_exec *exec, const leat_message *message, uint64_
     }
     LEAT_ASSERT(exec->numbered_count < count);
     LEAT_ASSERT(seq == exec->numbered_first + exec->numbered_count);
+    LEAT_ASSERT(message->offset >= 0);
     exec->numbered[exec->numbered_count++] = message;
     return LEAT_OK;
 }

@@ -39,7 +39,10 @@ const size_t plan_stream_options_count = sizeof plan_stream_options / sizeof pla
 
 /* Steps of the language that this version does not have. */
 static const char *const later_steps[] = {
-    "lookup", "join", "key", "window", "aggregate",
+    "join",
+    "key",
+    "window",
+    "aggregate",
 };
 
 leat_shape *plan_shape_new(leat_planner *planner)
