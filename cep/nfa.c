@@ -44,6 +44,7 @@ typedef struct builder {
     uint64_t final_nots; /* parts: negations that decide on the end of the pattern */
     /* The state being filled. */
     const leat_part *origin;
+    uint64_t left; /* parts around it that the walk has left: to enter one again is a new loop */
     leat_nfa_edge edges[LEAT_NFA_EDGES_MAX];
     uint32_t edges_count;
     bool accepts;
@@ -161,11 +162,13 @@ static leat_any any_of_parts(builder *b, uint64_t parts)
     return list_done(b, &list);
 }
 
-static bool inside(const leat_part *part, const leat_part *group)
+/* Whether the walk has stayed inside of the group since the last take. */
+static bool inside(const builder *b, const leat_part *group)
 {
+    const leat_part *part = b->origin;
     while (part != NULL && part != group)
         part = part->parent;
-    return part != NULL;
+    return part != NULL && (b->left & bit(group)) == 0;
 }
 
 static bool same_any(leat_any a, leat_any b)
@@ -220,7 +223,7 @@ static uint32_t step_edge(builder *b, const leat_part *step, approach how, way w
     for (const leat_part *part = step; part != NULL; part = part->parent) {
         if (!part->has_until) continue;
         list_add(&untils, part->until);
-        if (part == step ? how.loop : inside(b->origin, part)) list_add(&ends, part->until);
+        if (part == step ? how.loop : inside(b, part)) list_add(&ends, part->until);
     }
     edge.untils = list_done(b, &untils);
     edge.ends = list_done(b, &ends);
@@ -360,9 +363,8 @@ static void enter(builder *b, const leat_part *part, const approach *forced, way
     if (part->hollow) {
         for (uint32_t i = 0; i < through.count; i++)
             ways_add(b, past, through.items[i]);
-    } else if (part->optional) {
-        ways_add(b, past, w);
     }
+    if (part->optional) ways_add(b, past, w);
 }
 
 /* Out of a part that has taken something. */
@@ -373,9 +375,11 @@ static void leave(builder *b, const leat_part *part, way w, counts c)
     c.at[part->depth] = 0;
     ways list = {.count = 0};
     ways_add(b, &list, w);
+    b->left |= bit(part);
     if (parent->kind == LEAT_PART_GROUP) walk(b, parent, part->position + 1, NULL, &c, &list);
     for (uint32_t i = 0; i < list.count; i++)
         end_body(b, parent, list.items[i], &c);
+    b->left &= ~bit(part);
 }
 
 static void end_body(builder *b, const leat_part *group, way w, const counts *c)

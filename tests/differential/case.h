@@ -30,6 +30,7 @@ typedef enum diff_verdict {
     DIFF_RECODED, /* with its state encoded and decoded between any two calls */
     DIFF_CUT,     /* with more calls for the time in between */
     DIFF_SPARED,  /* without the events that the step `detect` does not feed */
+    DIFF_RULES,   /* the oracle itself, from what the rules say */
     DIFF_CRASHED,
 } diff_verdict;
 extern const char *const diff_verdict_names[];
@@ -43,6 +44,7 @@ typedef struct diff_outcome {
     diff_verdict verdict;
     size_t results;     /* that came out */
     bool cut_short;     /* too many partial matches: compared until there */
+    bool ruled;         /* held against the rules */
     leat_str got, want; /* of a difference */
 } diff_outcome;
 diff_outcome diff_run(const diff_case *c, leat_arena *arena);

@@ -5,6 +5,8 @@
  *   recoded   after each call, the state is encoded, decoded, and goes on from there
  *   cut       time passes in more steps (only with timers: without, steps make a difference)
  *   spared    what cannot matter is not fed, and a matcher without state is thrown away
+ *   rules     the oracle's matches are those that a search by the rules finds
+ * (tests/oracle/rules.h); without a skip strategy, as a set, whenever they came out
  *
  * What comes out is written down as text, with the number of the happening and the time of the
  * call. Matches are compared in order; timeouts of one call as a set, since nothing is said of
@@ -14,10 +16,12 @@
 #include "schemas/codec_json.h"
 #include "tests/differential/case.h"
 #include "tests/oracle/play.h"
+#include "tests/oracle/rules.h"
 
 #define END_OF_TIME  (INT64_MAX / 2)
-#define PARTIALS_MAX 600  /* of the oracle: more take too long */
-#define RESULTS_MAX  4000 /* likewise */
+#define PARTIALS_MAX 600   /* of the oracle: more take too long */
+#define RESULTS_MAX  4000  /* likewise */
+#define RULES_BUDGET 60000 /* small steps of a search by the rules */
 
 typedef struct runner {
     const diff_case *c;
@@ -31,6 +35,7 @@ typedef struct runner {
     size_t number; /* of the happening */
     size_t results;
     leat_buf exact, sorted; /* timeouts as they came, and in order */
+    play_results all;       /* of the oracle: all that are no timeouts */
 } runner;
 
 /* --- the pattern --- */
@@ -73,6 +78,16 @@ static const leat_nfa *load(leat_value pattern, leat_arena *arena, leat_conditio
 
 /* --- what comes out --- */
 
+static void add_takes(const runner *r, const play_result *result, leat_buf *out)
+{
+    for (uint32_t i = 0; i < result->count; i++) {
+        leat_str name = r->nfa->pattern->steps[result->takes[i].step]->name;
+        leat_buf_add_format(out, " %.*s%llu", LEAT_STR_ARG(name),
+                            (unsigned long long)result->takes[i].event);
+    }
+    leat_buf_add_char(out, '\n');
+}
+
 static leat_str result_text(const runner *r, const play_result *result, int64_t at_ms)
 {
     leat_buf out;
@@ -82,12 +97,7 @@ static leat_str result_text(const runner *r, const play_result *result, int64_t 
         leat_buf_add_format(&out, "timeout %lld:", (long long)result->time_ms);
     else
         leat_buf_add_text(&out, result->missed ? "match (missed):" : "match:");
-    for (uint32_t i = 0; i < result->count; i++) {
-        leat_str name = r->nfa->pattern->steps[result->takes[i].step]->name;
-        leat_buf_add_format(&out, " %.*s%llu", LEAT_STR_ARG(name),
-                            (unsigned long long)result->takes[i].event);
-    }
-    leat_buf_add_char(&out, '\n');
+    add_takes(r, result, &out);
     leat_str text = leat_arena_copy(r->arena, leat_buf_str(&out));
     leat_buf_release(&out);
     return text;
@@ -96,6 +106,17 @@ static leat_str result_text(const runner *r, const play_result *result, int64_t 
 static int compare_text(const void *a, const void *b)
 {
     return leat_str_compare(*(const leat_str *)a, *(const leat_str *)b);
+}
+
+static void keep_all(runner *r, const play_results *results)
+{
+    size_t count = r->all.count + results->count;
+    play_result *items = leat_arena_zero(r->arena, (count + 1) * sizeof *items);
+    LEAT_ASSERT(items != NULL);
+    if (r->all.count > 0) memcpy(items, r->all.items, r->all.count * sizeof *items);
+    r->all.items = items;
+    for (size_t i = 0; i < results->count; i++)
+        if (!results->items[i].timed_out) items[r->all.count++] = results->items[i];
 }
 
 static void note(runner *r, const play_results *results, int64_t at_ms)
@@ -112,6 +133,7 @@ static void note(runner *r, const play_results *results, int64_t at_ms)
         else
             leat_buf_add(&r->sorted, text);
     }
+    if (r->way == DIFF_SAME) keep_all(r, results);
     qsort(late, late_count, sizeof *late, compare_text);
     for (size_t i = 0; i < late_count; i++)
         leat_buf_add(&r->sorted, late[i]);
@@ -242,17 +264,17 @@ static void release(runner *r)
     leat_buf_release(&r->sorted);
 }
 
-static void run_product(const runner *oracle, const leat_conditions *conditions,
+static void run_product(const runner *first, const leat_conditions *conditions,
                         diff_outcome *outcome)
 {
-    play_kit *kit = play_kit_new(oracle->nfa, conditions, false);
-    runner plain = *oracle;
+    play_kit *kit = play_kit_new(first->nfa, conditions, false);
+    runner plain = *first;
     plain.way = DIFF_PLAINLY;
     run(&plain, kit);
-    bool different = differs(&plain, oracle, false, outcome);
+    bool different = differs(&plain, first, false, outcome);
     for (diff_verdict way = DIFF_RECODED; way <= DIFF_SPARED && !different; way++) {
-        runner again = *oracle;
-        if (way == DIFF_CUT && !oracle->c->timers) continue;
+        runner again = *first;
+        if (way == DIFF_CUT && !first->c->timers) continue;
         again.way = way;
         run(&again, kit);
         different = differs(&again, &plain, true, outcome);
@@ -260,6 +282,48 @@ static void run_product(const runner *oracle, const leat_conditions *conditions,
     }
     release(&plain);
     play_kit_free(&kit);
+}
+
+/* --- the rules --- */
+
+/* Takes of matches, each once, in order. */
+static leat_str as_set(const runner *r, const play_result *items, size_t count)
+{
+    leat_str *texts = leat_arena_zero(r->arena, (count + 1) * sizeof *texts);
+    leat_buf out;
+    LEAT_ASSERT(texts != NULL);
+    leat_buf_init(&out, (size_t)64 << 20);
+    for (size_t i = 0; i < count; i++) {
+        leat_buf_reset(&out);
+        add_takes(r, &items[i], &out);
+        texts[i] = leat_arena_copy(r->arena, leat_buf_str(&out));
+    }
+    qsort(texts, count, sizeof *texts, compare_text);
+    leat_buf_reset(&out);
+    for (size_t i = 0; i < count; i++)
+        if (i == 0 || !leat_str_equal(texts[i], texts[i - 1])) leat_buf_add(&out, texts[i]);
+    leat_str all = leat_arena_copy(r->arena, leat_buf_str(&out));
+    leat_buf_release(&out);
+    return all;
+}
+
+static void run_rules(const runner *first, const leat_conditions *conditions, diff_outcome *outcome)
+{
+    const leat_pattern *pattern = first->nfa->pattern;
+    if (pattern->skip != LEAT_SKIP_NONE || pattern->order_by != NULL || !first->ended) return;
+    leat_event **events = leat_arena_zero(first->arena, (first->count + 1) * sizeof *events);
+    size_t count = 0;
+    LEAT_ASSERT(events != NULL);
+    for (size_t i = 0; i < first->count; i++)
+        if (first->events[i] != NULL) events[count++] = first->events[i];
+    rules_found found =
+        rules_search(pattern, conditions, events, count, RULES_BUDGET, first->arena);
+    if (found.given_up) return;
+    leat_str got = as_set(first, first->all.items, first->all.count);
+    leat_str want = as_set(first, found.items, found.count);
+    outcome->ruled = true;
+    if (leat_str_equal(got, want)) return;
+    *outcome = (diff_outcome){.verdict = DIFF_RULES, .got = got, .want = want, .ruled = true};
 }
 
 static leat_event **make_events(const diff_case *c, leat_arena *arena)
@@ -298,6 +362,7 @@ diff_outcome diff_run(const diff_case *c, leat_arena *arena)
     outcome.cut_short = !r.ended;
     outcome.results = r.results;
     run_product(&r, conditions, &outcome);
+    if (outcome.verdict == DIFF_SAME) run_rules(&r, conditions, &outcome);
     release(&r);
     for (size_t i = 0; i < c->count; i++)
         leat_event_release(&r.events[i]);

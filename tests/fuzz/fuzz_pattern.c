@@ -6,6 +6,7 @@
 
 #include "cep/alert.h"
 #include "cep/conditions.h"
+#include "cep/pattern_warn.h"
 #include "core/mem.h"
 #include "schemas/doc.h"
 
@@ -112,6 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                good;
     if (good) code = leat_nfa_new(pattern, b.arena, &b.findings, &nfa, &err);
     if (nfa != NULL) {
+        leat_pattern_warn(nfa, conditions, &b.findings);
         leat_nfa_print(nfa, &b.out);
         leat_buf_reset(&b.out);
         play(&b, conditions, nfa);
