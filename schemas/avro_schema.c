@@ -357,6 +357,7 @@ static leat_code read_union(parsing *p, const leat_node *node, leat_str space, u
 {
     leat_avro_type *made = NULL;
     LEAT_TRY(new_type(p, node, LEAT_AVRO_UNION, &made));
+    LEAT_ASSERT(made != NULL);
     const leat_avro_type **branches =
         leat_arena_array(p->arena, children_of(node) + 1, sizeof(leat_avro_type *));
     if (branches == NULL) return leat_arena_full(p->arena, p->err);
@@ -454,6 +455,7 @@ static leat_code read_object(parsing *p, const leat_node *node, leat_str space, 
         if (!named || kinds[i].kind == LEAT_AVRO_UNION) continue;
         leat_avro_type *made = NULL;
         LEAT_TRY(new_type(p, node, kinds[i].kind, &made));
+        LEAT_ASSERT(made != NULL);
         LEAT_TRY(read_complex(p, node, kinds[i].kind, space, depth, made));
         read_logical(node, made);
         *type = made;

@@ -28,8 +28,35 @@ typedef struct leat_codec_in {
     leat_json_decoder *json;     /* of the record's shape */
     leat_arena *arena;           /* the batch's */
     leat_value *slots;           /* MISSING */
-    leat_str raw; /* result; data NULL: the message is no record (a header line), skip it */
+    bool raw_unread;             /* of own_slots: raw need not be made */
+    leat_str raw;                /* result; data NULL: not made */
+    bool none;                   /* result: the message is no record (a header line), skip it */
 } leat_codec_in;
+
+/* Something that a codec cannot know by itself: a schema that lies elsewhere, or the number of one.
+ * Whoever runs the task finds it, and says so; the same want gets the same answer. */
+typedef enum leat_want_kind {
+    LEAT_WANT_ID,       /* the schema of this number */
+    LEAT_WANT_GUID,     /* the schema of this name of 16 bytes */
+    LEAT_WANT_FILE,     /* the schema that the file called `text` is written with */
+    LEAT_WANT_REGISTER, /* the number of `schema` under the subject `text`, which may be new there
+                         */
+} leat_want_kind;
+#define LEAT_GUID_BYTES 16
+typedef struct leat_want {
+    leat_want_kind kind;
+    uint32_t id;
+    unsigned char guid[LEAT_GUID_BYTES];
+    leat_str text, schema; /* borrowed: of the message or the codec */
+} leat_want;
+/* ID, GUID, FILE: schema, or data NULL and why there is none. REGISTER: id, and guid if the
+ * registry has such names; or data of why not NULL: it refuses the schema. */
+typedef struct leat_answer {
+    leat_str schema, why;
+    uint32_t id;
+    bool has_guid;
+    unsigned char guid[LEAT_GUID_BYTES];
+} leat_answer;
 
 /* What is written. */
 typedef struct leat_codec_out {
@@ -54,7 +81,15 @@ typedef struct leat_codec_type {
      * byte. */
     leat_code (*decode)(const leat_codec *codec, void *state, leat_codec_in *in, leat_err *err);
     leat_code (*encode)(const leat_codec *codec, void *state, leat_codec_out *out, leat_err *err);
+    /* Before decode: whether this message (NULL: any that is written) waits for an answer. NULL:
+     * never. What has not been asked for before a decode or encode is its error, of TASK blame. */
+    bool (*wants)(const leat_codec *codec, void *state, const leat_message *message,
+                  leat_want *want);
+    /* An answer that says no makes its messages errors of RECORD blame. */
+    leat_code (*give)(const leat_codec *codec, void *state, const leat_want *want,
+                      const leat_answer *answer, leat_err *err);
     bool blank_lines; /* an empty line of a file is a record too */
+    bool own_slots; /* it fills the slots itself; `raw` is made for nobody else but who reads it */
 } leat_codec_type;
 
 struct leat_codec {

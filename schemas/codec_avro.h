@@ -26,8 +26,9 @@
 #define LEAT_SCHEMAS_CODEC_AVRO_H
 
 #include "core/buf.h"
+#include "schemas/avro_container.h"
 #include "schemas/avro_schema.h"
-#include "schemas/layout.h"
+#include "schemas/codec.h"
 
 #define LEAT_AVRO_NESTING_MAX 128u   /* of a value */
 #define LEAT_AVRO_EMPTY_MAX   65536u /* items without bytes, of one record */
@@ -70,5 +71,32 @@ leat_code leat_avro_skip(const leat_avro_plan *plan, leat_str bytes, leat_arena 
  *   union          the branch that the value's own type stands for, else the first that takes it */
 leat_code leat_avro_encode(const leat_avro_schema *schema, const leat_value *values,
                            leat_arena *arena, leat_buf *out, leat_err *err) LEAT_CHECKED;
+
+/* --- the format in sources and sinks (codec_avro.c) --- */
+
+typedef enum leat_avro_framing {
+    LEAT_AVRO_BARE,      /* a message is one record, written with `schema` */
+    LEAT_AVRO_CONTAINER, /* a message is one record of a container file, which has the schema */
+    LEAT_AVRO_WIRE,      /* 0, four bytes of the schema's number, the record */
+    LEAT_AVRO_HEADER,    /* the schema's name in the header __value_schema_id; without: WIRE */
+} leat_avro_framing;
+
+/* Where a sink finds the value of one of the schema's fields. */
+typedef struct leat_avro_pick {
+    uint32_t slot;         /* NONE: */
+    const leat_field *top; /* an object with it as its only field; NULL: there is no such field */
+} leat_avro_pick;
+
+typedef struct leat_avro_codec {
+    leat_codec codec; /* first */
+    leat_avro_framing framing;
+    const leat_avro_schema *schema;    /* a source's: what it reads as; NULL: as it was written */
+    leat_avro_compression compression; /* of a sink of files */
+    leat_str subject;                  /* of a sink with WIRE or HEADER */
+    const leat_avro_pick *picks;       /* of a sink: one a field of the schema */
+} leat_avro_codec;
+extern const leat_codec_type leat_codec_avro;
+/* A message of CONTAINER with this header is no record: the header's text says why. */
+#define LEAT_AVRO_DAMAGED LEAT_STR("leat.damaged")
 
 #endif

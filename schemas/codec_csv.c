@@ -376,7 +376,7 @@ static leat_code csv_decode(const leat_codec *of, void *kept, leat_codec_in *in,
     csv_state *state = kept;
     const leat_message *message = in->message;
     csv_layout *layout = layout_of(state, message);
-    in->raw = LEAT_STR_NONE;
+    in->none = true;
     if (codec->header) {
         if (layout == NULL) return layout_from_header(state, codec, message, err);
         if (layout->offset == message->offset && !layout->bad) return LEAT_OK;
@@ -397,6 +397,7 @@ static leat_code csv_decode(const leat_codec *of, void *kept, leat_codec_in *in,
     LEAT_TRY(row_text(state, &row, err));
     leat_str text = leat_arena_copy(in->arena, leat_buf_str(&state->text));
     if (text.data == NULL) return leat_arena_full(in->arena, err);
+    in->none = false;
     return leat_json_decode(in->json, text, in->arena, in->slots, &in->raw, err);
 }
 

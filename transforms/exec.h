@@ -108,6 +108,13 @@ void leat_exec_port(leat_exec *exec, const leat_lookup_port *port);
 leat_code leat_exec_refuse(leat_exec *exec, const leat_output *output, const leat_err *why,
                            const leat_output **outputs, size_t *count, leat_err *err) LEAT_CHECKED;
 
+/* Something has to be found before these messages (NULL: anything) can be worked on: *want, which
+ * borrows from them. Then give, and ask again; the batch may begin when nothing is wanted. */
+bool leat_exec_wants(leat_exec *exec, const leat_message *messages, size_t count, leat_want *want);
+/* The answer to what was wanted last. CONFIG blame: with this answer nothing can be done. */
+leat_code leat_exec_give(leat_exec *exec, const leat_want *want, const leat_answer *answer,
+                         leat_err *err) LEAT_CHECKED;
+
 int64_t leat_exec_watermark(const leat_exec *exec); /* ms, LEAT_TIME_NONE at first */
 leat_exec_counts leat_exec_counts_get(const leat_exec *exec);
 leat_node_counts leat_exec_node_counts(const leat_exec *exec, uint32_t node);

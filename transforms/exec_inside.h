@@ -14,6 +14,7 @@
  *   exec_effect.c    what is done to Redis, and the place in the input that it belongs to
  *   exec_guard.c     masks on what goes out as it came
  *   exec_run.c       what operators may ask for
+ *   exec_schemas.c   what codecs have to be told
  *
  * Thread: the shard's. */
 #ifndef LEAT_TRANSFORMS_EXEC_INSIDE_H
@@ -142,6 +143,7 @@ struct leat_exec {
     void *source_state;           /* of the source's codec */
     void **sink_states;           /* of the sinks' codecs, by index */
     leat_masker *masker;          /* of the source's guard; made when needed */
+    size_t wanted_by;             /* exec_schemas.c */
     exec_progress progress;
     leat_table **tables;
     size_t tables_count, tables_size;

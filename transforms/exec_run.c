@@ -228,6 +228,7 @@ void leat_run_count(leat_run *run, const char *reason, uint64_t count)
 leat_code leat_run_encode(leat_run *run, const leat_record *record, leat_str *json, leat_err *err)
 {
     const leat_field *root = run->step->layout_in;
+    LEAT_ASSERT(!(root->open && run->step->shape_in->raw_unread)); /* plan_raw.c: slots_only */
     if (root->open && root->fields == NULL && record->raw.data != NULL) {
         *json = record->raw;
         return LEAT_OK;

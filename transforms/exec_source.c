@@ -99,11 +99,14 @@ leat_code exec_decode(leat_exec *exec, leat_json_decoder *decoder, leat_record *
     if (LEAT_LIKELY(codec == NULL))
         return leat_json_decode(decoder, message->value, exec->arena, record->slots, &record->raw,
                                 err);
-    leat_codec_in in = {
-        .message = message, .json = decoder, .arena = exec->arena, .slots = record->slots};
+    leat_codec_in in = {.message = message,
+                        .json = decoder,
+                        .arena = exec->arena,
+                        .slots = record->slots,
+                        .raw_unread = exec->source->shape->raw_unread};
     LEAT_TRY(codec->type->decode(codec, exec->source_state, &in, err));
     record->raw = in.raw;
-    *is = in.raw.data != NULL;
+    *is = !in.none;
     return LEAT_OK;
 }
 

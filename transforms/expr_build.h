@@ -74,7 +74,7 @@ leat_code leat_expr_gen_loop(leat_expr_builder *builder, leat_expr_node *loop,
 
 /* expr_form.c: of a tree whose steps have been made. */
 leat_code leat_expr_form_of(leat_expr_builder *builder, const leat_expr_node *node,
-                             const struct leat_form **form) LEAT_CHECKED;
+                            const struct leat_form **form) LEAT_CHECKED;
 
 /* The tags that a type of a signature allows. */
 uint32_t leat_expr_type_mask(leat_str type);

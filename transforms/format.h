@@ -17,13 +17,16 @@
 typedef struct leat_format_site {
     bool sink;             /* else a source */
     bool files;            /* lines of files or of stdout; else messages of a topic */
+    bool out;              /* stdout */
     const leat_str *paths; /* of a source of files, in order */
     size_t paths_count;
-    const leat_shape *shape;
+    leat_shape *shape;
     const leat_field *layout; /* of the records that a sink gets */
+    leat_str topic; /* of a sink whose topic is known; data NULL: none, or an expression */
 
     /* Results. */
     const leat_codec *codec;
+    bool container; /* of files: they are Avro's container files, not lines */
     leat_str head;  /* of a sink of files: the line it begins with; data NULL: none */
     char row_quote; /* of a source of files: line ends between two of these end no row; 0: all do */
     const leat_known_field

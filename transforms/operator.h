@@ -43,6 +43,7 @@ typedef struct leat_shape {
     size_t requests_count, requests_size;
     uint32_t slots;                /* how many a record has */
     struct leat_json_plan *json;   /* made when the plan is complete */
+    bool raw_unread;               /* no step, sink or expression needs `raw` (plan_raw.c) */
     const leat_known_field *known; /* all there are in a record as it comes; NULL: who knows */
     size_t known_count;
 } leat_shape;

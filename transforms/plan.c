@@ -224,8 +224,8 @@ static uint64_t version_hash(const leat_node *root)
     leat_buf_init(&text, CANONICAL_BYTES_MAX);
     for (const leat_node *node = root->child; node != NULL; node = node->next) {
         if (leat_str_is(node->key, "worker") || leat_str_is(node->key, "kafka") ||
-            leat_str_is(node->key, "redis") || leat_str_is(node->key, "$schema") ||
-            leat_str_is(node->key, "description"))
+            leat_str_is(node->key, "redis") || leat_str_is(node->key, "schema_registry") ||
+            leat_str_is(node->key, "$schema") || leat_str_is(node->key, "description"))
             continue;
         leat_buf_add(&text, node->key);
         leat_buf_add_char(&text, '=');
@@ -263,6 +263,7 @@ static void read_top(leat_planner *planner, leat_node *root)
                               "this version does not have tables yet");
     plan_redis(planner, top.redis);
     plan_worker(planner, top.worker);
+    plan_registry(planner, top.schema_registry);
     plan_sources(planner, top.sources);
     plan_streams(planner, top.streams);
     read_dead_letter(planner, top.dead_letter);
@@ -318,6 +319,7 @@ static leat_code finish(leat_planner *planner, leat_err *err)
     leat_plan *plan = planner->plan;
     connect_nodes(planner);
     connect_sinks(planner);
+    plan_raw(plan);
     for (size_t i = 0; i < plan->shapes_count; i++) {
         leat_shape *shape = plan->shapes[i];
         LEAT_TRY(leat_json_plan_new(shape->requests, shape->requests_count, plan->limits,

@@ -26,6 +26,15 @@ typedef struct leat_setting {
     bool secret;
 } leat_setting;
 
+/* `schema_registry`; texts that are not given have len 0. */
+typedef struct leat_registry_settings {
+    const leat_str *urls; /* of one registry */
+    size_t urls_count;
+    leat_str user, password, token, ca, certificate, private_key;
+    int64_t timeout_ms, retry_unknown_ms;
+    bool registers;
+} leat_registry_settings;
+
 typedef enum leat_sink_kind {
     LEAT_SINK_TOPIC,
     LEAT_SINK_FILE,
@@ -54,6 +63,7 @@ typedef struct leat_sink {
     leat_payload payload; /* of dead letters and late records */
     bool payload_given;
     const leat_codec *codec;      /* NULL: json */
+    bool container;               /* FILE: Avro's, not lines; codec is a leat_avro_codec */
     leat_str head;                /* FILE, STDOUT: the first line; data NULL: none */
     const leat_setting *settings; /* `kafka` of the sink */
     size_t settings_count;
@@ -67,6 +77,7 @@ typedef struct leat_source {
     size_t topics_count;
     bool files;
     char row_quote;          /* of files: see leat_subscription */
+    bool container;          /* of files: Avro's */
     const leat_codec *codec; /* NULL: json */
     leat_shape *shape;
     const leat_field *layout;
@@ -121,6 +132,7 @@ typedef struct leat_plan {
     size_t shapes_count;
     leat_sink *dead_letter; /* NULL: none */
     leat_json_limits limits;
+    const leat_registry_settings *registry; /* NULL: none */
     const leat_node *worker; /* the `worker` object; NULL: none; read by worker/config.c */
 } leat_plan;
 

@@ -3,6 +3,8 @@
  *
  *   plan.c         the way from text to plan; settings of the pipeline; mistakes of texts
  *   plan_settings.c  first level, `worker`, `kafka`
+ *   plan_registry.c  `schema_registry`
+ *   plan_raw.c     who reads a record as text
  *   plan_source.c  sources
  *   plan_sink.c    sinks, topic names
  *   plan_format.c  `format` of sources and sinks
@@ -113,7 +115,8 @@ struct leat_planner {
 typedef struct plan_top {
     leat_str name, schema, description;
     int guarantee;
-    const leat_node *kafka, *redis, *sources, *tables, *streams, *dead_letter, *worker;
+    const leat_node *kafka, *redis, *schema_registry, *sources, *tables, *streams, *dead_letter,
+        *worker;
     leat_str mask_key, mask_key_id;
     const leat_node *mask_keys;
     uint64_t record_bytes_max;
@@ -145,6 +148,14 @@ void plan_settings(leat_planner *planner, const leat_node *object, const leat_se
                    size_t *count);
 void plan_warn_security(leat_planner *planner, const leat_node *kafka);
 void plan_worker(leat_planner *planner, const leat_node *node);
+
+/* --- plan_registry.c --- */
+extern const leat_option plan_registry_options[];
+extern const size_t plan_registry_options_count;
+void plan_registry(leat_planner *planner, const leat_node *node);
+
+/* --- plan_raw.c --- */
+void plan_raw(leat_plan *plan);
 
 /* --- plan_source.c --- */
 extern const leat_option plan_source_options[];

@@ -147,6 +147,7 @@ void leat_plan_schema(const leat_operator_type *const *operators, size_t count, 
     add_definition(&raw, "redis", plan_redis_options, plan_redis_options_count);
     add_definition(&raw, "redis_sink", plan_effect_options, plan_effect_options_count);
     add_definition(&raw, "worker", plan_worker_options, plan_worker_options_count);
+    add_definition(&raw, "schema_registry", plan_registry_options, plan_registry_options_count);
     leat_buf_add_text(&raw, "}}");
     LEAT_ASSERT(!raw.overflow);
     add_pretty(leat_buf_str(&raw), out);

@@ -81,6 +81,11 @@ const leat_option plan_top_options[] = {
      .shape = "{\"type\": \"object\", \"minProperties\": 1, \"additionalProperties\": {\"$ref\": "
               "\"#/definitions/redis\"}}",
      .doc = "Redis servers, by name, for `lookup` steps and sinks."},
+    {.name = "schema_registry",
+     .type = LEAT_OPTION_NODE,
+     AT(schema_registry),
+     .shape = "{\"$ref\": \"#/definitions/schema_registry\"}",
+     .doc = "Where the schemas of Avro topics are."},
     {.name = "sources",
      .type = LEAT_OPTION_NODE,
      AT(sources),

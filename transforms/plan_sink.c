@@ -254,11 +254,14 @@ static void sink_format(leat_planner *planner, leat_sink *sink, const leat_node 
     leat_format_site site = {.sink = true,
                              .files =
                                  sink->kind == LEAT_SINK_FILE || sink->kind == LEAT_SINK_STDOUT,
+                             .out = sink->kind == LEAT_SINK_STDOUT,
                              .shape = sink->shape,
-                             .layout = sink->layout};
+                             .layout = sink->layout,
+                             .topic = sink->kind == LEAT_SINK_TOPIC ? sink->topic : LEAT_STR_NONE};
     if (!plan_format(planner, node, &site)) return;
     sink->codec = site.codec;
     sink->head = site.head;
+    sink->container = site.container;
 }
 
 /* What only records take that go out as they came. */
@@ -314,9 +317,9 @@ static void sink_read(leat_planner *planner, leat_sink *sink, const leat_node *n
         return;
     }
     sink_payload(planner, sink, &options, site == NULL);
+    if (options.topic != NULL) sink_topic(planner, sink, options.topic, site);
     sink_format(planner, sink, options.format);
     if (options.topic == NULL) return;
-    sink_topic(planner, sink, options.topic, site);
     plan_settings(planner, options.kafka, &sink->settings, &sink->settings_count);
     if (site == NULL) {
         const char *why = "is not for records that go out as they came";

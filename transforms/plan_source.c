@@ -247,6 +247,7 @@ static void source_format(leat_planner *planner, leat_source *source, const leat
     if (!plan_format(planner, node, &site)) return;
     source->codec = site.codec;
     source->row_quote = site.row_quote;
+    source->container = site.container;
     source->shape->known = site.known;
     source->shape->known_count = site.known_count;
 }

@@ -77,6 +77,7 @@ typedef struct leat_subscription {
     int64_t start_ms;
     const leat_property *properties; /* of the source; override the pipeline's */
     size_t properties_count;
+    bool container;  /* of files: Avro's, not lines */
     char row_quote;  /* of files: line ends between two of these end no row; 0: all do */
     uint32_t source; /* files of one source are read one after the other, sources side by side */
 } leat_subscription;

@@ -18,8 +18,9 @@
 
 #include "core/mem.h"
 
-#define LINE_BYTES_MAX   ((size_t)1 << 20) /* unless file.line.bytes says otherwise */
-#define LINE_BYTES_LIMIT ((size_t)64 << 20)
+#define LINE_BYTES_MAX        ((size_t)1 << 20) /* unless file.line.bytes says otherwise */
+#define LINE_BYTES_LIMIT      ((size_t)64 << 20)
+#define LEAT_FILE_BLOCK_EXTRA 64u /* head and marker of a block */
 
 struct leat_log {
     size_t line_bytes_max;
@@ -110,14 +111,20 @@ static void session_free(leat_session *session)
     leat_mem_free(session);
 }
 
-static leat_file_reader *reader_of(leat_session *session, const leat_log *log, uint32_t source,
-                                   char row_quote, size_t places_max)
+static leat_file_reader *reader_of(leat_session *session, const leat_log *log,
+                                   const leat_subscription *wanted, size_t places_max)
 {
     for (size_t i = 0; i < session->readers_count; i++)
-        if (session->readers[i].source == source) return &session->readers[i];
+        if (session->readers[i].source == wanted->source) return &session->readers[i];
     leat_file_reader *reader = &session->readers[session->readers_count++];
-    *reader = (leat_file_reader){
-        .source = source, .line_bytes_max = log->line_bytes_max, .row_quote = row_quote, .fd = -1};
+    *reader = (leat_file_reader){.source = wanted->source,
+                                 .line_bytes_max = log->line_bytes_max,
+                                 .row_quote = wanted->row_quote,
+                                 .fd = -1};
+    if (wanted->container) {
+        reader->avro = leat_file_avro_new();
+        reader->line_bytes_max = LEAT_FILE_BLOCK_MAX + LEAT_FILE_BLOCK_EXTRA;
+    }
     reader->places = leat_mem_need(places_max * sizeof *reader->places);
     return reader;
 }
@@ -135,8 +142,7 @@ static leat_code file_session_open(leat_log *log, const leat_session_config *con
     session->readers = leat_mem_need((count + 1) * sizeof *session->readers);
     for (size_t i = 0; i < count; i++) {
         const leat_subscription *wanted = &config->subscriptions[i];
-        leat_file_reader *reader =
-            reader_of(session, log, wanted->source, wanted->row_quote, count);
+        leat_file_reader *reader = reader_of(session, log, wanted, count);
         char *path = text_of(wanted->topic);
         reader->places[reader->places_count++] =
             (leat_file_place){.path = path, .paused = true, .next = 1, .committed = 1};

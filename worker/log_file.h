@@ -20,10 +20,15 @@ typedef struct leat_file_place {
     off_t committed_at; /* its byte */
 } leat_file_place;
 
+/* The state of container files (log_file_avro.c). */
+typedef struct leat_file_avro leat_file_avro;
+#define LEAT_FILE_BLOCK_MAX ((size_t)64 << 20) /* bytes of one block, packed */
+
 typedef struct leat_file_reader {
     uint32_t source;
     size_t line_bytes_max;
     char row_quote;          /* see leat_subscription */
+    leat_file_avro *avro;    /* NULL: lines */
     leat_file_place *places; /* in the order they are read */
     size_t places_count;
     size_t current; /* the place that is open; only while fd >= 0 */
@@ -50,5 +55,16 @@ bool leat_file_reader_ended(const leat_file_reader *reader);
 /* What was handed out stays valid; the next read goes on there. */
 void leat_file_reader_seek(leat_file_reader *reader, leat_file_place *place, int64_t line);
 void leat_file_reader_commit(leat_file_reader *reader, leat_file_place *place, int64_t line);
+
+/* --- log_file_avro.c --- */
+leat_file_avro *leat_file_avro_new(void);
+void leat_file_avro_free(leat_file_avro **avro);
+void leat_file_avro_begin(leat_file_avro *avro); /* a file, from its first byte */
+/* Records of the current file; none: more of it has to be read, or it is at its end. */
+leat_code leat_file_avro_take(leat_file_reader *reader, int64_t now_ms, leat_message *messages,
+                              size_t size, size_t *count, leat_err *err) LEAT_CHECKED;
+/* The schema in the header of a container file. */
+leat_code leat_file_avro_schema(const char *path, leat_arena *arena, leat_str *schema,
+                                leat_err *err) LEAT_CHECKED;
 
 #endif

@@ -76,6 +76,7 @@ void leat_file_reader_release(leat_file_reader *reader)
         leat_mem_free(reader->places[i].path);
     leat_mem_free(reader->places);
     leat_mem_free(reader->block);
+    leat_file_avro_free(&reader->avro);
 }
 
 /* --- lines --- */
@@ -232,8 +233,15 @@ bool leat_file_reader_ended(const leat_file_reader *reader)
 static leat_code skip_to(leat_file_reader *reader, int64_t line, leat_err *err)
 {
     while (reader->line < line) {
+        bool got = false;
         leat_str ignored;
-        if (next_line(reader, &ignored)) continue;
+        leat_message skipped;
+        size_t count = 0;
+        if (reader->avro == NULL)
+            got = next_line(reader, &ignored);
+        else
+            LEAT_TRY(leat_file_avro_take(reader, 0, &skipped, 1, &count, err));
+        if (got || count > 0) continue;
         if (reader->at_end) return LEAT_OK; /* cut meanwhile: there is no such line */
         bool some = false;
         LEAT_TRY(fill(reader, 0, &some, err));
@@ -246,7 +254,9 @@ static leat_code open_place(leat_file_reader *reader, leat_file_place *place, le
 {
     close_current(reader);
     LEAT_TRY(open_path(place->path, LEAT_ERR_IO, &reader->fd, &reader->regular, err));
-    off_t at = place->next_at >= 0 ? place->next_at : 0;
+    bool known = place->next_at >= 0 && reader->avro == NULL;
+    off_t at = known ? place->next_at : 0;
+    if (reader->avro != NULL) leat_file_avro_begin(reader->avro);
     if (place->next > 1 && (!reader->regular || lseek(reader->fd, at, SEEK_SET) != at)) {
         close_current(reader);
         return leat_err_set(err, LEAT_ERR_IO,
@@ -260,7 +270,7 @@ static leat_code open_place(leat_file_reader *reader, leat_file_place *place, le
     reader->inside = false;
     reader->lines = 0;
     reader->at = place->next > 1 ? at : 0;
-    reader->line = place->next_at >= 0 ? place->next : 1;
+    reader->line = known ? place->next : 1;
     return skip_to(reader, place->next, err);
 }
 
@@ -273,7 +283,10 @@ leat_code leat_file_reader_read(leat_file_reader *reader, int timeout_ms, leat_m
         if (place == NULL || place->paused) return LEAT_OK;
         if (reader->fd < 0 || reader->current != (size_t)(place - reader->places))
             LEAT_TRY(open_place(reader, place, err));
-        *count = take_lines(reader, messages, size);
+        if (reader->avro == NULL)
+            *count = take_lines(reader, messages, size);
+        else
+            LEAT_TRY(leat_file_avro_take(reader, wall_ms(), messages, size, count, err));
         if (*count > 0) return LEAT_OK;
         if (reader->at_end) {
             place->ended = true;

@@ -15,7 +15,9 @@
 #include "cep/op_detect.h"
 #include "core/mem.h"
 #include "core/regex.h"
+#include "schemas/codec_avro.h"
 #include "worker/logger.h"
+#include "worker/registry_client.h"
 #include "worker/shard.h"
 
 #define ADMIN_TIMEOUT_MS 15000
@@ -265,6 +267,11 @@ static leat_code open_sinks(leat_pipeline *pipeline, leat_err *err)
         if (sink->kind == LEAT_SINK_FILE || sink->kind == LEAT_SINK_STDOUT) {
             leat_str path = sink->kind == LEAT_SINK_FILE ? sink->topic : LEAT_STR_NONE;
             LEAT_TRY(leat_sink_file_open(path, &pipeline->files[i], err));
+            if (sink->container) {
+                const leat_avro_codec *codec = (const leat_avro_codec *)sink->codec;
+                LEAT_TRY(leat_sink_file_contain(pipeline->files[i], codec->schema->text,
+                                                codec->compression, err));
+            }
             if (sink->head.data != NULL) {
                 LEAT_TRY(leat_sink_file_append(pipeline->files[i], sink->head, err));
                 LEAT_TRY(leat_sink_file_flush(pipeline->files[i], err));
@@ -295,6 +302,9 @@ static leat_code prepare(leat_pipeline *pipeline, leat_err *err)
     for (uint32_t i = 0; i < plan->sources_count; i++)
         LEAT_TRY(prepare_source(pipeline, i, err));
     LEAT_TRY(open_logs(pipeline, err));
+    if (plan->registry != NULL)
+        LEAT_TRY(
+            leat_registry_client_open(plan->registry, pipeline->name, &pipeline->registry, err));
     LEAT_TRY(check_sources(pipeline, err));
     LEAT_TRY(open_sinks(pipeline, err));
     pipeline->shards_count =
@@ -343,6 +353,7 @@ void leat_pipeline_close(leat_pipeline **pipeline)
         if (closing->shards[i].pipeline != NULL) leat_shard_redis_close(&closing->shards[i]);
     }
     leat_mem_free(closing->shards);
+    leat_registry_client_close(&closing->registry);
     for (size_t i = 0; i < closing->plan->sinks_count; i++)
         leat_sink_file_close(&closing->files[i]);
     for (size_t i = 0; i < closing->plan->sources_count; i++)

@@ -142,6 +142,9 @@ static leat_code run_batch(leat_shard *shard, leat_task *task, size_t from, size
     if (from == to) return LEAT_OK;
     const leat_output *outputs;
     size_t count;
+    bool ready = false;
+    LEAT_TRY(leat_shard_supply(shard, task, shard->messages + from, to - from, &ready, err));
+    if (!ready) return LEAT_OK;
     uint64_t dead = leat_exec_counts_get(task->exec).dead_letters;
     mark_dirty(shard, task);
     LEAT_TRY(leat_exec_batch(task->exec, shard->messages + from, to - from, &outputs, &count, err));
@@ -162,7 +165,8 @@ static bool take_message(const leat_shard *shard, leat_task *task, const leat_me
     if (task == NULL) return false; /* of a partition that has just gone */
     leat_input *input = leat_task_input(task, message->topic, message->partition);
     if (input == NULL || message->offset < input->next) return false;
-    if (task->state == LEAT_TASK_RESTORING) return false; /* read again when it is resumed */
+    /* Read again when it is resumed. */
+    if (task->state == LEAT_TASK_RESTORING || task->waits) return false;
     if (input->next >= 0 && message->offset > input->next)
         input->gaps += (uint64_t)(message->offset - input->next);
     input->next = message->offset + 1;
@@ -207,7 +211,7 @@ static leat_code tick_idle(leat_shard *shard, leat_err *err)
     for (size_t i = 0; i < shard->tasks_count; i++) {
         leat_task *task = shard->tasks[i];
         int64_t after = shard->pipeline->plan->sources[task->source].idle_after_ms;
-        if (after == 0 || task->state != LEAT_TASK_RUNNING) continue;
+        if (after == 0 || task->state != LEAT_TASK_RUNNING || task->waits) continue;
         for (size_t k = 0; k < task->inputs_count; k++) {
             leat_input *input = &task->inputs[k];
             if (input->idle || now - input->heard_ms < after) continue;
@@ -234,7 +238,7 @@ static bool at_end(leat_shard *shard)
     size_t count = type->lags(shard->input, lags, sizeof lags / sizeof lags[0]);
     for (size_t i = 0; i < shard->tasks_count; i++) {
         leat_task *task = shard->tasks[i];
-        if (task->state == LEAT_TASK_RESTORING) return false;
+        if (task->state == LEAT_TASK_RESTORING || task->waits) return false;
         for (size_t k = 0; k < task->inputs_count; k++) {
             leat_input *input = &task->inputs[k];
             int64_t end = -1;
@@ -326,6 +330,7 @@ static leat_code turn(leat_shard *shard, leat_err *err)
     type->release(shard->input);
     LEAT_TRY(code);
     if (shard->must_rewind) LEAT_TRY(leat_shard_rewind(shard, err));
+    LEAT_TRY(leat_shard_look_for_schemas(shard, err));
     LEAT_TRY(tick_idle(shard, err));
     if (!restoring) LEAT_TRY(look_for_end(shard, state, err));
     if (commit_is_due(shard)) LEAT_TRY(leat_shard_commit(shard, err));
@@ -406,6 +411,7 @@ static size_t subscribe(const leat_pipeline *pipeline, leat_subscription *subscr
             if (subscriptions != NULL)
                 subscriptions[count] =
                     (leat_subscription){.topic = source->topics[k],
+                                        .container = source->container,
                                         .row_quote = source->row_quote,
                                         .source = source->index,
                                         .start = starts[source->start],

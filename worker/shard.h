@@ -6,6 +6,7 @@
  *   shard_commit.c  commit, abort, rewind
  *   shard_redis.c   effects on Redis, and connections for look-ups
  *   shard_assign.c  what comes and goes in a rebalance; restore from the changelog
+ *   shard_schemas.c schemas that tasks have to be told
  *
  * Private to these files and pipeline.c. Thread: its own, but where a field says otherwise. */
 #ifndef LEAT_WORKER_SHARD_H
@@ -42,7 +43,8 @@ struct leat_pipeline {
     const leat_log_type *output_type; /* where topics are; NULL: no topic anywhere */
     leat_log *input_log, *output_log; /* one and the same but for files in, topics out */
     leat_source_place *sources;
-    leat_sink_file **files; /* per sink; NULL but for FILE and STDOUT */
+    leat_sink_file **files;                /* per sink; NULL but for FILE and STDOUT */
+    struct leat_registry_client *registry; /* NULL: none */
     _Atomic uint64_t *sink_counts;
     leat_redis_counts *redis_counts; /* per server of the plan */
     leat_shard *shards;
@@ -117,6 +119,14 @@ leat_code leat_shard_redis_check(leat_shard *shard, leat_err *err) LEAT_CHECKED;
 /* Applies what is for Redis among the outputs; what it refuses becomes a dead letter. */
 leat_code leat_shard_effects(leat_shard *shard, leat_task *task, const leat_output *outputs,
                              size_t count, leat_err *err) LEAT_CHECKED;
+
+/* shard_schemas.c */
+/* Before a batch: tells the task what it wants for these messages, which it has taken. Not *ready:
+ * it does not know yet, its partitions are paused and stand before these messages. */
+leat_code leat_shard_supply(leat_shard *shard, leat_task *task, const leat_message *messages,
+                            size_t count, bool *ready, leat_err *err) LEAT_CHECKED;
+/* Lets those go on whose schema has come. */
+leat_code leat_shard_look_for_schemas(leat_shard *shard, leat_err *err) LEAT_CHECKED;
 
 /* shard_assign.c */
 void leat_shard_assigned(void *shard, leat_partition *partitions, size_t count);

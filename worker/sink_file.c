@@ -6,6 +6,7 @@
  * doubles nothing. There is no fsync: a file run is bounded and starts anew after a crash.
  * The waiting lines are found by thread, not by a handle, because a sink of the plan is one thing
  * to its shards; there are as many entries as threads, and each looks for its own under the lock.
+ * A container file (Avro) is the same, but that a batch of records is written as one block.
  * Refused: stdio. Its buffer does not know where a commit ends, and loses what it could not write.
  */
 #include "worker/sink_file.h"
@@ -19,17 +20,24 @@
 #include "core/buf.h"
 #include "core/mem.h"
 
+#define BLOCK_BYTES_MAX (4 * LEAT_SINK_FILE_BYTES_MAX)
+
 /* What one thread has not committed yet. */
 typedef struct waiting_lines {
     struct waiting_lines *next;
     pthread_t thread;
     leat_buf lines;
+    int64_t count; /* of records, in a container */
 } waiting_lines;
 
 struct leat_sink_file {
     char *path;
     int fd;
     bool regular; /* can be cut */
+    bool container;
+    leat_avro_compression compression;
+    char sync[LEAT_AVRO_SYNC_BYTES];
+    leat_buf packed, block; /* scratch, under the lock */
     pthread_mutex_t lock;
     waiting_lines *waiting;
 };
@@ -61,6 +69,8 @@ leat_code leat_sink_file_open(leat_str path, leat_sink_file **opened, leat_err *
     file->fd = fd;
     file->regular = !standard && fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
     pthread_mutex_init(&file->lock, NULL);
+    leat_buf_init(&file->packed, BLOCK_BYTES_MAX);
+    leat_buf_init(&file->block, BLOCK_BYTES_MAX);
     *opened = file;
     return LEAT_OK;
 }
@@ -101,25 +111,60 @@ static leat_code write_all(const leat_sink_file *file, leat_str bytes, leat_err 
     return LEAT_OK;
 }
 
-static leat_code write_out(leat_sink_file *file, leat_buf *lines, leat_err *err)
+/* The lines as they are, or the records as one block. Under the lock. */
+static leat_code write_waiting(leat_sink_file *file, const waiting_lines *waiting, leat_err *err)
 {
-    if (lines->len == 0) return LEAT_OK;
+    leat_str bytes = leat_buf_str(&waiting->lines);
+    if (file->container) {
+        leat_buf_reset(&file->block);
+        LEAT_TRY(leat_avro_block_write(file->compression, waiting->count, bytes, file->sync,
+                                       &file->packed, &file->block, err));
+        bytes = leat_buf_str(&file->block);
+    }
+    return write_all(file, bytes, err);
+}
+
+static leat_code write_out(leat_sink_file *file, waiting_lines *waiting, leat_err *err)
+{
+    if (waiting->lines.len == 0 && waiting->count == 0) return LEAT_OK;
     pthread_mutex_lock(&file->lock);
-    leat_code code = write_all(file, leat_buf_str(lines), err);
+    leat_code code = write_waiting(file, waiting, err);
     pthread_mutex_unlock(&file->lock);
-    if (code == LEAT_OK) leat_buf_reset(lines);
-    return code;
+    if (code != LEAT_OK) return code;
+    leat_buf_reset(&waiting->lines);
+    waiting->count = 0;
+    return LEAT_OK;
+}
+
+leat_code leat_sink_file_contain(leat_sink_file *file, leat_str schema,
+                                 leat_avro_compression compression, leat_err *err)
+{
+    LEAT_ASSERT(!file->container && file->waiting == NULL);
+    file->container = true;
+    file->compression = compression;
+    /* The marker is made of schema and path, so that a run that is repeated writes the same. */
+    uint64_t halves[2] = {leat_str_hash_fixed(schema),
+                          leat_str_hash_fixed(leat_str_of(file->path))};
+    halves[1] ^= halves[0] * UINT64_C(0x9e3779b97f4a7c15);
+    memcpy(file->sync, halves, sizeof file->sync);
+    leat_buf_reset(&file->block);
+    leat_avro_header_write(schema, compression, file->sync, &file->block);
+    LEAT_TRY(leat_buf_check(&file->block, "the head of a file", err));
+    return write_all(file, leat_buf_str(&file->block), err);
 }
 
 leat_code leat_sink_file_append(leat_sink_file *file, leat_str line, leat_err *err)
 {
-    leat_buf *lines = &lines_of(file)->lines;
+    waiting_lines *waiting = lines_of(file);
+    leat_buf *lines = &waiting->lines;
     if (lines->len > 0 && line.len + 1 > LEAT_SINK_FILE_BYTES_MAX - lines->len)
-        LEAT_TRY(write_out(file, lines, err));
+        LEAT_TRY(write_out(file, waiting, err));
     size_t before = lines->len;
     leat_buf_add(lines, line);
-    leat_buf_add_char(lines, '\n');
+    if (!file->container) leat_buf_add_char(lines, '\n');
+    waiting->count++;
     if (!lines->overflow) return LEAT_OK;
+    waiting->count--;
     lines->len = before;
     lines->overflow = false;
     return leat_err_set(err, LEAT_ERR_LIMIT, "a line of %zu bytes for '%s'; %zu are allowed",
@@ -128,12 +173,14 @@ leat_code leat_sink_file_append(leat_sink_file *file, leat_str line, leat_err *e
 
 leat_code leat_sink_file_flush(leat_sink_file *file, leat_err *err)
 {
-    return write_out(file, &lines_of(file)->lines, err);
+    return write_out(file, lines_of(file), err);
 }
 
 void leat_sink_file_discard(leat_sink_file *file)
 {
-    leat_buf_reset(&lines_of(file)->lines);
+    waiting_lines *waiting = lines_of(file);
+    leat_buf_reset(&waiting->lines);
+    waiting->count = 0;
 }
 
 void leat_sink_file_close(leat_sink_file **closing)
@@ -147,6 +194,8 @@ void leat_sink_file_close(leat_sink_file **closing)
         leat_buf_release(&waiting->lines);
         leat_mem_free(waiting);
     }
+    leat_buf_release(&file->packed);
+    leat_buf_release(&file->block);
     pthread_mutex_destroy(&file->lock);
     leat_mem_free(file->path);
     leat_mem_free(file);

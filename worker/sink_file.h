@@ -12,6 +12,7 @@
 
 #include "core/err.h"
 #include "core/str.h"
+#include "schemas/avro_container.h"
 
 #define LEAT_SINK_FILE_BYTES_MAX ((size_t)16 << 20) /* waiting, per thread */
 
@@ -19,6 +20,10 @@ typedef struct leat_sink_file leat_sink_file;
 
 /* path none: stdout, which stays open. */
 leat_code leat_sink_file_open(leat_str path, leat_sink_file **file, leat_err *err) LEAT_CHECKED;
+/* Right after open: it is an Avro container file of records of this schema (its text), a line is a
+ * record, and no newline is added. */
+leat_code leat_sink_file_contain(leat_sink_file *file, leat_str schema,
+                                 leat_avro_compression compression, leat_err *err) LEAT_CHECKED;
 /* Copies the line and adds the newline. */
 leat_code leat_sink_file_append(leat_sink_file *file, leat_str line, leat_err *err) LEAT_CHECKED;
 /* Writes this thread's lines. On an error they still wait, and a regular file ends as before. */

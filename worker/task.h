@@ -41,6 +41,8 @@ typedef struct leat_task {
     bool ready; /* its state is restored */
     bool grew;  /* inputs that came while it was at work: exec is to be told */
     bool dirty; /* something to commit */
+    bool waits; /* for this schema; its partitions are paused meanwhile */
+    leat_want missing;
 } leat_task;
 
 leat_code leat_task_new(const leat_plan *plan, uint32_t source, int32_t partition,
