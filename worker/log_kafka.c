@@ -324,6 +324,7 @@ static void kafka_session_close(leat_session **session, int timeout_ms)
 {
     leat_session *closing = *session;
     if (closing == NULL) return;
+    LEAT_ASSERT(!closing->calling); /* not from inside a listener */
     int64_t deadline = leat_kafka_now_ms() + timeout_ms;
     leat_kafka_consumer_close(closing, timeout_ms);
     int64_t left = deadline - leat_kafka_now_ms();

@@ -3,13 +3,13 @@
  *
  *   flush -> send_offsets (with the group's metadata of this moment) -> commit
  *
- * Each call is repeated with the same arguments while it is retriable. Beyond ten seconds the
- * producer is given up and made anew under the same id: that bumps its epoch, so that a late
- * request of the old one can no longer end a later transaction, and it makes the coordinator finish
- * or abort what was under way. Then the group is asked: offsets carry a mark of their commit as
- * metadata, so the answer is certain even where no offset moved (a timer fired, nothing was read).
- * A transaction that had no offsets leaves no trace to ask for; then the process ends, and its
- * successor reads the truth from the changelog.
+ * Each call is repeated with the same arguments while it is retriable. Beyond ten seconds (more
+ * while records are still sent) the producer is given up and made anew under the same id: that
+ * bumps its epoch, so that a late request of the old one can no longer end a later transaction, and
+ * it makes the coordinator finish or abort what was under way. Then the group is asked: offsets
+ * carry a mark of their commit as metadata, so the answer is certain even where no offset moved (a
+ * timer fired, nothing was read). A transaction that had no offsets leaves no trace to ask for;
+ * then the process ends, and its successor reads the truth from the changelog.
  *
  * FENCED ends the process: to take the id back would fence the rightful owner in turn. But for an
  * id that was made up by this process: nobody else has it, so it was only too slow for
@@ -24,8 +24,14 @@
 #include "core/mem.h"
 #include "worker/log_kafka_client.h"
 
-#define SETTLE_MS 120000 /* to learn how a commit ended, before the process is ended instead */
-#define MARK_MAX  64
+/* A partition whose leader was killed has a new one after some ten seconds (the brokers'
+ * broker.session.timeout.ms, 9 s by default). Nothing is in doubt while records are sent, so that
+ * is waited for; with an own id only as long as its transaction may last. */
+#define FLUSH_MS       20000
+#define FLUSH_OWN_MS   13000
+#define FLUSH_PLAIN_MS 30000
+#define SETTLE_MS      120000 /* to learn how a commit ended, before the process is ended instead */
+#define MARK_MAX       64
 
 typedef enum step {
     STEP_DONE,
@@ -250,9 +256,10 @@ static leat_code commit_transaction(leat_session *session, const leat_partition 
     if (!session->open) LEAT_TRY(leat_kafka_begin(session, err));
     session->commits++;
     rd_kafka_topic_partition_list_t *list = count == 0 ? NULL : list_of(session, offsets, count);
-    int64_t deadline = leat_kafka_now_ms() + LEAT_KAFKA_OUTCOME_MS;
     bool ending = false;
-    step result = flush(session, deadline, err);
+    int flush_ms = session->own_id ? FLUSH_OWN_MS : FLUSH_MS;
+    step result = flush(session, leat_kafka_now_ms() + flush_ms, err);
+    int64_t deadline = leat_kafka_now_ms() + LEAT_KAFKA_OUTCOME_MS;
     if (result == STEP_DONE && list != NULL) result = send_offsets(session, list, deadline, err);
     if (result == STEP_DONE) {
         ending = true;
@@ -294,7 +301,7 @@ static leat_code commit_plain(leat_session *session, const leat_partition *offse
                               leat_err *err)
 {
     if (session->producer != NULL && session->dirty) {
-        step result = flush(session, leat_kafka_now_ms() + LEAT_KAFKA_OUTCOME_MS, err);
+        step result = flush(session, leat_kafka_now_ms() + FLUSH_PLAIN_MS, err);
         if (result == STEP_FATAL && !leat_kafka_gives_way(session, err->code))
             return give_up(session, err);
         if (result != STEP_DONE) return err->code;

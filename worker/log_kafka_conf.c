@@ -4,7 +4,7 @@
  * value is known before anything runs.
  *
  * Defaults, and why. session.timeout.ms 6 s: how long partitions of a killed worker stand still.
- * transaction.timeout.ms 60 s, and 12 s where an id is used once: see set_transaction_timeout.
+ * transaction.timeout.ms 60 s, and 15 s where an id is used once: see set_transaction_timeout.
  * queued.max.messages.kbytes and queue.buffering.max.kbytes: a session's memory, whatever the input
  * (the library's own defaults are 64 MiB and 1 GiB); measured: larger ones save no CPU, as long as
  * a consumer whose queue was full looks again soon. Nobody sees records before their transaction
@@ -26,7 +26,7 @@
 #define HEAP_ARENAS  2
 #define HEAP_MAPPED  (16 << 20)
 #define HEAP_KEPT    (32 << 20)
-#define OWN_ID_MS    12000 /* above the time that a commit is given, LEAT_KAFKA_OUTCOME_MS */
+#define OWN_ID_MS    15000 /* above the time that sending is given (log_kafka_commit.c) */
 #define STABLE_ID_MS 60000
 
 typedef struct pair {

@@ -341,6 +341,7 @@ leat_code leat_kafka_poll(leat_session *session, int timeout_ms, leat_message *m
                           size_t size, size_t *count, leat_poll_state *state, leat_err *err)
 {
     LEAT_ASSERT(session->held_count == 0); /* release came between two polls */
+    LEAT_ASSERT(!session->calling);        /* not from inside a listener */
     *count = 0;
     *state = LEAT_POLL_EMPTY;
     if (session->failed != LEAT_OK) {

@@ -174,10 +174,13 @@ static void tell(leat_session *session, const rd_kafka_topic_partition_list_t *l
                                                list->elems[i].partition, owned->start};
     }
     const leat_listener *listener = &session->listener;
+    LEAT_ASSERT(!session->calling);
+    session->calling = true;
     if (assigned && listener->assigned != NULL)
         listener->assigned(listener->self, partitions, count);
     if (count > 0 && !assigned && listener->revoked != NULL)
         listener->revoked(listener->self, partitions, count, lost);
+    session->calling = false;
     leat_mem_free(partitions);
 }
 

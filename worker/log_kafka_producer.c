@@ -20,6 +20,7 @@
 #define TOPICS_MAX    10000
 #define ASK_MS        5000
 #define UNKNOWN_MS    10000 /* before an unknown topic is asked for again */
+#define KNOWN_MS      5000  /* for all brokers to hear of a new topic */
 #define QUEUE_WAIT_MS 50
 #define FUTURE_MS     (50 * 60 * 1000LL)
 
@@ -227,7 +228,14 @@ leat_code leat_kafka_producer_warm(leat_session *session, const leat_str *topics
         if (!name_is_fine(topics[i]) || topic_find(session, topics[i]) != NULL) continue;
         kafka_topic *topic = NULL;
         LEAT_TRY(topic_add(session, topics[i], &topic, err));
-        LEAT_TRY(topic_ask(session, topic, err));
+        /* It exists, but if it is new, the broker that is asked here may not have heard of it, and
+         * its first records would be refused. */
+        int64_t deadline = leat_kafka_now_ms() + KNOWN_MS;
+        for (;;) {
+            LEAT_TRY(topic_ask(session, topic, err));
+            if (topic->handle != NULL || leat_kafka_now_ms() >= deadline) break;
+            leat_kafka_doze(50);
+        }
     }
     return LEAT_OK;
 }

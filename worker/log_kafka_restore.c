@@ -33,8 +33,23 @@ struct leat_restore {
     rd_kafka_message_t *held[LEAT_KAFKA_BATCH_MAX];
 };
 
+/* One end of a partition: time is RD_KAFKA_OFFSET_BEGINNING or _END. */
+static rd_kafka_resp_err_t ask_end(rd_kafka_t *admin, const char *name, int32_t partition,
+                                   int64_t time, int64_t *offset)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, name, partition)->offset = time;
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(admin, list, ASK_MS);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = list->elems[0].err;
+    *offset = list->elems[0].offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR && *offset < 0) return RD_KAFKA_RESP_ERR__FAIL;
+    return code;
+}
+
 /* Where it begins and ends now. The library keeps a leader that has moved until it is told to look
- * again, so each failure is followed by a look. */
+ * again, so each failure is followed by a look. Refused: rd_kafka_query_watermark_offsets. While
+ * the leader that it knows is down it waits for a minute, whatever time-out it is given. */
 static leat_code ask_ends(leat_session *session, const char *name, int32_t partition,
                           int64_t *begin, int64_t *end, leat_err *err)
 {
@@ -45,7 +60,9 @@ static leat_code ask_ends(leat_session *session, const char *name, int32_t parti
     snprintf(doing, sizeof doing, "asking for the end of topic %s partition %d", name, partition);
     for (;;) {
         rd_kafka_resp_err_t code =
-            rd_kafka_query_watermark_offsets(admin, name, partition, begin, end, ASK_MS);
+            ask_end(admin, name, partition, RD_KAFKA_OFFSET_BEGINNING, begin);
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+            code = ask_end(admin, name, partition, RD_KAFKA_OFFSET_END, end);
         rd_kafka_poll(admin, 0);
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return LEAT_OK;
         if (leat_kafka_now_ms() >= deadline || code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)

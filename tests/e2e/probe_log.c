@@ -5,11 +5,14 @@
  *   probe_log [-p NAME=VALUE]... COMMAND
  *   describe TOPIC                  create TOPIC PARTITIONS    (compacted)
  *   fill TOPIC COUNT [BYTES]        records "PARTITION-SEQUENCE", each partition its own sequence
+ *      -b MILLISECONDS (time of the first; each next one is later by 1. Else now: brokers delete
+ *      what is older than retention.ms, whenever it was written)
  *   dump TOPIC                      every committed record: partition offset key value
  *   churn TOPIC KEYS ROUNDS         a compacted topic with aborted transactions between the others
  *   copy IN OUT                     until SIGTERM, or -n records; says what happened, line by line
  *      -g GROUP -i INSTANCE -t TRANSACTIONAL_ID -c COMMIT_MS -n COUNT -a ABORT_EVERY (commits)
  *      -l CHANGELOG (one record per key and commit) -s earliest|latest|MILLISECONDS -d CLOSE_MS
+ *      -r (abort in each revoke callback, not commit) -x (close in the assign callback: a mistake)
  *
  * Exit codes are those of leat. */
 #include <inttypes.h>
@@ -41,8 +44,9 @@ typedef struct probe {
     const char *in, *out, *group, *instance, *id, *changelog;
     int64_t commit_ms, records_max, abort_every;
     leat_start start;
-    int64_t start_ms;
+    int64_t start_ms, base_ms;
     int close_ms;
+    bool abort_in_revoke, close_in_assign;
     const leat_log_type *type;
     leat_log *log;
     leat_session *session;
@@ -91,7 +95,8 @@ static _Noreturn void leave(const leat_err *err)
 static void speak(void *context, int level, const char *facility, const char *text)
 {
     (void)context;
-    if (level > 0) fprintf(stderr, "%d %s: %s\n", level, facility, text);
+    if (level > 0 || getenv("PROBE_DEBUG") != NULL)
+        fprintf(stderr, "%d %s: %s\n", level, facility, text);
 }
 
 /* --- commands about topics --- */
@@ -142,6 +147,9 @@ static void fill(probe *me, const char *topic, int64_t count, size_t bytes)
     int32_t partitions = partitions_of(me, topic);
     leat_err err;
     char value[2048];
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (me->base_ms == 0) me->base_ms = (int64_t)now.tv_sec * 1000;
     open_writer(me, topic, LEAT_AT_LEAST_ONCE);
     memset(value, 'x', sizeof value);
     if (bytes > sizeof value) bytes = sizeof value;
@@ -154,7 +162,7 @@ static void fill(probe *me, const char *topic, int64_t count, size_t bytes)
                                .partition = (int32_t)(i % partitions),
                                .key = {key, (size_t)len},
                                .value = {value, (size_t)len > bytes ? (size_t)len : bytes},
-                               .timestamp_ms = 1700000000000 + i};
+                               .timestamp_ms = me->base_ms + i};
         if (me->type->produce(me->session, &record, &err) != LEAT_OK) leave(&err);
     }
     if (me->type->commit(me->session, NULL, 0, &err) != LEAT_OK) leave(&err);
@@ -237,6 +245,7 @@ static void rewind_all(probe *me)
     me->began_ms = 0;
     for (int i = 0; me->type->abort(me->session, &err) != LEAT_OK; i++)
         if (leat_code_blame(err.code) != LEAT_BLAME_TASK || i == 60) leave(&err);
+    if (stopping) return; /* a closing consumer cannot be asked where to go on */
     for (size_t i = 0; i < me->places_count; i++) {
         place *at = &me->places[i];
         leat_partition wanted = {leat_str_of(at->topic), at->partition, 0};
@@ -276,6 +285,7 @@ static void commit(probe *me)
 static void on_assigned(void *self, leat_partition *partitions, size_t count)
 {
     probe *me = self;
+    if (me->close_in_assign) me->type->session_close(&me->session, me->close_ms);
     commit(me);
     for (size_t i = 0; i < count; i++) {
         place *at = &me->places[me->places_count++];
@@ -293,6 +303,7 @@ static void on_assigned(void *self, leat_partition *partitions, size_t count)
 static void on_revoked(void *self, const leat_partition *partitions, size_t count, bool lost)
 {
     probe *me = self;
+    if (!lost && me->abort_in_revoke) rewind_all(me);
     if (!lost) commit(me);
     for (size_t i = 0; i < count; i++) {
         place *at = place_of(me, partitions[i].topic, partitions[i].partition);
@@ -425,7 +436,7 @@ static void open_log(probe *me, const leat_property *properties, size_t count)
 static size_t parse(probe *me, int argc, char **argv, leat_property *properties)
 {
     size_t count = 0;
-    for (int option; (option = getopt(argc, argv, "+p:g:i:t:c:n:a:l:s:d:")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "+p:g:i:t:c:n:a:l:s:d:b:rx")) != -1;) {
         switch (option) {
         case 'p': {
             char *equals = strchr(optarg, '=');
@@ -440,7 +451,10 @@ static size_t parse(probe *me, int argc, char **argv, leat_property *properties)
         case 'c': me->commit_ms = strtoll(optarg, NULL, 10); break;
         case 'n': me->records_max = strtoll(optarg, NULL, 10); break;
         case 'a': me->abort_every = strtoll(optarg, NULL, 10); break;
+        case 'b': me->base_ms = strtoll(optarg, NULL, 10); break;
         case 'l': me->changelog = optarg; break;
+        case 'r': me->abort_in_revoke = true; break;
+        case 'x': me->close_in_assign = true; break;
         case 'd': me->close_ms = (int)strtol(optarg, NULL, 10); break;
         case 's':
             me->start = strcmp(optarg, "earliest") == 0 ? LEAT_START_EARLIEST

@@ -435,7 +435,7 @@ def killed_without_a_name():
             ids = [line.split()[0] for line in said.splitlines() if line.startswith(name)]
             check(len(ids) == 1, f"one transactional id, not {ids} in\n{said}")
             said = cluster("tool", "transactions", "describe", "--transactional-id", ids[0])
-            check("22000" in said, f"a time-out of 12 s and the commit interval is not in\n{said}")
+            check("25000" in said, f"a time-out of 15 s and the commit interval is not in\n{said}")
             path = pipeline(folder, name)
             second = Worker("second", path, "worker.threads=1", static=False)
             comes_to(f"{name}-out", 10, second)

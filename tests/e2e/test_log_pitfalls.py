@@ -1,0 +1,349 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pitfalls of docs/EXACTLY_ONCE.md, one test each, named after what goes wrong in clients that
+fall into it. All on the Kafka log alone, with real brokers; kcat counts the records."""
+
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from harness import (
+    BROKERS,
+    check,
+    cluster,
+    make_topics,  # pylint: disable=wrong-import-position
+    read_topic,
+)
+from probing import (
+    STAMP,
+    Copy,
+    arrived,
+    exact,
+    must,
+    probe,
+    probe_tests,  # pylint: disable=wrong-import-position
+)
+
+RANGE = ("-p", "partition.assignment.strategy=range")
+
+
+def topics(name, partitions=4):
+    """Input and output of a test, and the name of its group."""
+    group = f"{name}-{STAMP}"
+    make_topics(f"{group}-in", f"{group}-out", partitions=partitions)
+    return group, f"{group}-in", f"{group}-out"
+
+
+def all_brokers():
+    return [line.split()[1] for line in cluster("status").splitlines()]
+
+
+# ---------------------------------------------------------------- rebalances
+
+
+def test_abort_in_a_cooperative_revoke():
+    """An abort while some partitions go must rewind those that stay, or their records since the
+    last commit are lost without a word."""
+    group, source, target = topics("revoke")
+    must("fill", source, 4000)
+    args = ("-g", group, "-c", 600000, "-r")
+    one = Copy(*args, "-t", group + "-1", "copy", source, target)
+    one.wait_for("running")
+    while not read_topic(target, committed=False):  # a transaction is open, its commit is far
+        time.sleep(0.1)
+    two = Copy("-g", group, "-t", group + "-2", "-c", 50, "copy", source, target)
+    one.wait_for("revoked")
+    check(one.said().count("revoked") == 2, "cooperative: two stay")
+    arrived(target, 2000)
+    one.stop()
+    arrived(target, 4000)
+    two.stop()
+    exact(target, {p: 1000 for p in range(4)})
+
+
+def test_assignments_of_both_protocols():
+    """What a rebalance brings is to be taken the protocol's own way, cooperative or eager."""
+    for strategy in ("cooperative-sticky", "range", "roundrobin"):
+        group, source, target = topics(strategy)
+        args = ("-g", group, "-p", f"partition.assignment.strategy={strategy}")
+        one = Copy(*args, "-t", group + "-1", "copy", source, target)
+        one.wait_for("running")
+        two = Copy(*args, "-t", group + "-2", "copy", source, target)
+        two.wait_for("running")
+        must("fill", source, 4000)
+        arrived(target, 4000)
+        one.stop()
+        two.stop()
+        exact(target, {p: 1000 for p in range(4)})
+
+
+def test_closing_at_every_moment():
+    """A close ends before, in the middle of and after the first assignment, and is no crash."""
+    group, source, target = topics("close")
+    for extra in ((), RANGE):
+        for i in range(6):
+            args = ("-g", group + str(len(extra)), "-t", f"{group}-{i}", *extra)
+            copy = Copy(*args, "copy", source, target)
+            copy.wait_for("open")
+            time.sleep(i * 0.05)
+            copy.stop(timeout=15)
+            check("did not close" not in copy.said(), copy.said())
+
+
+def test_closing_while_brokers_hang():
+    """A close does not wait for brokers that do not answer."""
+    group, source, target = topics("silent")
+    copies = [
+        Copy("-g", group, "-t", f"{group}-{i}", "-d", 3000, "copy", source, target)
+        for i in range(2)
+    ]
+    for copy in copies:
+        copy.wait_for("running")
+    nodes = all_brokers()
+    try:
+        for node in nodes:
+            cluster("pause", node)
+        time.sleep(1)
+        for copy in copies:
+            copy.process.send_signal(signal.SIGTERM)
+        for copy in copies:
+            copy.process.wait(60)
+    finally:
+        for node in nodes:
+            cluster("resume", node)
+        cluster("wait")
+
+
+def test_closing_in_a_callback():
+    """It would hang, so it is an assertion."""
+    group, source, target = topics("inside")
+    copy = Copy("-g", group, "-t", group, "-x", "copy", source, target)
+    copy.ended(code=-signal.SIGABRT)
+    check("calling" in copy.said(), copy.said())
+
+
+# ---------------------------------------------------------------- transactions
+
+
+def test_commit_over_a_silent_coordinator():
+    """A commit that gets no answer is repeated, and is not begun, aborted or done twice."""
+    group, source, target = topics("slow")
+    copy = Copy("-g", group, "-i", "w", "-t", group, "-c", 50, "copy", source, target)
+    copy.wait_for("running")
+    node = cluster("coordinator", "txn", group)
+    must("fill", source, 4000)
+    cluster("pause", node)
+    time.sleep(4)
+    cluster("resume", node)
+    arrived(target, 4000)
+    check("outcome is not known" not in copy.said(), copy.said())
+    copy.stop()
+    exact(target, {p: 1000 for p in range(4)})
+
+
+def test_outcome_nobody_tells():
+    """Beyond ten seconds a new producer of the same id ends what was open, and the group tells."""
+    group, source, target = topics("unknown", partitions=1)
+    copy = Copy("-g", group, "-i", "w", "-t", group, "-c", 50, "copy", source, target)
+    copy.wait_for("running")
+    node = cluster("coordinator", "txn", group)
+    feed = Copy("fill", source, 200000)
+    arrived(target, 1)
+    cluster("pause", node)
+    time.sleep(25)
+    cluster("resume", node)
+    cluster("wait")
+    feed.ended(90)
+    arrived(target, 200000)
+    copy.stop()
+    exact(target, {0: 200000})
+
+
+def test_killed_in_the_middle_of_a_commit():
+    """What a killed producer was about to commit is aborted by the next of its id."""
+    group, source, target = topics("middle")
+    args = ("-g", group, "-i", "w", "-t", group, "-c", 50, "copy", source, target)
+    copy = Copy(*args)
+    copy.wait_for("running")
+    node = cluster("coordinator", "txn", group)
+    cluster("pause", node)
+    try:
+        feed = Copy("fill", source, 4000)
+        time.sleep(2)
+        copy.signal(signal.SIGKILL)
+    finally:
+        cluster("resume", node)
+    feed.ended()
+    copy = Copy(*args)
+    arrived(target, 4000)
+    copy.stop()
+    exact(target, {p: 1000 for p in range(4)})
+
+
+def test_commit_of_a_zombie():
+    """Who has slept through a rebalance must not commit what another has done meanwhile: offsets
+    are sent with the member's own generation, and the brokers refuse an old one."""
+    group, source, target = topics("zombie")
+    args = ("-g", group, "-c", 3000, "-p", "transaction.timeout.ms=120000")
+    one = Copy(*args, "-t", group + "-1", "copy", source, target)
+    one.wait_for("running")
+    must("fill", source, 4000)
+    while not read_topic(target, committed=False):
+        time.sleep(0.05)
+    one.signal(signal.SIGSTOP)
+    two = Copy(*args, "-t", group + "-2", "copy", source, target)
+    two.wait_for("running")
+    deadline = time.monotonic() + 60
+    while two.said().count("running") < 4 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(4)
+    one.signal(signal.SIGCONT)
+    arrived(target, 4000)
+    time.sleep(4)
+    check("commit failed" in one.said() or "lost" in one.said(), one.said()[-2000:])
+    one.stop()
+    two.stop()
+    exact(target, {p: 1000 for p in range(4)})
+
+
+def test_stall_longer_than_a_transaction():
+    """It looks like a second instance; the words name the time-out too."""
+    group, source, target = topics("stall", partitions=1)
+    args = ("-p", "transaction.timeout.ms=2000", "-c", 1000)
+    copy = Copy("-g", group, "-i", "w", "-t", group, *args, "copy", source, target)
+    copy.wait_for("running")
+    must("fill", source, 100)
+    while not read_topic(target, committed=False):
+        time.sleep(0.05)
+    copy.signal(signal.SIGSTOP)
+    time.sleep(5)
+    copy.signal(signal.SIGCONT)
+    copy.ended(code=70)
+    check("transaction.timeout.ms" in copy.said(), copy.said())
+
+
+def test_record_that_cannot_be_delivered():
+    """Its commit fails with the reason, at once; and nothing waits for its report for ever."""
+    topic = f"small-{STAMP}"
+    cluster("topic", topic, "-p", 1, "-c", "max.message.bytes=1000")
+    code, out, _ = probe("fill", topic, 5, 1500)
+    check(code == 78 and "max.message.bytes" in out, f"{code}: {out}")
+    check(not read_topic(topic), "something was delivered")
+
+
+def test_aborted_records_are_done_again():
+    """Every second transaction is aborted; positions go back with it, and nothing comes twice."""
+    group, source, target = topics("again")
+    args = ("-g", group, "-t", group, "-c", 20, "-a", 2)
+    copy = Copy(*args, "copy", source, target)
+    copy.wait_for("running")
+    for _ in range(20):
+        must("fill", source, 400)
+    arrived(target, 8000)
+    copy.stop()
+    said = json.loads(copy.said().strip().splitlines()[-1])
+    check(said["aborts"] > 3, f"{said}")
+    for partition, records in read_topic(target).items():
+        keys = [key.decode() for _, _, key, _, _ in records]
+        want = [f"{partition}-{i}" for _ in range(20) for i in range(100)]
+        check(keys == want, f"{partition}: {len(keys)} records, or in disorder")
+
+
+# ---------------------------------------------------------------- reading
+
+
+def test_gaps_in_the_input():
+    """Markers and aborted records leave gaps in offsets: passed over, and not read."""
+    group, source, target = topics("gaps", partitions=1)
+    must("-t", group + "-w", "churn", source, 20, 30)  # each third transaction is aborted
+    copy = Copy("-g", group, "-t", group, "copy", source, target)
+    want = [(key, value) for _, _, key, value, _ in read_topic(source)[0]]
+    check(len(want) == 400, f"{len(want)} records of 20 committed transactions")
+    arrived(target, len(want))
+    copy.stop()
+    got = [(key, value) for _, _, key, value, _ in read_topic(target)[0]]
+    check(got == want, f"{len(got)} records, {len(want)} wanted, or in disorder")
+
+
+def test_input_deleted_before_it_was_read():
+    """Reading does not go on somewhere else without a word."""
+    group, source, target = topics("deleted", partitions=1)
+    args = ("-g", group, "-i", "w", "-t", group, "copy", source, target)
+    must("fill", source, 100)
+    copy = Copy(*args)
+    arrived(target, 100)
+    copy.stop()
+    must("fill", source, 400)
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as plan:
+        places = [{"topic": source, "partition": 0, "offset": 300}]
+        json.dump({"version": 1, "partitions": places}, plan)
+        plan.flush()
+        cluster("tool", "delete-records", "--offset-json-file", plan.name)
+    copy = Copy(*args)
+    copy.ended(code=74)
+    check("deleted before they were read" in copy.said(), copy.said())
+
+
+def test_restore_after_a_leader_died():
+    """Where a changelog ends is asked of its leader of today, not of yesterday."""
+    group, source, target = topics("heir")
+    changelog = f"{group}-log"
+    must("create", changelog, 4)
+    args = ("-g", group, "-l", changelog)
+    one = Copy(*args, "-t", group + "-1", "copy", source, target)
+    one.wait_for("running")
+    must("fill", source, 400)
+    arrived(target, 400)
+    two = Copy(*args, "-t", group + "-2", "copy", source, target)
+    two.wait_for("running")
+    moved = {line.split("/")[-1].split()[0] for line in two.said().splitlines() if "assig" in line}
+    node = cluster("leader", changelog, sorted(moved)[0])
+    cluster("kill", "-9", node)
+    try:
+        two.signal(signal.SIGKILL)
+        deadline = time.monotonic() + 90
+        while one.said().count("running") < 6:
+            check(time.monotonic() < deadline, f"it does not restore\n{one.said()[-3000:]}")
+            time.sleep(0.2)
+    finally:
+        cluster("restart", node)
+    must("fill", source, 400)
+    arrived(target, 800)
+    one.stop()
+
+
+def test_instance_fenced_from_outside():
+    """A member whose instance was taken by somebody who is gone takes it back, without loss."""
+    group, source, target = topics("taken")
+    copy = Copy("-g", group, "-i", "w", "-t", group, "-c", 50, "copy", source, target)
+    copy.wait_for("running")
+    for turn in range(2):
+        must("fill", source, 4000)
+        idle = ("-t", group + "-x", "-c", 600000, "-p", "transaction.timeout.ms=2000")
+        taker = Copy("-g", group, "-i", "w", *idle, "copy", source, target)
+        taker.wait_for("assigned")
+        taker.signal(signal.SIGKILL)
+        arrived(target, 4000 * (turn + 1))
+    check("made anew" in copy.said(), copy.said()[-2000:])
+    copy.stop()
+    for partition, records in read_topic(target).items():
+        keys = [key.decode() for _, _, key, _, _ in records]
+        check(keys == [f"{partition}-{i}" for _ in range(2) for i in range(1000)], f"{len(keys)}")
+
+
+def test_long_client_id():
+    """Some versions of the library write behind the end of a buffer."""
+    group, source, target = topics("long", partitions=1)
+    copy = Copy("-p", "client.id=" + "x" * 500, "-g", group, "-t", group, "copy", source, target)
+    must("fill", source, 10)
+    arrived(target, 10)
+    copy.stop()
+
+
+if __name__ == "__main__":
+    assert BROKERS and subprocess
+    sys.exit(probe_tests(dict(globals())))
