@@ -294,7 +294,7 @@ static bool get_slot_text(held_reader *reader, bool in_raw, leat_value *value)
     } else {
         uint64_t offset = 0, len = 0;
         if (!get_varuint(&reader->in, &offset) || !get_varuint(&reader->in, &len) ||
-            offset > reader->raw.len || len > reader->raw.len - offset)
+            reader->raw.data == NULL || offset > reader->raw.len || len > reader->raw.len - offset)
             return false;
         text = leat_str_slice(reader->raw, offset, offset + len);
     }

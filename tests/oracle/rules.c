@@ -168,9 +168,12 @@ static bool wanted(search *s, const run *r, size_t event)
     return false;
 }
 
-static void want(run *r, const leat_part *step, const approach *how)
+static void want(search *s, run *r, const leat_part *step, const approach *how)
 {
-    LEAT_ASSERT(r->greeds_count < GREEDS_MAX);
+    if (r->greeds_count == GREEDS_MAX) {
+        s->budget = 0;
+        return;
+    }
     r->greeds[r->greeds_count++] = (greed){step, *how, r->not_next, r->not_between, r->inside};
 }
 
@@ -214,7 +217,7 @@ static void taken(search *s, const leat_part *step, uint32_t count, const run *r
         run on = *r;
         if (step->greedy && count < step->max) {
             on.not_next = more.not_next; /* what its own next take would have to keep */
-            want(&on, step, &again);
+            want(s, &on, step, &again);
             on.not_next = 0;
         }
         then->go(s, then, &on);
@@ -325,7 +328,7 @@ static void enter(search *s, const leat_part *part, const approach *forced, cons
         iterate(s, part, &how, 1, r, then);
     if (!part->optional) return;
     run out = *r;
-    if (part->kind == LEAT_PART_STEP && part->greedy) want(&out, part, &how);
+    if (part->kind == LEAT_PART_STEP && part->greedy) want(s, &out, part, &how);
     then->go(s, then, &out);
 }
 
