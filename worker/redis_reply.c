@@ -97,7 +97,7 @@ leat_code leat_redis_reader_new(leat_redis_reader **reader, leat_err *err)
         leat_mem_free(made);
         return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for a reader of replies");
     }
-    redisReaderSetPrivdata(made->reader, made);
+    made->reader->privdata = made; /* the macro for it casts the pointer to int */
     *reader = made;
     return LEAT_OK;
 }
