@@ -215,7 +215,9 @@ static leat_code tls_begin(leat_stream *stream, const leat_stream_tls *tls, cons
     X509_VERIFY_PARAM *verify = SSL_get0_param(stream->ssl);
     bool named = is_number(name) ? X509_VERIFY_PARAM_set1_ip_asc(verify, name) == 1
                                  : SSL_set1_host(stream->ssl, name) == 1;
-    if (!is_number(name)) (void)SSL_set_tlsext_host_name(stream->ssl, name);
+    if (!is_number(name)) /* only read, though it is not said */
+        (void)SSL_ctrl(stream->ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                       (void *)(uintptr_t)name);
     if (!named || SSL_set_fd(stream->ssl, stream->fd) != 1)
         return leat_err_set(err, LEAT_ERR_CONFIG, "%s: '%s' is no name for a TLS server",
                             stream->place, name);
