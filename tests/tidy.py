@@ -42,7 +42,7 @@ HEAP = ("malloc calloc realloc reallocarray free strdup strndup asprintf vasprin
         "aligned_alloc").split()
 HEAP_OWNERS = {"core/mem.c"}
 HEAP_ALLOWED = {"worker/cmd_eval.c": {"free"},         # of a line that getline allocated
-                "worker/eval_repl.c": {"free"},
+                "worker/dlq.c": {"free"}, "worker/eval_repl.c": {"free"},
                 "worker/line_editor.c": {"free", "strndup"}}  # what libedit takes and gives
 GLOBALS_ALLOWED = {"worker/line_editor.c"}             # libedit's callbacks get no context
 OUTSIDE = """

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Dead letters on a real cluster: a pipeline fails on some records, `leat dlq` lists, shows and
+sends them back once the cause is gone, each once, and what still fails says how often it has.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from harness import (
+    BROKERS,
+    LEAT,
+    check,
+    make_topics,  # pylint: disable=wrong-import-position
+    read_topic,
+    run_tests,
+)
+
+STAMP = str(time.time_ns())
+GOOD, BAD, WORSE = 40, 30, 10
+
+
+def leat(*args):
+    done = subprocess.run(
+        [LEAT, *map(str, args)], capture_output=True, text=True, timeout=60, check=False
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def write(topic, partition, lines):
+    """With key and a header, as an application would."""
+    done = subprocess.run(
+        ["kcat", "-P", "-b", BROKERS, "-t", topic, "-p", str(partition), "-K", "|", "-H", "app=1"],
+        input="".join(f"k{partition}|{line}\n" for line in lines),
+        text=True,
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    check(done.returncode == 0, done.stderr)
+
+
+def pipeline(folder, name, condition):
+    path = pathlib.Path(folder) / f"{name}.json"
+    path.write_text(
+        json.dumps(
+            {
+                "name": name,
+                "kafka": {"bootstrap.servers": BROKERS},
+                "worker": {"threads": 1},
+                "sources": {"in": {"topic": f"{name}-in"}},
+                "streams": {
+                    "all": {"from": "in", "steps": [{"filter": condition}], "to": f"{name}-out"}
+                },
+                "dead_letter": f"{name}-dead",
+            }
+        )
+    )
+    return path
+
+
+def numbers(topic):
+    topics = read_topic(topic).values()
+    return sorted(json.loads(value)["n"] for records in topics for _, _, _, value, _ in records)
+
+
+def letters_come_back():
+    name = f"dlq-{STAMP}"
+    make_topics(f"{name}-in", f"{name}-out", f"{name}-dead", partitions=2)
+    with tempfile.TemporaryDirectory() as folder:
+        path = pipeline(folder, name, "amount > 1.0")
+        for partition in (0, 1):
+            write(
+                f"{name}-in",
+                partition,
+                [f'{{"n":{i},"amount":2.5}}' for i in range(partition, GOOD, 2)]
+                + [f'{{"n":{i},"sum":2.5}}' for i in range(100 + partition, 100 + BAD, 2)]
+                + [f'{{"n":{i},"amount":"x"}}' for i in range(200 + partition, 200 + WORSE, 2)],
+            )
+        check(leat("run", "--until-end", path)[0] == 0, "run")
+
+        code, out, err = leat("dlq", "ls", "--output", "json", path)
+        check(code == 0, err)
+        groups = [json.loads(line) for line in out.splitlines()]
+        check([group["count"] for group in groups] == [BAD, WORSE], f"groups: {groups}")
+        check(all(group["step"] == "streams.all.steps[0].filter" for group in groups), f"{groups}")
+
+        code, out, err = leat("dlq", "show", "--code", "no_field", "--output", "json", path)
+        check(code == 0, err)
+        letter = json.loads(out)
+        check(letter["topic"] == f"{name}-in" and letter["attempt"] == 1, out)
+        check(json.loads(letter["value"])["n"] >= 100 and letter["key"][0] == "k", out)
+        check({"name": "app", "value": "1"} in letter["headers"], out)
+
+        code, out, err = leat("dlq", "redrive", "--code", "no_field", path)
+        check(code == 0 and f"would go to {name}-in" in out, out + err)
+        check(len(numbers(f"{name}-in")) == GOOD + BAD + WORSE, "a dry run has sent something")
+
+        fixed = pipeline(folder, name, "(has(event.sum) ? event.sum : amount) > 1.0")
+        for expected in (BAD, 0):
+            code, out, err = leat("dlq", "redrive", "--code", "no_field", "--execute", fixed)
+            check(code == 0, err)
+            check((f"{expected}  sent to" in out) == (expected > 0), out + err)
+        check(leat("run", "--until-end", fixed)[0] == 0, "run of what came back")
+        check(
+            numbers(f"{name}-out") == list(range(GOOD)) + list(range(100, 100 + BAD)),
+            f"output: {numbers(f'{name}-out')}",
+        )
+        for records in read_topic(f"{name}-in").values():
+            keys = {key for _, _, key, _, _ in records}
+            check(len(keys) == 1, f"a record came back to another partition: {keys}")
+
+        # What fails again says so, and is a letter of its own.
+        code, out, err = leat("dlq", "redrive", "--execute", fixed)
+        check(code == 0 and f"{WORSE}  sent to" in out, out + err)
+        check(leat("run", "--until-end", fixed)[0] == 0, "run of what fails again")
+        code, out, err = leat("dlq", "ls", "--output", "json", fixed)
+        groups = [json.loads(line) for line in out.splitlines()]
+        check([(g["count"], g["attempts"]) for g in groups] == [(WORSE, 2)], f"groups: {groups}")
+        code, out, err = leat("dlq", "ls", "--redriven", "--output", "json", fixed)
+        check(sum(json.loads(line)["count"] for line in out.splitlines()) == BAD + 2 * WORSE, out)
+
+        code, out, err = leat("dlq", "ls", "--topic", "dlq-there-is-none", "--kafka",
+                              f"bootstrap.servers={BROKERS}")
+        check(code == 78 and "does not exist" in err, f"{code} {err}")
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("LEAT_BOOTSTRAP", "")
+    sys.exit(run_tests(letters_come_back))
