@@ -3,23 +3,31 @@
  * anything under way for the key, and is there only while there is one: an expired key leaves
  * nothing behind.
  *
- *   version 1 | number of parts | part ...        part: length, bytes of the matcher; the last one
- *                                                 has no length, it goes to the end
+ *   few parts (nearly all cells: one)      an array, gone through
+ *   many (one sequence of all, and a thousand patterns)
+ *        places: pattern -> place in the array, a hash table
+ *        due:    a heap of (deadline, pattern). A part whose deadline moves is put in again; what
+ *                is in the heap and no part's deadline any more is dropped when it comes up, or all
+ *                at once when it is more than half of the heap
  *
- * Which pattern a part belongs to is told by the fingerprint in its bytes: when a pattern was
- * edited between two runs of the pipeline, its old partial matches mean nothing any more and are
- * dropped, while a new description or severity changes no fingerprint.
- *
- * A cell that is used again is not decoded: its bytes are copied and cut into parts, and a part is
- * decoded when an event or a timer concerns its pattern. The others are written back as they came.
- *
- * After a restart the timers are set from the heads of the parts; nothing is decoded until an event
- * or a timer asks for the key. */
+ * So that an event costs the patterns that it concerns, not those that share the key with them. */
 #include "cep/detect_inside.h"
 
 #include "core/mem.h"
 
-#define VERSION 1
+#define FEW 12 /* parts that are gone through */
+
+typedef struct due {
+    int64_t at_ms;
+    uint32_t index;
+} due;
+
+typedef struct detect_many {
+    uint32_t *places; /* place + 1; 0: free */
+    uint32_t places_size;
+    due *heap;
+    uint32_t heap_count, heap_size;
+} detect_many;
 
 /* --- life --- */
 
@@ -35,9 +43,19 @@ detect_cell *detect_cell_new(leat_err *err)
         (void)no_memory(err);
         return NULL;
     }
-    *made = (detect_cell){.size = 1, .least_ms = LEAT_TIME_MAX, .timer_ms = LEAT_TIME_MAX};
+    *made = (detect_cell){.size = 1, .timer_ms = LEAT_TIME_MAX};
     made->parts = &made->one;
     return made;
+}
+
+static void many_free(detect_many **many)
+{
+    detect_many *gone = *many;
+    if (gone == NULL) return;
+    leat_mem_free(gone->places);
+    leat_mem_free(gone->heap);
+    leat_mem_free(gone);
+    *many = NULL;
 }
 
 void detect_cell_free(detect_cell **cell)
@@ -47,17 +65,153 @@ void detect_cell_free(detect_cell **cell)
     for (uint32_t i = 0; i < gone->count; i++)
         leat_matcher_free(&gone->parts[i].matcher);
     if (gone->parts != &gone->one) leat_mem_free(gone->parts);
+    many_free(&gone->many);
     leat_mem_free(gone->bytes);
     leat_mem_free(gone);
     *cell = NULL;
 }
 
-static leat_code cell_reserve(detect_cell *cell, uint32_t count, leat_err *err)
+/* --- many parts: by pattern --- */
+
+/* Where the pattern's place is noted, or would be. */
+static uint32_t *place_of(const detect_cell *cell, uint32_t index)
 {
-    uint32_t size = cell->size;
-    if (count <= size) return LEAT_OK;
-    while (size < count)
-        size *= 2;
+    const detect_many *many = cell->many;
+    uint32_t mask = many->places_size - 1;
+    for (uint32_t at = index * 0x9e3779b1u & mask;; at = (at + 1) & mask) {
+        uint32_t place = many->places[at];
+        if (place == 0 || cell->parts[place - 1].index == index) return &many->places[at];
+    }
+}
+
+/* Notes all places anew: when there are twice as many parts, and when one has gone (a hole would
+ * cut the ways of others; a cell of many that loses one is on the way to few). */
+static leat_code places_make(detect_cell *cell, uint32_t size, leat_err *err)
+{
+    detect_many *many = cell->many;
+    uint32_t *places = leat_mem_try(size * sizeof *places);
+    if (places == NULL) return no_memory(err);
+    memset(places, 0, size * sizeof *places);
+    leat_mem_free(many->places);
+    many->places = places;
+    many->places_size = size;
+    for (uint32_t i = 0; i < cell->count; i++)
+        *place_of(cell, cell->parts[i].index) = i + 1;
+    return LEAT_OK;
+}
+
+/* Takes a pattern out, and moves up those behind it that could have stood here. */
+static void place_remove(const detect_cell *cell, uint32_t index)
+{
+    const detect_many *many = cell->many;
+    uint32_t mask = many->places_size - 1;
+    uint32_t hole = (uint32_t)(place_of(cell, index) - many->places);
+    for (uint32_t at = (hole + 1) & mask; many->places[at] != 0; at = (at + 1) & mask) {
+        uint32_t home = cell->parts[many->places[at] - 1].index * 0x9e3779b1u & mask;
+        if (((at - home) & mask) < ((at - hole) & mask)) continue;
+        many->places[hole] = many->places[at];
+        hole = at;
+    }
+    many->places[hole] = 0;
+}
+
+/* --- many parts: by deadline --- */
+
+static bool earlier(due a, due b)
+{
+    return a.at_ms != b.at_ms ? a.at_ms < b.at_ms : a.index < b.index;
+}
+
+static void heap_down(due *heap, uint32_t count, uint32_t at)
+{
+    due moved = heap[at];
+    for (uint32_t child; (child = 2 * at + 1) < count; at = child) {
+        if (child + 1 < count && earlier(heap[child + 1], heap[child])) child++;
+        if (!earlier(heap[child], moved)) break;
+        heap[at] = heap[child];
+    }
+    heap[at] = moved;
+}
+
+/* The heap of what there is; the rest of it is void. */
+static void heap_make(const detect_cell *cell)
+{
+    detect_many *many = cell->many;
+    many->heap_count = 0;
+    for (uint32_t i = 0; i < cell->count; i++)
+        if (cell->parts[i].deadline_ms != LEAT_TIME_MAX)
+            many->heap[many->heap_count++] =
+                (due){cell->parts[i].deadline_ms, cell->parts[i].index};
+    for (uint32_t i = many->heap_count / 2; i-- > 0;)
+        heap_down(many->heap, many->heap_count, i);
+}
+
+static leat_code heap_add(const detect_cell *cell, const detect_part *part, leat_err *err)
+{
+    detect_many *many = cell->many;
+    if (part->deadline_ms == LEAT_TIME_MAX) return LEAT_OK;
+    if (many->heap_count == many->heap_size) {
+        uint32_t size = cell->count * 4;
+        due *heap = many->heap;
+        if (size > many->heap_size) heap = leat_mem_try_resize(many->heap, size * sizeof *heap);
+        if (heap == NULL) return no_memory(err);
+        if (size > many->heap_size) many->heap_size = size;
+        many->heap = heap;
+        heap_make(cell); /* the part is among them */
+        return LEAT_OK;
+    }
+    uint32_t at = many->heap_count++;
+    due added = {part->deadline_ms, part->index};
+    for (; at > 0 && earlier(added, many->heap[(at - 1) / 2]); at = (at - 1) / 2)
+        many->heap[at] = many->heap[(at - 1) / 2];
+    many->heap[at] = added;
+    return LEAT_OK;
+}
+
+/* The part on top, after what is void there has been dropped. */
+static detect_part *heap_top(const detect_cell *cell)
+{
+    detect_many *many = cell->many;
+    while (many->heap_count > 0) {
+        detect_part *part = detect_cell_find(cell, many->heap[0].index);
+        if (part != NULL && part->deadline_ms == many->heap[0].at_ms) return part;
+        many->heap[0] = many->heap[--many->heap_count];
+        if (many->heap_count > 0) heap_down(many->heap, many->heap_count, 0);
+    }
+    return NULL;
+}
+
+static leat_code many_make(detect_cell *cell, leat_err *err)
+{
+    cell->many = leat_mem_try(sizeof *cell->many);
+    if (cell->many == NULL) return no_memory(err);
+    *cell->many = (detect_many){.heap_size = 4 * cell->count};
+    cell->many->heap = leat_mem_try(cell->many->heap_size * sizeof(due));
+    leat_code code = cell->many->heap == NULL ? no_memory(err) : places_make(cell, 64, err);
+    if (code == LEAT_OK)
+        heap_make(cell);
+    else
+        many_free(&cell->many);
+    return code;
+}
+
+/* --- parts --- */
+
+detect_part *detect_cell_find(const detect_cell *cell, uint32_t index)
+{
+    if (cell->many != NULL) {
+        uint32_t place = *place_of(cell, index);
+        return place == 0 ? NULL : &cell->parts[place - 1];
+    }
+    for (uint32_t i = 0; i < cell->count; i++)
+        if (cell->parts[i].index == index) return &cell->parts[i];
+    return NULL;
+}
+
+static leat_code cell_reserve(detect_cell *cell, leat_err *err)
+{
+    if (cell->count < cell->size) return LEAT_OK;
+    uint32_t size = cell->size == 1 ? 4 : cell->size * 2;
     bool inside = cell->parts == &cell->one;
     detect_part *parts = leat_mem_try_resize(inside ? NULL : cell->parts, size * sizeof *parts);
     if (parts == NULL) return no_memory(err);
@@ -67,280 +221,104 @@ static leat_code cell_reserve(detect_cell *cell, uint32_t count, leat_err *err)
     return LEAT_OK;
 }
 
-/* --- parts --- */
-
-uint32_t detect_cell_at(const detect_cell *cell, uint32_t index)
+/* On an error the part's matcher stays the caller's. */
+leat_code detect_cell_append(detect_cell *cell, detect_part part, leat_err *err)
 {
-    uint32_t from = 0;
-    uint32_t to = cell->count;
-    while (from < to) {
-        uint32_t middle = from + (to - from) / 2;
-        if (cell->parts[middle].index < index)
-            from = middle + 1;
-        else
-            to = middle;
+    LEAT_ASSERT(detect_cell_find(cell, part.index) == NULL);
+    LEAT_TRY(cell_reserve(cell, err));
+    if (cell->many == NULL && cell->count == FEW) LEAT_TRY(many_make(cell, err));
+    detect_many *many = cell->many;
+    if (many != NULL && 2 * (cell->count + 1) > many->places_size)
+        LEAT_TRY(places_make(cell, many->places_size * 2, err));
+    detect_part *added = &cell->parts[cell->count];
+    *added = part;
+    if (many == NULL) {
+        cell->count++;
+        return LEAT_OK;
     }
-    return from;
+    *place_of(cell, part.index) = cell->count + 1;
+    cell->count++;
+    leat_code code = heap_add(cell, added, err);
+    if (code == LEAT_OK) return LEAT_OK;
+    added->matcher = NULL; /* the caller's again */
+    detect_cell_remove(cell, added);
+    return code;
 }
 
-bool detect_cell_has(const detect_cell *cell, uint32_t at, uint32_t index)
+leat_code detect_cell_add(detect_cell *cell, uint32_t index, leat_matcher **matcher, leat_err *err)
 {
-    return at < cell->count && cell->parts[at].index == index;
+    detect_part part = {
+        .matcher = *matcher, .index = index, .deadline_ms = leat_matcher_deadline(*matcher)};
+    LEAT_TRY(detect_cell_append(cell, part, err));
+    *matcher = NULL;
+    return LEAT_OK;
+}
+
+void detect_cell_remove(detect_cell *cell, detect_part *part)
+{
+    LEAT_ASSERT(part >= cell->parts && part < cell->parts + cell->count);
+    uint32_t last = cell->count - 1;
+    leat_matcher_free(&part->matcher);
+    if (cell->many != NULL) place_remove(cell, part->index);
+    if (cell->many != NULL && part != &cell->parts[last])
+        *place_of(cell, cell->parts[last].index) = (uint32_t)(part - cell->parts) + 1;
+    *part = cell->parts[last];
+    cell->count--;
+    if (cell->count == 0) many_free(&cell->many);
 }
 
 leat_code detect_part_open(const detect_state *state, detect_cell *cell, detect_part *part,
                            leat_err *err)
 {
     LEAT_ASSERT(part->index < state->config->count);
-    if (LEAT_LIKELY(part->matcher != NULL)) return LEAT_OK;
-    leat_str bytes = {cell->bytes + part->at, part->len};
-    return leat_matcher_decode(state->config->patterns[part->index].nfa, bytes, &part->matcher,
-                               err);
-}
-
-leat_code detect_cell_add(detect_cell *cell, uint32_t at, uint32_t index, leat_matcher **matcher,
-                          leat_err *err)
-{
-    LEAT_ASSERT(!detect_cell_has(cell, at, index) && at <= cell->count);
-    LEAT_TRY(cell_reserve(cell, cell->count + 1, err));
-    memmove(cell->parts + at + 1, cell->parts + at, (cell->count - at) * sizeof *cell->parts);
-    cell->count++;
-    cell->parts[at] =
-        (detect_part){.matcher = *matcher, .index = index, .deadline_ms = LEAT_TIME_MAX};
-    *matcher = NULL;
-    detect_part_note(cell, &cell->parts[at]);
+    if (part->matcher == NULL) {
+        LEAT_ASSERT(cell->bytes != NULL && part->len > 0);
+        leat_str bytes = {cell->bytes + part->at, part->len};
+        const leat_nfa *nfa = state->config->patterns[part->index].nfa;
+        LEAT_TRY(leat_matcher_decode(nfa, bytes, &part->matcher, err));
+    }
+    part->len = 0;
     return LEAT_OK;
 }
 
-void detect_cell_remove(detect_cell *cell, uint32_t at)
+leat_code detect_part_close(detect_cell *cell, detect_part *part, leat_err *err)
 {
-    LEAT_ASSERT(at < cell->count);
-    if (cell->parts[at].deadline_ms == cell->least_ms) cell->least_gone = true;
-    leat_matcher_free(&cell->parts[at].matcher);
-    cell->count--;
-    memmove(cell->parts + at, cell->parts + at + 1, (cell->count - at) * sizeof *cell->parts);
-}
-
-void detect_part_note(detect_cell *cell, detect_part *part)
-{
+    LEAT_ASSERT(part->matcher != NULL);
+    if (leat_matcher_empty(part->matcher)) {
+        detect_cell_remove(cell, part);
+        return LEAT_OK;
+    }
     int64_t before_ms = part->deadline_ms;
     part->deadline_ms = leat_matcher_deadline(part->matcher);
-    if (part->deadline_ms <= cell->least_ms) {
-        cell->least_ms = part->deadline_ms;
-        cell->least_gone = false;
-    } else if (before_ms == cell->least_ms) {
-        cell->least_gone = true;
+    if (cell->many == NULL || part->deadline_ms == before_ms) return LEAT_OK;
+    return heap_add(cell, part, err);
+}
+
+detect_part *detect_cell_due(detect_cell *cell, int64_t now_ms)
+{
+    detect_part *first = NULL;
+    if (cell->many != NULL) {
+        first = heap_top(cell);
+        return first != NULL && first->deadline_ms <= now_ms ? first : NULL;
     }
+    for (uint32_t i = 0; i < cell->count; i++) {
+        detect_part *part = &cell->parts[i];
+        if (part->deadline_ms > now_ms) continue;
+        if (first == NULL ||
+            earlier((due){part->deadline_ms, part->index}, (due){first->deadline_ms, first->index}))
+            first = part;
+    }
+    return first;
 }
 
 int64_t detect_cell_deadline(detect_cell *cell)
 {
-    if (!cell->least_gone) return cell->least_ms;
-    cell->least_gone = false;
-    cell->least_ms = LEAT_TIME_MAX;
-    for (uint32_t i = 0; i < cell->count; i++)
-        if (cell->parts[i].deadline_ms < cell->least_ms)
-            cell->least_ms = cell->parts[i].deadline_ms;
-    return cell->least_ms;
-}
-
-/* --- as bytes --- */
-
-static leat_code encode_part(const detect_state *state, const detect_cell *cell,
-                             const detect_part *part, leat_buf *out, leat_err *err)
-{
-    if (part->matcher != NULL) {
-        LEAT_ASSERT(!leat_matcher_empty(part->matcher));
-        return leat_matcher_encode(part->matcher, state->work, out, err);
-    }
-    leat_buf_add(out, (leat_str){cell->bytes + part->at, part->len});
-    return LEAT_OK;
-}
-
-static leat_code encode(void *self, const void *live, leat_buf *out, leat_err *err)
-{
-    detect_state *state = self;
-    const detect_cell *cell = live;
-    LEAT_ASSERT(cell->count > 0);
-    leat_buf_add_char(out, VERSION);
-    leat_buf_add_varuint(out, cell->count);
-    for (uint32_t i = 0; i + 1 < cell->count; i++) {
-        leat_buf_reset(&state->part);
-        LEAT_TRY(encode_part(state, cell, &cell->parts[i], &state->part, err));
-        LEAT_TRY(leat_buf_check(&state->part, "the state of a key", err));
-        leat_buf_add_bytes(out, leat_buf_str(&state->part));
-    }
-    LEAT_TRY(encode_part(state, cell, &cell->parts[cell->count - 1], out, err));
-    return leat_buf_check(out, "the state of a key", err);
-}
-
-static leat_code damaged(leat_err *err, const char *what)
-{
-    return leat_err_set(err, LEAT_ERR_DAMAGED, "the state of a key is damaged: %s", what);
-}
-
-static leat_code read_head(leat_reader *in, uint64_t *count, leat_err *err)
-{
-    uint8_t version = 0;
-    if (!leat_reader_u8(in, &version) || !leat_reader_varuint(in, count))
-        return damaged(err, "its head is cut short");
-    if (version != VERSION)
-        return leat_err_set(err, LEAT_ERR_DAMAGED,
-                            "the state of a key has version %u, this program reads %u", version,
-                            VERSION);
-    /* A matcher is more than its fingerprint. */
-    if (*count == 0 || *count > (uint64_t)(in->end - in->at) / 8)
-        return damaged(err, "it has no part");
-    return LEAT_OK;
-}
-
-static leat_code read_part(leat_reader *in, bool last, leat_str *bytes, leat_err *err)
-{
-    if (last) {
-        *bytes = (leat_str){in->at, (size_t)(in->end - in->at)};
-        in->at = in->end;
-    } else if (!leat_reader_bytes(in, bytes)) {
-        return damaged(err, "a part is cut short");
-    }
-    return bytes->len < UINT32_MAX ? LEAT_OK : damaged(err, "a part is too long");
-}
-
-/* Parts of patterns that are gone are left out. */
-static leat_code decode_parts(const detect_state *state, detect_cell *cell, leat_str bytes,
-                              leat_err *err)
-{
-    leat_reader in = leat_reader_of(bytes);
-    uint64_t count = 0;
-    LEAT_TRY(read_head(&in, &count, err));
-    for (uint64_t i = 0; i < count; i++) {
-        leat_str part = LEAT_STR_NONE;
-        uint64_t fingerprint = 0;
-        int64_t deadline_ms = 0;
-        LEAT_TRY(read_part(&in, i + 1 == count, &part, err));
-        LEAT_TRY(leat_matcher_peek(part, &fingerprint, &deadline_ms, err));
-        uint32_t index = detect_by_fingerprint(state->config, fingerprint);
-        if (index == DETECT_NONE) continue;
-        uint32_t at = detect_cell_at(cell, index);
-        if (detect_cell_has(cell, at, index)) return damaged(err, "a part is there twice");
-        leat_matcher *none = NULL;
-        LEAT_TRY(cell_reserve(cell, cell->count + 1, err));
-        memmove(cell->parts + at + 1, cell->parts + at, (cell->count - at) * sizeof *cell->parts);
-        cell->count++;
-        cell->parts[at] = (detect_part){.matcher = none,
-                                        .index = index,
-                                        .len = (uint32_t)part.len,
-                                        .at = (size_t)(part.data - bytes.data),
-                                        .deadline_ms = deadline_ms};
-    }
-    cell->least_gone = true;
-    cell->timer_ms = detect_cell_deadline(cell);
-    return LEAT_OK;
-}
-
-static leat_code decode(void *self, leat_str bytes, void **live, leat_err *err)
-{
-    const detect_state *state = self;
-    detect_cell *cell = detect_cell_new(err);
-    if (cell == NULL) return LEAT_ERR_MEMORY;
-    leat_code code = decode_parts(state, cell, bytes, err);
-    if (code == LEAT_OK && cell->count == 1) { /* the usual case: no copy */
-        detect_part *part = &cell->parts[0];
-        leat_str own = {bytes.data + part->at, part->len};
-        code =
-            leat_matcher_decode(state->config->patterns[part->index].nfa, own, &part->matcher, err);
-    } else if (code == LEAT_OK && cell->count > 1) {
-        cell->bytes = leat_mem_try(bytes.len);
-        if (cell->bytes == NULL) code = no_memory(err);
-        if (cell->bytes != NULL) memcpy(cell->bytes, bytes.data, bytes.len);
-    }
-    if (code != LEAT_OK) detect_cell_free(&cell);
-    *live = cell;
-    return code;
-}
-
-static void release(void *self, void *live)
-{
-    detect_cell *cell = live;
-    (void)self;
-    detect_cell_free(&cell);
-}
-
-const leat_table_type detect_cell_type = {encode, decode, release};
-
-/* --- after a restart or an abort --- */
-
-typedef struct restoring {
-    detect_state *state;
-    leat_buf stale; /* keys of cells with a part that has to go, each with its length */
-} restoring;
-
-/* Whether the pattern of this fingerprint is there and has its state under such keys. */
-static bool belongs(const detect_config *config, leat_str key, uint64_t fingerprint)
-{
-    uint32_t index = detect_by_fingerprint(config, fingerprint);
-    if (index == DETECT_NONE) return false;
-    leat_str text = config->groups[config->patterns[index].group].text;
-    return key.len > text.len && key.data[text.len] == '\0' && leat_str_starts(key, text);
-}
-
-static leat_code restore_cell(void *context, leat_str key, leat_str committed, leat_err *err)
-{
-    restoring *r = context;
-    leat_reader in = leat_reader_of(committed);
-    uint64_t count = 0;
-    uint64_t stale = 0;
     int64_t least_ms = LEAT_TIME_MAX;
-    LEAT_ASSERT(committed.data != NULL); /* nothing is under way now */
-    LEAT_TRY(read_head(&in, &count, err));
-    for (uint64_t i = 0; i < count; i++) {
-        leat_str part = LEAT_STR_NONE;
-        uint64_t fingerprint = 0;
-        int64_t deadline_ms = 0;
-        LEAT_TRY(read_part(&in, i + 1 == count, &part, err));
-        LEAT_TRY(leat_matcher_peek(part, &fingerprint, &deadline_ms, err));
-        if (!belongs(r->state->config, key, fingerprint))
-            stale++;
-        else if (deadline_ms < least_ms)
-            least_ms = deadline_ms;
+    if (cell->many != NULL) {
+        const detect_part *first = heap_top(cell);
+        return first == NULL ? LEAT_TIME_MAX : first->deadline_ms;
     }
-    if (stale > 0) {
-        leat_run_count(r->state->run, "pattern_gone", stale);
-        leat_buf_add_bytes(&r->stale, key);
-        LEAT_TRY(leat_buf_check(&r->stale, "the keys of patterns that are gone", err));
-    }
-    if (least_ms == LEAT_TIME_MAX) return LEAT_OK;
-    return leat_timers_set(r->state->timers, key, least_ms, err);
-}
-
-/* Rewrites a cell without what does not belong there. */
-static leat_code clean_cell(detect_state *state, leat_str key, leat_err *err)
-{
-    const detect_config *config = state->config;
-    void *live = NULL;
-    LEAT_TRY(leat_table_find(state->table, key, &live, err));
-    LEAT_ASSERT(live != NULL);
-    detect_cell *cell = live;
-    for (uint32_t i = cell->count; i-- > 0;)
-        if (!belongs(config, key, config->patterns[cell->parts[i].index].nfa->fingerprint))
-            detect_cell_remove(cell, i);
-    cell->timer_ms = detect_cell_deadline(cell);
-    if (cell->count > 0)
-        leat_table_touch(state->table, key);
-    else
-        leat_table_remove(state->table, key);
-    return LEAT_OK;
-}
-
-leat_code detect_cells_restored(detect_state *state, leat_err *err)
-{
-    restoring r = {.state = state};
-    leat_buf_init(&r.stale, (size_t)1 << 30);
-    leat_timers_clear(state->timers);
-    leat_code code = leat_table_visit(state->table, restore_cell, &r, err);
-    leat_reader keys = leat_reader_of(leat_buf_str(&r.stale));
-    leat_str key;
-    while (code == LEAT_OK && keys.at < keys.end && leat_reader_bytes(&keys, &key))
-        code = clean_cell(state, key, err);
-    leat_buf_release(&r.stale);
-    return code;
+    for (uint32_t i = 0; i < cell->count; i++)
+        if (cell->parts[i].deadline_ms < least_ms) least_ms = cell->parts[i].deadline_ms;
+    return least_ms;
 }

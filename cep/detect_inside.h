@@ -5,6 +5,7 @@
  *   detect_plan.c    patterns loaded, checked and compiled
  *   detect_key.c     keys: evaluated, found in the table, settled
  *   detect_cell.c    the state of one key: that of all patterns which hold something for it
+ *   detect_codec.c   that as bytes, and after a restart
  *   detect_out.c     alerts and dead letters */
 #ifndef LEAT_CEP_DETECT_INSIDE_H
 #define LEAT_CEP_DETECT_INSIDE_H
@@ -68,39 +69,42 @@ uint32_t detect_by_fingerprint(const detect_config *config, uint64_t fingerprint
 typedef struct detect_part {
     leat_matcher *matcher; /* NULL: not decoded yet */
     uint32_t index;        /* of the pattern */
-    uint32_t len;          /* not decoded: its bytes are cell->bytes + at */
+    uint32_t len;          /* of its bytes, cell->bytes + at; 0: it is no longer what they say */
     size_t at;
     int64_t deadline_ms;
 } detect_part;
 
 typedef struct detect_cell {
-    detect_part *parts; /* by pattern, ascending */
+    detect_part *parts; /* in no order */
     uint32_t count, size;
-    detect_part one;  /* what parts points to while there is one */
-    char *bytes;      /* of parts that are not decoded */
-    int64_t least_ms; /* of the parts' deadlines */
-    bool least_gone;  /* it has to be looked for again */
-    int64_t timer_ms; /* as set; LEAT_TIME_MAX: none */
+    detect_part one;          /* what parts points to while there is one */
+    char *bytes;              /* of parts as they were read */
+    struct detect_many *many; /* to find parts by, where they are many; NULL: they are few */
+    int64_t timer_ms;         /* as set; LEAT_TIME_MAX: none */
 } detect_cell;
 
 typedef struct detect_state detect_state;
 extern const leat_table_type detect_cell_type;
 detect_cell *detect_cell_new(leat_err *err); /* NULL: no memory */
 void detect_cell_free(detect_cell **cell);
-/* The place of the pattern's part, or where it would go. */
-uint32_t detect_cell_at(const detect_cell *cell, uint32_t index);
-bool detect_cell_has(const detect_cell *cell, uint32_t at, uint32_t index);
-/* Decodes the part if need be. */
+/* The pattern's part, or NULL; it moves when another is added or removed. */
+detect_part *detect_cell_find(const detect_cell *cell, uint32_t index);
+/* Before the part is used: decodes it if need be. It is going to be changed. */
 leat_code detect_part_open(const detect_state *state, detect_cell *cell, detect_part *part,
                            leat_err *err) LEAT_CHECKED;
-/* Takes *matcher (nulls it). */
-leat_code detect_cell_add(detect_cell *cell, uint32_t at, uint32_t index, leat_matcher **matcher,
+/* Afterwards: notes its deadline, or removes it when it is empty. */
+leat_code detect_part_close(detect_cell *cell, detect_part *part, leat_err *err) LEAT_CHECKED;
+/* Takes *matcher (nulls it), of a pattern that has no part yet. */
+leat_code detect_cell_add(detect_cell *cell, uint32_t index, leat_matcher **matcher,
                           leat_err *err) LEAT_CHECKED;
-void detect_cell_remove(detect_cell *cell, uint32_t at);
-/* After the part's matcher has changed: notes its deadline. */
-void detect_part_note(detect_cell *cell, detect_part *part);
 /* The least of the parts' deadlines. */
 int64_t detect_cell_deadline(detect_cell *cell);
+/* The part that is due first, by deadline and pattern; NULL: none is due until now_ms. */
+detect_part *detect_cell_due(detect_cell *cell, int64_t now_ms);
+leat_code detect_cell_append(detect_cell *cell, detect_part part, leat_err *err) LEAT_CHECKED;
+void detect_cell_remove(detect_cell *cell, detect_part *part);
+
+/* --- detect_codec.c --- */
 /* Sets the timers of all cells, and drops the state of patterns that are gone. */
 leat_code detect_cells_restored(detect_state *state, leat_err *err) LEAT_CHECKED;
 

@@ -100,15 +100,6 @@ static leat_code feed(detect_state *state, uint32_t index, leat_matcher *matcher
     return report_failure(state, index, testing, err);
 }
 
-/* After a part's matcher has changed. */
-static void note_part(detect_cell *cell, uint32_t at)
-{
-    if (leat_matcher_empty(cell->parts[at].matcher))
-        detect_cell_remove(cell, at);
-    else
-        detect_part_note(cell, &cell->parts[at]);
-}
-
 /* Puts a new matcher into the cell, if it holds anything. */
 static leat_code add_part(detect_state *state, detect_key *key, uint32_t index,
                           leat_matcher **matcher, leat_err *err)
@@ -116,7 +107,7 @@ static leat_code add_part(detect_state *state, detect_key *key, uint32_t index,
     if (leat_matcher_empty(*matcher)) return LEAT_OK;
     if (key->cell == NULL) LEAT_TRY(detect_key_put(state, key, err));
     detect_key_touch(state, key);
-    return detect_cell_add(key->cell, detect_cell_at(key->cell, index), index, matcher, err);
+    return detect_cell_add(key->cell, index, matcher, err);
 }
 
 static leat_code feed_new(detect_state *state, detect_key *key, uint32_t index,
@@ -153,14 +144,12 @@ static leat_code hold(detect_state *state, uint32_t index, const leat_eval *eval
     leat_code code = leat_testing_order(testing, &order, &why);
     if (code != LEAT_OK) LEAT_TRY(detect_reject(state, LEAT_STR_NONE, &why, err));
     order = leat_matcher_order_value(order);
-    detect_cell *cell = key->cell;
-    uint32_t at = cell == NULL ? 0 : detect_cell_at(cell, index);
-    if (cell != NULL && detect_cell_has(cell, at, index)) {
+    detect_part *part = key->cell == NULL ? NULL : detect_cell_find(key->cell, index);
+    if (part != NULL) {
         detect_key_touch(state, key);
-        LEAT_TRY(detect_part_open(state, cell, &cell->parts[at], err));
-        LEAT_TRY(leat_matcher_hold(cell->parts[at].matcher, state->event_held, order, err));
-        detect_part_note(cell, &cell->parts[at]);
-        return LEAT_OK;
+        LEAT_TRY(detect_part_open(state, key->cell, part, err));
+        LEAT_TRY(leat_matcher_hold(part->matcher, state->event_held, order, err));
+        return detect_part_close(key->cell, part, err);
     }
     LEAT_TRY(leat_matcher_new(planned->nfa, &matcher, err));
     code = leat_matcher_hold(matcher, state->event_held, order, err);
@@ -184,16 +173,14 @@ static leat_code visit(detect_state *state, uint32_t index, const leat_eval *eva
     }
     leat_testing *testing = testing_of(state, index);
     leat_testing_begin(testing, eval, NULL, keep, state);
-    detect_cell *cell = key->cell;
-    uint32_t at = cell == NULL ? 0 : detect_cell_at(cell, index);
-    if (cell != NULL && detect_cell_has(cell, at, index)) {
-        detect_key_touch(state, key);
-        LEAT_TRY(detect_part_open(state, cell, &cell->parts[at], err));
-        leat_matcher *matcher = cell->parts[at].matcher;
-        LEAT_TRY(feed(state, index, matcher, testing, timestamp_ms, err));
-        note_part(cell, at);
-    } else {
+    detect_part *part = key->cell == NULL ? NULL : detect_cell_find(key->cell, index);
+    if (part == NULL) {
         LEAT_TRY(feed_new(state, key, index, testing, timestamp_ms, err));
+    } else {
+        detect_key_touch(state, key);
+        LEAT_TRY(detect_part_open(state, key->cell, part, err));
+        LEAT_TRY(feed(state, index, part->matcher, testing, timestamp_ms, err));
+        LEAT_TRY(detect_part_close(key->cell, part, err));
     }
     return detect_out(state, index, testing, detect_key_json(key), timestamp_ms, err);
 }
@@ -224,8 +211,7 @@ static void mark_many(detect_state *state, const detect_cell *cell, bool strict)
     const leat_marks *live = leat_lookup_live(state->lookup);
     uint32_t index = 0;
     for (uint32_t from = 0; leat_marks_next(live, from, &index); from = index + 1)
-        if (detect_cell_has(cell, detect_cell_at(cell, index), index))
-            leat_marks_add(&state->visits, index);
+        if (detect_cell_find(cell, index) != NULL) leat_marks_add(&state->visits, index);
     for (uint32_t i = 0; strict && i < cell->count; i++)
         if (state->config->patterns[cell->parts[i].index].nfa->strict)
             leat_marks_add(&state->visits, cell->parts[i].index);
@@ -314,34 +300,29 @@ static leat_code feed_held(detect_state *state, uint32_t index, leat_matcher *ma
     return code;
 }
 
-static leat_code fire_part(detect_state *state, const detect_key *key, uint32_t at, int64_t at_ms,
-                           leat_err *err)
+static leat_code fire_part(detect_state *state, const detect_key *key, detect_part *part,
+                           int64_t at_ms, leat_err *err)
 {
-    detect_cell *cell = key->cell;
-    uint32_t index = cell->parts[at].index;
-    LEAT_TRY(detect_part_open(state, cell, &cell->parts[at], err));
-    leat_matcher *matcher = cell->parts[at].matcher;
+    uint32_t index = part->index;
+    LEAT_TRY(detect_part_open(state, key->cell, part, err));
     leat_testing *testing = testing_of(state, index);
-    LEAT_TRY(feed_held(state, index, matcher, testing, at_ms, err));
-    LEAT_TRY(leat_matcher_advance(matcher, state->work, at_ms, &state->matches, err));
-    note_part(cell, at);
+    LEAT_TRY(feed_held(state, index, part->matcher, testing, at_ms, err));
+    LEAT_TRY(leat_matcher_advance(part->matcher, state->work, at_ms, &state->matches, err));
+    LEAT_ASSERT(leat_matcher_empty(part->matcher) || leat_matcher_deadline(part->matcher) > at_ms);
+    LEAT_TRY(detect_part_close(key->cell, part, err));
     return detect_out(state, index, testing, detect_key_json(key), at_ms, err);
 }
 
 static leat_code fire(detect_state *state, leat_str timer_key, int64_t at_ms, leat_err *err)
 {
     detect_key *key = NULL;
+    detect_part *part = NULL;
     state->event++;
     LEAT_TRY(detect_key_set(state, timer_key, &key, err));
-    detect_cell *cell = key->cell;
-    LEAT_ASSERT(cell != NULL && cell->timer_ms == at_ms);
+    LEAT_ASSERT(key->cell != NULL && key->cell->timer_ms == at_ms);
     detect_key_touch(state, key);
-    for (uint32_t i = 0; i < cell->count;) {
-        uint32_t before = cell->count;
-        if (cell->parts[i].deadline_ms <= at_ms) LEAT_TRY(fire_part(state, key, i, at_ms, err));
-        if (cell->count == before) i++;
-    }
-    LEAT_ASSERT(detect_cell_deadline(cell) > at_ms);
+    while ((part = detect_cell_due(key->cell, at_ms)) != NULL)
+        LEAT_TRY(fire_part(state, key, part, at_ms, err));
     return detect_keys_settle(state, err);
 }
 
