@@ -126,6 +126,30 @@ leat_code leat_digest_hex(leat_digest *digest, leat_str text, char hex[LEAT_DIGE
     return LEAT_OK;
 }
 
+/* --- by name --- */
+
+leat_code leat_digest_named(const char *method, leat_str key, leat_str text,
+                            unsigned char bytes[LEAT_HASH_BYTES_MAX], size_t *len, leat_err *err)
+{
+    size_t size = 0;
+    unsigned int made = 0;
+    const void *data = text.data != NULL ? text.data : "";
+    bool good = false;
+    if (key.data == NULL) {
+        EVP_MD *found = EVP_MD_fetch(NULL, method, NULL);
+        good = found != NULL && EVP_Digest(data, text.len, bytes, &made, found, NULL) == 1;
+        EVP_MD_free(found);
+        size = made;
+    } else {
+        good = EVP_Q_mac(NULL, "HMAC", NULL, method, NULL, key.data, key.len, data, text.len, bytes,
+                         LEAT_HASH_BYTES_MAX, &size) != NULL;
+    }
+    if (!good) return leat_err_set(err, LEAT_ERR_INVALID, "libcrypto refuses %s", method);
+    LEAT_ASSERT(size > 0 && size <= LEAT_HASH_BYTES_MAX);
+    *len = size;
+    return LEAT_OK;
+}
+
 /* --- AES-256-GCM --- */
 
 /* Two contexts that keep their key: expanding it anew would cost more than a short text. */

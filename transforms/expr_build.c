@@ -154,7 +154,7 @@ leat_code leat_expr_add_site(leat_expr_builder *builder, const char *name,
     leat_expr_site *site = push(builder, &builder->sites, sizeof *site);
     if (copy == NULL || site == NULL) return full(builder);
     *copy = *overload;
-    *site = (leat_expr_site){copy, 1, count, name};
+    *site = (leat_expr_site){copy, 1, count, name, 0};
     *index = builder->sites.count - 1;
     return LEAT_OK;
 }
@@ -169,7 +169,7 @@ leat_code leat_expr_add_call(leat_expr_builder *builder, leat_str name, bool mem
     leat_expr_site *site = push(builder, &builder->sites, sizeof *site);
     leat_expr_overload *overloads = leat_arena_array(builder->arena, lines, sizeof *overloads);
     if (site == NULL || overloads == NULL) return full(builder);
-    *site = (leat_expr_site){overloads, 0, count, functions->name};
+    *site = (leat_expr_site){overloads, 0, count, functions->name, 0};
     for (size_t i = 0; i < lines; i++) {
         if (leat_expr_function_member(&functions[i]) != member || functions[i].call == NULL ||
             !leat_expr_function_visible(&functions[i], builder->scope->aggregates) ||
@@ -182,6 +182,17 @@ leat_code leat_expr_add_call(leat_expr_builder *builder, leat_str name, bool mem
         overload->call = functions[i].call;
     }
     *index = builder->sites.count - 1;
+    return LEAT_OK;
+}
+
+leat_code leat_expr_site_regex(leat_expr_builder *builder, uint32_t site, leat_str pattern,
+                               uint32_t offset)
+{
+    uint32_t number = 0;
+    LEAT_ASSERT(site < builder->sites.count);
+    LEAT_TRY(leat_expr_add_regex(builder, pattern, offset, &number));
+    leat_expr_site *sites = builder->sites.items;
+    sites[site].regex = number + 1;
     return LEAT_OK;
 }
 

@@ -48,6 +48,9 @@ leat_code leat_expr_add_call(leat_expr_builder *builder, leat_str name, bool mem
 leat_code leat_expr_add_site(leat_expr_builder *builder, const char *name,
                              const leat_expr_overload *overload, uint32_t count,
                              uint32_t *index) LEAT_CHECKED;
+/* The site's pattern, compiled once: regex.* with a constant one. */
+leat_code leat_expr_site_regex(leat_expr_builder *builder, uint32_t site, leat_str pattern,
+                               uint32_t offset) LEAT_CHECKED;
 leat_code leat_expr_add_regex(leat_expr_builder *builder, leat_str pattern, uint32_t offset,
                               uint32_t *index) LEAT_CHECKED;
 leat_code leat_expr_finish(leat_expr_builder *builder, leat_expr **expr) LEAT_CHECKED;

@@ -117,6 +117,7 @@ typedef struct leat_expr_site {
     uint32_t overloads_count;
     uint32_t count;   /* arguments */
     const char *name; /* for errors */
+    uint32_t regex;   /* of regex.*: 1 + number of its pattern, if that is a constant; else 0 */
 } leat_expr_site;
 
 /* A slot as it is named in the text. */
@@ -161,7 +162,8 @@ struct leat_expr_run {
     const leat_eval *eval;
     leat_arena *arena;
     uint64_t cost, cost_max;
-    uint32_t offset; /* of the present step */
+    uint32_t offset;            /* of the present step */
+    const leat_expr_site *site; /* of the present call */
     uint32_t kept_count;
     leat_expr_kept kept[LEAT_EXPR_KEPT];
 };

@@ -157,20 +157,27 @@ static leat_code gen_fail(leat_expr_builder *builder, leat_code code, leat_str t
     return leat_expr_emit(builder, to);
 }
 
+/* A constant pattern that is wrong. */
+static leat_code bad_pattern(leat_expr_builder *builder, step to)
+{
+    if (builder->scope->unchecked) /* it may never be reached */
+        return gen_fail(builder, LEAT_ERR_INVALID, leat_str_of(builder->err->text), to);
+    return builder->err->code = LEAT_ERR_INVALID;
+}
+
+static bool has_constant_pattern(const leat_expr_node *node)
+{
+    return node->count > 1 && node->args[1]->kind == EXPR_NODE_CONST &&
+           node->args[1]->constant.tag == LEAT_STRING;
+}
+
 static leat_code gen_matches(leat_expr_builder *builder, leat_expr_node *node, step to)
 {
     leat_expr_operand text = {0};
     leat_str pattern = leat_value_str(node->args[1]->constant);
     LEAT_TRY(leat_expr_gen(builder, node->args[0], &text));
     leat_code code = leat_expr_add_regex(builder, pattern, node->args[1]->offset, &to.b);
-    if (code != LEAT_OK && code != LEAT_ERR_MEMORY &&
-        builder->scope->unchecked) { /* it may never be reached */
-        return gen_fail(builder, LEAT_ERR_INVALID, leat_str_of(builder->err->text), to);
-    }
-    if (code != LEAT_OK && code != LEAT_ERR_MEMORY) {
-        builder->err->code = code = LEAT_ERR_INVALID;
-    }
-    if (code != LEAT_OK) return code;
+    if (code != LEAT_OK) return code == LEAT_ERR_MEMORY ? code : bad_pattern(builder, to);
     to.op = EXPR_OP_MATCHES;
     to.a_kind = text.kind;
     to.a = text.index;
@@ -226,6 +233,11 @@ static leat_code gen_function(leat_expr_builder *builder, leat_expr_node *node, 
         return leat_expr_gen_to(builder, node->args[0], to.dst, 0);
     }
     LEAT_TRY(leat_expr_add_call(builder, node->name, node->member, node->count, &to.b));
+    if (leat_str_starts(node->name, LEAT_STR("regex.")) && has_constant_pattern(node)) {
+        leat_code code = leat_expr_site_regex(
+            builder, to.b, leat_value_str(node->args[1]->constant), node->args[1]->offset);
+        if (code != LEAT_OK) return code == LEAT_ERR_MEMORY ? code : bad_pattern(builder, to);
+    }
     LEAT_TRY(leat_expr_reserve(builder, node->count, &to.c));
     for (uint32_t i = 0; i < node->count; i++) {
         LEAT_TRY(leat_expr_gen_to(builder, node->args[i], (uint16_t)(to.c + i), 0));

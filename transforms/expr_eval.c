@@ -128,7 +128,9 @@ static leat_value call(leat_expr_run *run, const leat_expr_site *site, leat_valu
         uint32_t at = 0;
         while (at < site->count && (overload->masks[at] >> args[at].tag & 1) != 0)
             at++;
-        if (at == site->count) return overload->call(run, args, site->count);
+        if (at < site->count) continue;
+        run->site = site;
+        return overload->call(run, args, site->count);
     }
     return leat_expr_no_overload(run, site->name, args, site->count);
 }

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* leat manual: what is generated from the option tables, so that it can never differ from them.
  *
- * docs/OPERATORS.md and the published schemas are this command's output; golden tests compare them,
- * so that a change of a table without its documents is a failed test. Refused: documents written by
- * hand next to the code, which drift. */
+ * docs/OPERATORS.md, docs/EXPRESSIONS.md and the published schemas are this command's output;
+ * golden tests compare them, so that a change of a table without its documents is a failed test.
+ * Refused: documents written by hand next to the code, which drift. */
 #include <stdio.h>
 #include <string.h>
 
 #include "cep/pattern.h"
 #include "core/buf.h"
 #include "schemas/doc.h"
+#include "transforms/expr_manual.h"
 #include "worker/cli.h"
 #include "worker/registry.h"
 
@@ -18,8 +19,9 @@ static int manual_run(int argc, char **argv);
 const leat_command leat_command_manual = {
     .name = "manual",
     .summary = "print the operators' manual or the JSON Schemas",
-    .help = "usage: leat manual [steps | pipeline-schema | pattern-schema]\n\n"
+    .help = "usage: leat manual [steps | expressions | pipeline-schema | pattern-schema]\n\n"
             "  steps            every step with its options, as Markdown (the default)\n"
+            "  expressions      the expression language and its functions, as Markdown\n"
             "  pipeline-schema  the JSON Schema of pipeline files, for editors\n"
             "  pattern-schema   the JSON Schema of pattern files\n",
     .run = manual_run,
@@ -59,6 +61,8 @@ static int manual_run(int argc, char **argv)
         leat_plan_manual(operators, count, &out);
         leat_buf_add_char(&out, '\n');
         leat_pattern_manual(&out);
+    } else if (strcmp(what, "expressions") == 0) {
+        leat_expr_manual(&out);
     } else if (strcmp(what, "pipeline-schema") == 0) {
         leat_plan_schema(operators, count, &out);
     } else if (strcmp(what, "pattern-schema") == 0) {
