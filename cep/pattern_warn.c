@@ -2,13 +2,14 @@
 /* Patterns that load and run, and do what hardly anybody wants:
  *
  *   explode        a loop without upper bound that makes a match of each combination
+ *   no effect      a NOT before nothing but optional steps, for the match without them
  *   never match    no accepting state can be reached; or a step that nothing can reach
  *   never let go   a partial match that may wait for ever, and hold matches back under `skip`
  *
- * All but the first is asked of the automaton, along edges that can take an event at all. What is
- * known of conditions is little, and enough for the mistakes that people make: whether one is
- * always or never true, and whether two are the same text. An edge of which nothing is known counts
- * as possible, so what is said is certain. Refused: a solver, which would find `a < 1 && a > 2`. */
+ * The last two are asked of the automaton, along edges that can take an event at all. What is known
+ * of conditions is little, and enough for the mistakes that people make: whether one is always or
+ * never true, and whether two are the same text. An edge of which nothing is known counts as
+ * possible, so what is said is certain. Refused: a solver, which would find `a < 1 && a > 2`. */
 #include "cep/pattern_warn.h"
 
 #include "core/mem.h"
@@ -189,6 +190,34 @@ static void warn_endless(const warner *w)
             LEAT_STR_ARG(name));
 }
 
+/* Whether all that comes behind a part may be left out, and something does. */
+static bool only_optional_behind(const leat_part *part)
+{
+    bool some = false;
+    for (; part->parent != NULL; part = part->parent) {
+        const leat_part *group = part->parent;
+        if (group->kind != LEAT_PART_GROUP) continue;
+        for (uint32_t i = part->position + 1; i < group->parts_count; i++) {
+            if (!group->parts[i]->passable) return false;
+            some = some || group->parts[i]->kind != LEAT_PART_NOT;
+        }
+    }
+    return some;
+}
+
+/* The match without what is optional is there before the NOT is answered. */
+static void warn_idle_nots(const warner *w)
+{
+    const leat_pattern *pattern = w->nfa->pattern;
+    for (uint32_t i = 0; i < pattern->parts_count; i++) {
+        const leat_part *part = pattern->parts[i];
+        if (part->kind != LEAT_PART_NOT || !only_optional_behind(part)) continue;
+        leat_findings_add(w->findings, part->node, true,
+                          "has no effect on the match without the steps behind it, which may all "
+                          "be left out");
+    }
+}
+
 static void warn_explosion(const warner *w)
 {
     const leat_pattern *pattern = w->nfa->pattern;
@@ -210,6 +239,7 @@ void leat_pattern_warn(const leat_nfa *nfa, const leat_conditions *conditions,
     w.reached = leat_mem_need(nfa->states_count * sizeof *w.reached);
     reach(&w);
     warn_explosion(&w);
+    warn_idle_nots(&w);
     warn_unmatched(&w);
     if (w.accepted) warn_endless(&w);
     leat_mem_free(w.reached);

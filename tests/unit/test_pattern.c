@@ -116,6 +116,15 @@ static const struct {
     {P("{\"name\":\"A\",\"times\":{},\"repeat\":\"next\"}"), "waits for 'A' is kept for ever"},
     {P(A ",{\"not\":true,\"contiguity\":\"next\",\"where\":\"x\"}"), ""},
     {P(A ",{\"not\":true}," B("")), ""},
+    /* no effect */
+    {PW("\"within\":\"1s\"", A ",{\"not\":true,\"where\":\"x\"}," B(",\"optional\":true")),
+     "steps[1]: has no effect on the match without the steps behind it"},
+    {PW("\"within\":\"1s\"", A
+        ",{\"steps\":[{\"name\":\"C\"},{\"not\":true,\"where\":\"x\"}]}," B(",\"optional\":true")),
+     "steps[1].steps[1]: has no effect on the match without the steps behind it"},
+    {PW("\"within\":\"1s\"",
+        A ",{\"not\":true,\"where\":\"x\"}," B(",\"optional\":true") ",{\"name\":\"C\"}"),
+     ""},
     /* held back */
     {PW("\"skip\":\"skip_to_next\"", A "," B("")), "skip: without `within`, a partial match that "
                                                    "waits for 'B' is kept for ever, and can hold"},
