@@ -30,6 +30,7 @@ typedef enum diff_verdict {
     DIFF_RECODED, /* with its state encoded and decoded between any two calls */
     DIFF_CUT,     /* with more calls for the time in between */
     DIFF_SPARED,  /* without the events that the step `detect` does not feed */
+    DIFF_BESIDE,  /* beside another key, of the same scratch */
     DIFF_RULES,   /* the oracle itself, from what the rules say */
     DIFF_CRASHED,
 } diff_verdict;

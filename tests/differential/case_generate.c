@@ -219,14 +219,14 @@ static void sequence(generator *g, unsigned depth, bool alternatives)
     add(g, "]");
 }
 
-static void pattern(generator *g)
+static void pattern(generator *g, bool lengthy)
 {
     static const char *const skips[] = {"skip_to_next", "skip_past_last_event", "skip_to_first",
                                         "skip_to_last"};
     static const char *const orders[] = {"o", "v", "k", "w"};
     add(g, "{\"name\": \"p\", \"limits\": {\"partial_matches\": 1000000, \"events\": 100000}");
-    g->windowed = percent(g, 60);
-    g->window_ms = 5 + below(g, 150);
+    g->windowed = lengthy || percent(g, 60);
+    g->window_ms = 5 + below(g, lengthy ? 40 : 150);
     if (g->windowed) ADD(g, ", \"within\": \"%lldms\"", (long long)g->window_ms);
     g->parts_left = 2 + below(g, 8);
     add(g, ", \"steps\": ");
@@ -283,9 +283,10 @@ diff_case diff_generate(uint64_t seed, leat_arena *arena)
     leat_random mixed = {seed}; /* or neighbouring seeds would have the same numbers, shifted */
     generator g = {.random = {leat_random_next(&mixed)}};
     leat_buf_init(&g.out, (size_t)1 << 20);
-    pattern(&g);
+    bool lengthy = percent(&g, 1); /* a stream of which no state stays */
+    pattern(&g, lengthy);
     diff_case c = {.pattern = parsed(&g, arena)};
-    size_t room = 3 + below(&g, below(&g, 4) == 0 ? 60 : 25);
+    size_t room = lengthy ? 150 + below(&g, 400) : 3 + below(&g, below(&g, 4) == 0 ? 60 : 25);
     int64_t now_ms = 1000;
     c.timers = percent(&g, 50);
     c.happenings = leat_arena_zero(arena, room * sizeof *c.happenings);
