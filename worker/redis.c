@@ -386,6 +386,11 @@ static leat_code try_addresses(leat_redis *redis, int64_t deadline_ms, leat_err 
         if (leat_code_blame(code) != LEAT_BLAME_TASK) break;
         if (leat_stream_now_ms() >= deadline_ms) break;
     }
+    if (code == LEAT_ERR_UNAVAILABLE && settings->tls && settings->cert.data == NULL) {
+        leat_err was = *err; /* a server that misses a certificate may just hang up */
+        leat_err_set(err, code, "%.400s (if it asks for a certificate: tls.cert, tls.key)",
+                     was.text);
+    }
     if (!leat_str_starts(leat_str_of(err->text), settings->place))
         (void)leat_err_prefix(err, "%.*s", LEAT_STR_ARG(settings->place));
     return code;
