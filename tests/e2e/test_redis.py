@@ -158,8 +158,10 @@ def effects_of_a_file():
 def many_effects_of_one_record():
     """More than one script takes: the guard stands amid them."""
     with tempfile.TemporaryDirectory() as folder, Server(folder) as redis:
-        to = [{"redis": {"incrby": {"key": "'a'", "by": "i"}}},
-              {"redis": {"xadd": {"key": "'x'", "fields": {"i": "i"}}}}]
+        to = [
+            {"redis": {"incrby": {"key": "'a'", "by": "i"}}},
+            {"redis": {"xadd": {"key": "'x'", "fields": {"i": "i"}}}},
+        ]
         path = write_pipeline(
             folder,
             "many",
@@ -242,8 +244,23 @@ def certificates(folder):
     for name in ("cache", "worker"):
         openssl(*request, f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
         (folder / "names").write_text(f"subjectAltName=DNS:{name}\n")
-        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
-                "-CAcreateserial", "-days", "2", "-extfile", "names", "-out", f"{name}.pem")
+        openssl(
+            "x509",
+            "-req",
+            "-in",
+            f"{name}.csr",
+            "-CA",
+            "ca.pem",
+            "-CAkey",
+            "ca.key",
+            "-CAcreateserial",
+            "-days",
+            "2",
+            "-extfile",
+            "names",
+            "-out",
+            f"{name}.pem",
+        )
 
 
 def over_tls():
@@ -263,7 +280,9 @@ def over_tls():
 
             def run(**tls):
                 server = {"address": f"127.0.0.1:{port}", "password": "${env:PW}", "tls": tls}
-                return leat("run", write_pipeline(folder, "tls", server, records), env={"PW": SECRET})
+                return leat(
+                    "run", write_pipeline(folder, "tls", server, records), env={"PW": SECRET}
+                )
 
             good = {"ca": "ca.pem", "server_name": "cache"}
             own = {"cert": "worker.pem", "key": "worker.key"}
@@ -278,8 +297,12 @@ def over_tls():
             values = [json.loads(line)["v"] for line in got[1].splitlines()]
             check(values == ["x" * 300000] * 20, f"{len(values)} values")
             expect(run(verify=False, **own), 0)
-            plain = write_pipeline(folder, "tls", {"address": f"127.0.0.1:{redis.port}", "tls": {},
-                                                   "connect_timeout": "500ms"}, records)
+            plain = write_pipeline(
+                folder,
+                "tls",
+                {"address": f"127.0.0.1:{redis.port}", "tls": {}, "connect_timeout": "500ms"},
+                records,
+            )
             expect(leat("run", plain), 69, "redis.main")
 
 
@@ -291,7 +314,9 @@ def produce(topic, records):
     lines = "".join(f"{r['k']}|{json.dumps(r)}\n" for r in records)
     subprocess.run(
         ["kcat", "-P", "-b", BROKERS, "-t", topic, "-K", "|", "-X", "partitioner=murmur2_random"],
-        input=lines.encode(), check=True, timeout=60,
+        input=lines.encode(),
+        check=True,
+        timeout=60,
     )
 
 
@@ -334,8 +359,10 @@ def a_server_that_hangs():
 
         def send(first, count):
             for topic in topics.values():
-                produce(f"{topic}-in", [{"k": "k1", "at": i, "n": i}
-                                        for i in range(first, first + count)])
+                produce(
+                    f"{topic}-in",
+                    [{"k": "k1", "at": i, "n": i} for i in range(first, first + count)],
+                )
 
         def seen(policy, count):
             return len(values(f"{topics[policy]}-out")) >= count
@@ -372,8 +399,7 @@ def a_server_that_hangs():
 def cached_answers():
     with tempfile.TemporaryDirectory() as folder, Server(folder) as redis:
         redis.call("SET", "k1", "old")
-        step = {"lookup": {"key": "k", "as": "v",
-                           "cache": {"ttl": "2s", "negative_ttl": "200ms"}}}
+        step = {"lookup": {"key": "k", "as": "v", "cache": {"ttl": "2s", "negative_ttl": "200ms"}}}
         topic, path = kafka_pipeline(folder, "cache", address(redis), [step], None)
         worker = Worker(topic, path, *FAST, "worker.threads=1")
         count = 0
@@ -424,6 +450,8 @@ def once_under_kills():
             try:
                 for name in ("a", "b"):
                     start(name)
+                for worker in workers.values():
+                    until(lambda w=worker: "2 task(s)" in w.tail(), "both have partitions")
                 produce(f"{topic}-in", records[: count // 2])
                 for turn in range(6):
                     before = done()
@@ -433,9 +461,12 @@ def once_under_kills():
                     workers[name].kill()
                     logs += workers[name].tail(1000)
                     start(name)
-                    produce(f"{topic}-in",
-                            records[count // 2 + turn * count // 12 :
-                                    count // 2 + (turn + 1) * count // 12])
+                    produce(
+                        f"{topic}-in",
+                        records[
+                            count // 2 + turn * count // 12 : count // 2 + (turn + 1) * count // 12
+                        ],
+                    )
                     if turn == 3:
                         redis.kill()
                         redis.start()
@@ -459,9 +490,13 @@ def once_under_kills():
                 entries = redis.call("XRANGE", f"e:log:{key}", "-", "+")
                 check([int(e[1][1]) for e in entries] == mine, f"entries of {key}, in order")
             dead = sorted(row["n"] for row in values(f"{topic}-dead"))
-            check(dead == [r["n"] for r in records if r["k"] == "k7"],
-                  f"{len(dead)} dead letters of what Redis has refused")
-            check("had been applied before" in logs, "no kill has hit the middle: nothing was shown")
+            check(
+                dead == [r["n"] for r in records if r["k"] == "k7"],
+                f"{len(dead)} dead letters of what Redis has refused",
+            )
+            check(
+                "had been applied before" in logs, "no kill has hit the middle: nothing was shown"
+            )
 
 
 def a_failover():
@@ -490,12 +525,17 @@ def a_failover():
             }
             os.environ["PW"] = SECRET
             until(lambda: "state=online" in first.call("INFO", "replication"), "a replica")
-            until(lambda: second.call("INFO", "replication").find("master_link_status:up") > 0,
-                  "a link")
+            until(
+                lambda: second.call("INFO", "replication").find("master_link_status:up") > 0,
+                "a link",
+            )
             until(lambda: "slaves=1" in watch.call("INFO", "sentinel"), "Sentinel sees it")
             bad = server | {"sentinel": server["sentinel"] | {"master": "other"}}
-            expect(leat("run", write_pipeline(folder, "bad", bad, [{"at": 1, "k": "a"}])),
-                   78, "knows no 'other'")
+            expect(
+                leat("run", write_pipeline(folder, "bad", bad, [{"at": 1, "k": "a"}])),
+                78,
+                "knows no 'other'",
+            )
             topic, path = kafka_pipeline(folder, "failover", server, [], effects("s"))
             worker = Worker(topic, path, *FAST, "worker.threads=1")
 
@@ -507,11 +547,13 @@ def a_failover():
                 until(lambda: done(first) > 0, "work has begun")
                 first.kill()
                 produce(f"{topic}-in", records[10000:])
-                until(lambda: "role:master" in second.call("INFO", "replication"),
-                      "another primary")
+                until(
+                    lambda: "role:master" in second.call("INFO", "replication"), "another primary"
+                )
                 conf = first.folder / "redis.conf"
-                conf.write_text(conf.read_text() + "\n".join(login) +
-                                f"\nreplicaof 127.0.0.1 {second.port}\n")
+                conf.write_text(
+                    conf.read_text() + "\n".join(login) + f"\nreplicaof 127.0.0.1 {second.port}\n"
+                )
                 first.start()
                 until(lambda: done(second) >= len(records), "all of them", 60)
                 time.sleep(0.5)
