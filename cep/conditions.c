@@ -37,7 +37,7 @@ typedef struct pattern_scope {
     leat_str *names; /* FIELDS_MAX */
     uint32_t names_count;
     leat_arena *arena;
-    bool reads; /* a step was named since this was last cleared */
+    leat_reading reading; /* of steps, since this was last cleared */
 } pattern_scope;
 
 static void nearest_step(const leat_pattern *pattern, leat_str name, leat_str *nearest)
@@ -69,6 +69,17 @@ static leat_code resolve_held(pattern_scope *self, const leat_str *names, size_t
     return LEAT_OK;
 }
 
+static void note_reading(leat_reading *reading, leat_use use, uint32_t step)
+{
+    uint64_t bit = (uint64_t)1 << step;
+    switch (use) {
+    case LEAT_USE_WHOLE: reading->whole |= bit; break;
+    case LEAT_USE_FIRST: reading->first |= bit; break;
+    case LEAT_USE_LAST: reading->last |= bit; break;
+    case LEAT_USE_SIZE: reading->size |= bit; break;
+    }
+}
+
 static leat_code resolve(leat_scope *scope, const leat_str *names, size_t count, bool absolute,
                          leat_ref *ref, leat_str *nearest, leat_err *err)
 {
@@ -76,7 +87,7 @@ static leat_code resolve(leat_scope *scope, const leat_str *names, size_t count,
     uint32_t step = 0;
     LEAT_ASSERT(count > 0);
     if (!absolute && leat_pattern_step(self->pattern, names[0], &step)) {
-        self->reads = true;
+        note_reading(&self->reading, scope->use, step);
         *ref = (leat_ref){
             .kind = LEAT_REF_EXTERN, .index = INDEX_STEP + step, .used = 1, .type = "list(dyn)"};
         return LEAT_OK;
@@ -163,9 +174,11 @@ bool leat_conditions_new(const leat_pattern *pattern, leat_scope *fields,
     made->reads = need(arena, (count + 1) * sizeof *made->reads);
     made->held = fields == NULL;
     for (uint32_t i = 0; i < count; i++) {
-        m.scope.reads = false;
+        leat_reading *reading = &m.scope.reading;
+        *reading = (leat_reading){.known = true};
         made->exprs[i] = compile_bool(&m, pattern->conditions[i].node);
-        made->reads[i] = m.scope.reads;
+        made->reads[i] = (reading->first | reading->last | reading->size | reading->whole) != 0;
+        pattern->conditions[i].reading = *reading;
     }
     if (pattern->order_by != NULL)
         made->order_by = compile(self, pattern->order_by, &m.scope.scope);

@@ -34,7 +34,8 @@ typedef struct leat_conditions {
     uint32_t names_count;
 } leat_conditions;
 
-/* fields: the scope of the record; NULL: expressions read the event's own JSON text, which works
+/* Completes the pattern's conditions by what they read (pattern.h).
+ * fields: the scope of the record; NULL: expressions read the event's own JSON text, which works
  * without a record (meta does not). False if there were findings. */
 bool leat_conditions_new(const leat_pattern *pattern, leat_scope *fields,
                          leat_pattern_compile compile, void *self, leat_arena *arena,

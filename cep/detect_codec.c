@@ -119,8 +119,8 @@ static leat_code decode(void *self, leat_str bytes, void **live, leat_err *err)
         detect_part *part = &cell->parts[0];
         leat_str own = {bytes.data + part->at, part->len};
         part->len = 0;
-        code =
-            leat_matcher_decode(state->config->patterns[part->index].nfa, own, &part->matcher, err);
+        code = leat_matcher_decode(state->config->patterns[part->index].nfa, state->work, own,
+                                   &part->matcher, err);
     } else if (code == LEAT_OK && cell->count > 1) {
         cell->bytes = leat_mem_try(bytes.len);
         if (cell->bytes == NULL)

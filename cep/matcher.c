@@ -1,23 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The plain matcher: a list of partial matches, each looked at for every event.
+/* The matcher: a register machine over a shared match graph.
  *
- *   feed   for each partial match and for the start: partial_step tells the takes that the event
- *          allows; each becomes a partial match of its own beside the one it comes from
- *          -> limits -> skip_emit -> the deadline of what is left
+ *   feed   for each bundle, and for the start: the machine's tree tells, condition by condition,
+ *          what the event does to its configuration
+ *            stays as it is       nothing is touched
+ *            ends                 the root is dropped
+ *            takes the event      one take in front of the whole root: a new bundle
+ *            is complete          its runs come out, or wait
+ *          -> merge -> limits -> skip -> what is dead -> deadline
  *
- * It is written to be evidently right: no sharing between partial matches but their takes, no
- * indexes, no cleverness about which of them an event concerns. Its cost is the product of partial
- * matches and edges, which is small where patterns are selective, and bounded by `limits` where
- * they are not. Whatever replaces it must give the same matches in the same order.
+ * So an event costs the bundles that there are, not the partial matches in them. How many there are
+ * is up to the conditions on earlier events: none, one per configuration; some, one per value that
+ * can still be read; the whole of what was taken, one per partial match.
  *
- * The step of a take is part of its identity, the state it leads to is not: targets with the same
- * step become places of one partial match, which is what makes every match come out once. */
+ * A condition that reads no step is evaluated once per event. One that reads first(s) or last(s)
+ * is shown just these takes, from the slots: nobody walks along a long match for them. Others are
+ * shown any run of the bundle, as all of them would answer alike.
+ *
+ * Takes that the partial matches of a key hold are limited (`partial_matches`): that is what they
+ * need in memory, while their number may be anything. */
 #include "cep/matcher.h"
 
 #include "cep/matcher_inside.h"
 #include "core/mem.h"
 
-/* --- arrays and references --- */
+#define SHOWN_BYTES_MAX ((size_t)1 << 30)
+#define DROPS_COUNTED   100000u /* matches that are counted one by one when a limit ends them */
+
+/* --- life --- */
 
 leat_code matcher_reserve(void **items, size_t *size, size_t count, size_t bytes, leat_err *err)
 {
@@ -30,76 +40,26 @@ leat_code matcher_reserve(void **items, size_t *size, size_t count, size_t bytes
     return LEAT_OK;
 }
 
-leat_code partials_add(partials *list, partial *item, leat_err *err)
-{
-    void *items = list->items;
-    LEAT_TRY(matcher_reserve(&items, &list->size, list->count, sizeof *list->items, err));
-    list->items = items;
-    list->items[list->count++] = item;
-    return LEAT_OK;
-}
-
-leat_code takes_add(takes *list, leat_take *take, leat_err *err)
-{
-    void *items = list->items;
-    LEAT_TRY(matcher_reserve(&items, &list->size, list->count, sizeof *list->items, err));
-    list->items = items;
-    list->items[list->count++] = take;
-    take->references++;
-    return LEAT_OK;
-}
-
-void leat_take_release(leat_take **take)
-{
-    leat_take *gone = *take;
-    *take = NULL;
-    while (gone != NULL) { /* a loop, as chains can be long */
-        LEAT_ASSERT(gone->references > 0);
-        if (--gone->references > 0) return;
-        leat_take *before = gone->before;
-        leat_event_release(&gone->event);
-        leat_mem_free(gone);
-        gone = before;
-    }
-}
-
-const leat_take *leat_take_first(const leat_take *last)
-{
-    while (last->before != NULL)
-        last = last->before;
-    return last;
-}
-
-void partial_free(partial *gone)
-{
-    leat_take_release(&gone->last);
-    leat_mem_free(gone);
-}
-
-/* --- life --- */
-
 leat_matcher_work *leat_matcher_work_new(void)
 {
     return leat_mem_need(sizeof(leat_matcher_work));
-}
-
-static void fresh_clear(leat_matcher_work *work)
-{
-    for (size_t i = 0; i < work->fresh.count; i++)
-        partial_free(work->fresh.items[i]);
-    work->fresh.count = 0;
-    leat_event_release(&work->event);
 }
 
 void leat_matcher_work_free(leat_matcher_work **work)
 {
     leat_matcher_work *gone = *work;
     if (gone == NULL) return;
-    fresh_clear(gone);
-    leat_mem_free(gone->fresh.items);
-    leat_mem_free(gone->options);
-    leat_mem_free(gone->order.items);
-    leat_mem_free(gone->events);
+    for (size_t i = 0; i < gone->machines_count; i++)
+        machine_free(&gone->machines[i]);
+    leat_event_release(&gone->event);
+    leat_arena_free(&gone->arena);
+    graph_walk_release(&gone->walk);
+    graph_moves_release(&gone->moves);
+    leat_mem_free(gone->depths.most);
+    leat_mem_free(gone->machines);
+    leat_mem_free(gone->fresh.words);
+    leat_mem_free(gone->done);
+    leat_mem_free(gone->table);
     leat_mem_free(gone);
     *work = NULL;
 }
@@ -109,7 +69,7 @@ leat_code leat_matcher_new(const leat_nfa *nfa, leat_matcher **matcher, leat_err
     LEAT_ASSERT(nfa != NULL && nfa->states_count > 0);
     leat_matcher *made = leat_mem_try(sizeof *made);
     if (made == NULL) return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for a key's matches");
-    *made = (leat_matcher){.nfa = nfa, .deadline_ms = LEAT_TIME_MAX};
+    *made = (leat_matcher){.nfa = nfa, .deadline_ms = LEAT_TIME_MAX, .window_ms = LEAT_TIME_MAX};
     *matcher = made;
     return LEAT_OK;
 }
@@ -118,13 +78,10 @@ void leat_matcher_free(leat_matcher **matcher)
 {
     leat_matcher *gone = *matcher;
     if (gone == NULL) return;
-    for (size_t i = 0; i < gone->partials.count; i++)
-        partial_free(gone->partials.items[i]);
-    for (size_t i = 0; i < gone->waiting.count; i++)
-        leat_take_release(&gone->waiting.items[i]);
+    graph_release(&gone->graph);
     held_clear(gone);
-    leat_mem_free(gone->partials.items);
-    leat_mem_free(gone->waiting.items);
+    leat_mem_free(gone->bundles.words);
+    leat_mem_free(gone->waiting);
     leat_mem_free(gone);
     *matcher = NULL;
 }
@@ -136,156 +93,289 @@ const leat_nfa *leat_matcher_nfa(const leat_matcher *matcher)
 
 bool leat_matcher_empty(const leat_matcher *matcher)
 {
-    return matcher->partials.count == 0 && matcher->waiting.count == 0 && matcher->held_count == 0;
+    return matcher->bundles.count == 0 && matcher->waiting_count == 0 && matcher->held_count == 0;
 }
 
-size_t leat_matcher_partials(const leat_matcher *matcher)
+size_t leat_matcher_takes(const leat_matcher *matcher)
 {
-    return matcher->partials.count;
+    return matcher->graph.takes;
+}
+
+leat_code matcher_attach(leat_matcher *matcher, leat_matcher_work *work, leat_err *err)
+{
+    if (LEAT_LIKELY(matcher->machine != NULL)) return LEAT_OK;
+    for (size_t i = 0; i < work->machines_count && matcher->machine == NULL; i++)
+        if (work->machines[i]->nfa == matcher->nfa) matcher->machine = work->machines[i];
+    if (matcher->machine != NULL) return LEAT_OK;
+    void *items = work->machines;
+    LEAT_TRY(matcher_reserve(&items, &work->machines_size, work->machines_count,
+                             sizeof *work->machines, err));
+    work->machines = items;
+    machine *made = machine_new(matcher->nfa, err);
+    if (made == NULL) return err->code;
+    work->machines[work->machines_count++] = matcher->machine = made;
+    return LEAT_OK;
+}
+
+/* --- the event in hand --- */
+
+typedef struct feeding {
+    leat_matcher *matcher;
+    leat_matcher_work *work;
+    machine *machine;
+    const leat_pattern *pattern;
+    leat_matches *matches;
+    leat_err *err;
+} feeding;
+
+/* It is held from now on. */
+static leat_code keep(const feeding *f)
+{
+    const leat_matcher_host *host = f->work->host;
+    if (f->work->event != NULL) return LEAT_OK;
+    LEAT_TRY(host->keep(host->self, &f->work->event, f->err));
+    LEAT_ASSERT(f->work->event != NULL);
+    return LEAT_OK;
+}
+
+/* It has a number in the graph. */
+static leat_code enter(const feeding *f)
+{
+    if (f->work->number != 0) return LEAT_OK;
+    LEAT_TRY(keep(f));
+    leat_event *shared = leat_event_share(f->work->event);
+    leat_code code = graph_event_add(&f->matcher->graph, shared, &f->work->number, f->err);
+    if (code != LEAT_OK) leat_event_release(&shared);
+    return code;
+}
+
+/* --- asking --- */
+
+static leat_code show(const feeding *f, uint32_t event, uint32_t step, leat_take **last)
+{
+    leat_take *made = leat_arena_alloc(f->work->arena, sizeof *made);
+    if (made == NULL) return leat_arena_full(f->work->arena, f->err);
+    *made = (leat_take){.before = *last,
+                        .event = graph_entry_at(&f->matcher->graph, event)->event,
+                        .seq = event,
+                        .step = step,
+                        .depth = *last == NULL ? 1 : (*last)->depth + 1};
+    *last = made;
+    return LEAT_OK;
+}
+
+/* The takes that a condition may read, as far as they can be told from the slots. */
+static leat_code show_slots(const feeding *f, const bundle *c, const leat_reading *reading,
+                            leat_take **last)
+{
+    const machine *m = f->machine;
+    for (int round = 0; round < 2; round++) { /* the first takes of all steps, then the last */
+        for (uint32_t i = 0; i < m->slots_count; i++) {
+            const machine_slot *slot = &m->slots[i];
+            uint64_t steps = round == 0 ? reading->first : reading->last;
+            if (c->slots[i] == 0 || slot->kind != (round == 0 ? SLOT_FIRST : SLOT_LAST)) continue;
+            if (steps >> slot->step & 1) LEAT_TRY(show(f, c->slots[i], slot->step, last));
+        }
+    }
+    return LEAT_OK;
+}
+
+static leat_code show_run(const feeding *f, const bundle *c, leat_take **last)
+{
+    graph_walk *walk = &f->work->walk;
+    bool found = false;
+    const graph *g = &f->matcher->graph;
+    LEAT_TRY(graph_walk_begin(walk, g, c->root, g->bound, UINT32_MAX, f->err));
+    LEAT_TRY(graph_walk_next(walk, &found, f->err));
+    LEAT_ASSERT(found);
+    return takes_of(f->work->arena, walk, f->work, MACHINE_NONE, false, last, f->err);
+}
+
+static leat_code ask_run(const feeding *f, const bundle *c, uint32_t condition, bool *holds)
+{
+    const leat_reading *reading = &f->pattern->conditions[condition].reading;
+    const leat_matcher_host *host = f->work->host;
+    leat_take *takes = NULL;
+    bool slots = reading->known && !f->machine->whole && (reading->size | reading->whole) == 0;
+    if (slots)
+        LEAT_TRY(show_slots(f, c, reading, &takes));
+    else if (c->root != 0)
+        LEAT_TRY(show_run(f, c, &takes));
+    return host->test(host->self, condition, takes, holds, f->err);
+}
+
+static leat_code ask(const feeding *f, const bundle *c, uint32_t condition, bool *holds)
+{
+    machine_known *known = &f->work->known;
+    uint64_t bit = (uint64_t)1 << (condition & 63);
+    uint32_t word = condition >> 6;
+    if ((f->machine->once[word] & bit) == 0) return ask_run(f, c, condition, holds);
+    if ((known->known[word] & bit) == 0) {
+        const leat_matcher_host *host = f->work->host;
+        LEAT_TRY(host->test(host->self, condition, NULL, holds, f->err));
+        known->known[word] |= bit;
+        if (*holds) known->holds[word] |= bit;
+    }
+    *holds = (known->holds[word] & bit) != 0;
+    return LEAT_OK;
+}
+
+/* Down the tree of the bundle's configuration. */
+static leat_code decide(const feeding *f, const bundle *c, const machine_leaf **leaf)
+{
+    machine *m = f->machine;
+    machine_known path = {{0}, {0}};
+    uint32_t at = machine_config_at(m, c->config)->tree;
+    uint32_t above = 0;
+    bool holds = false;
+    for (;;) {
+        if (LEAT_UNLIKELY(at == 0)) {
+            LEAT_TRY(machine_grow(m, c->config, &path, &at, f->err));
+            *(above == 0 ? &m->configs[c->config]->tree : &m->branches[above].next[holds]) = at;
+        }
+        if ((at & MACHINE_LEAF) != 0) break;
+        uint32_t condition = m->branches[at].condition;
+        LEAT_TRY(ask(f, c, condition, &holds));
+        path.known[condition >> 6] |= (uint64_t)1 << (condition & 63);
+        path.holds[condition >> 6] |= (uint64_t)holds << (condition & 63);
+        above = at;
+        at = m->branches[at].next[holds];
+    }
+    *leaf = m->leaves[at & ~MACHINE_LEAF];
+    return LEAT_OK;
 }
 
 /* --- taking --- */
 
-static leat_code take_new(leat_matcher_work *work, const leat_matcher *matcher, leat_take *before,
-                          uint32_t step, const leat_matcher_host *host, leat_take **take,
-                          leat_err *err)
-{
-    if (work->event == NULL) {
-        LEAT_TRY(host->keep(host->self, &work->event, err));
-        LEAT_ASSERT(work->event != NULL);
-    }
-    LEAT_ASSERT(before == NULL || before->seq < matcher->seq);
-    leat_take *made = leat_mem_try(sizeof *made);
-    if (made == NULL) return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for a take");
-    *made = (leat_take){.before = before,
-                        .event = leat_event_share(work->event),
-                        .seq = matcher->seq,
-                        .step = step,
-                        .depth = before == NULL ? 1 : before->depth + 1,
-                        .references = 1};
-    if (before != NULL) before->references++;
-    *take = made;
-    return LEAT_OK;
-}
-
-/* All options of one step, from `from` on: one partial match, or a complete one, or both. */
-static leat_code extend(leat_matcher *matcher, leat_matcher_work *work, const partial *parent,
-                        size_t from, int64_t timestamp_ms, const leat_matcher_host *host,
-                        leat_err *err)
-{
-    const leat_nfa *nfa = matcher->nfa;
-    uint32_t step = work->options[from].step;
-    uint32_t places = 0;
-    bool complete = false;
-    for (size_t i = from; i < work->options_count; i++) {
-        if (work->options[i].step != step) continue;
-        const leat_nfa_state *state = nfa->states[work->options[i].target];
-        complete = complete || state->accepts;
-        places += state->edges_count > 0;
-    }
-    leat_take *take = NULL;
-    LEAT_TRY(take_new(work, matcher, parent->last, step, host, &take, err));
-    leat_code code = complete ? takes_add(&matcher->waiting, take, err) : LEAT_OK;
-    partial *child = NULL;
-    if (code == LEAT_OK && places > 0) {
-        child = leat_mem_try(sizeof *child + places * sizeof(place));
-        if (child == NULL)
-            code = leat_err_set(err, LEAT_ERR_MEMORY, "no memory for a partial match");
-    }
-    if (child == NULL) {
-        leat_take_release(&take);
-        return code;
-    }
-    *child = (partial){.last = take,
-                       .first_seq = parent->last == NULL ? matcher->seq : parent->first_seq,
-                       .first_ms = parent->last == NULL ? timestamp_ms : parent->first_ms};
-    for (size_t i = from; i < work->options_count; i++) {
-        uint32_t target = work->options[i].target;
-        uint32_t edges = nfa->states[target]->edges_count;
-        if (work->options[i].step != step || edges == 0) continue;
-        uint64_t all = edges == 64 ? UINT64_MAX : ((uint64_t)1 << edges) - 1;
-        child->places[child->places_count++] = (place){.state = target, .alive = all};
-    }
-    LEAT_ASSERT(child->places_count == places);
-    partial_deadline(nfa, child);
-    code = partials_add(&work->fresh, child, err);
-    if (code != LEAT_OK) partial_free(child);
-    return code;
-}
-
-/* What comes of the options that partial_step has found. *full: the limit of takes was met. */
-static leat_code extend_all(leat_matcher *matcher, leat_matcher_work *work, const partial *parent,
-                            int64_t timestamp_ms, const leat_matcher_host *host, bool *full,
-                            leat_err *err)
-{
-    *full = parent->last != NULL && parent->last->depth >= matcher->nfa->pattern->takes_max &&
-            work->options_count > 0;
-    if (*full) return LEAT_OK;
-    for (size_t i = 0; i < work->options_count; i++) {
-        bool done = false;
-        for (size_t j = 0; j < i && !done; j++)
-            done = work->options[j].step == work->options[i].step;
-        if (!done) LEAT_TRY(extend(matcher, work, parent, i, timestamp_ms, host, err));
-    }
-    return LEAT_OK;
-}
-
-/* --- limits --- */
-
-static leat_code limit_failed(const leat_matcher *matcher, const char *what, uint32_t limit,
-                              leat_err *err)
+leat_code matcher_limit_failed(const leat_matcher *matcher, const char *what, uint32_t limit,
+                               leat_err *err)
 {
     return leat_err_set(err, LEAT_ERR_INTERNAL,
                         "pattern %.*s: a key has more than %u %s (`limits`, with `beyond: fail`)",
                         LEAT_STR_ARG(matcher->nfa->pattern->name), limit, what);
 }
 
-/* The partial match that began first; of several, the one that was made first. */
-static size_t oldest(const partials *list)
+static leat_code add_fresh(const feeding *f, const bundle *c, const machine_take *take,
+                           uint32_t root)
 {
-    size_t best = 0;
-    for (size_t i = 1; i < list->count; i++)
-        if (list->items[i]->first_seq < list->items[best]->first_seq) best = i;
-    return best;
+    const machine *m = f->machine;
+    bundle *made = NULL;
+    LEAT_TRY(bundle_add(m, &f->work->fresh, &made, f->err));
+    made->config = take->config;
+    made->root = root;
+    made->depth = c->depth + 1;
+    for (uint32_t i = 0; i < m->slots_count; i++) {
+        bool own = m->slots[i].step == take->step;
+        made->slots[i] = c->slots[i];
+        switch (m->slots[i].kind) {
+        case SLOT_FIRST:
+            if (own && c->slots[i] == 0) made->slots[i] = f->work->number;
+            break;
+        case SLOT_LAST:
+            if (own) made->slots[i] = f->work->number;
+            break;
+        case SLOT_SIZE: made->slots[i] += own; break;
+        case SLOT_TAKE: made->slots[i] = f->work->number; break;
+        }
+    }
+    bundle_settle(m, made);
+    return LEAT_OK;
 }
 
-static leat_code keep_limit(leat_matcher *matcher, leat_matches *matches, leat_err *err)
+static leat_code take_one(const feeding *f, const bundle *c, const machine_take *take)
 {
-    const leat_pattern *pattern = matcher->nfa->pattern;
-    partials *list = &matcher->partials;
-    LEAT_ASSERT(pattern->runs_max > 0);
-    while (list->count > pattern->runs_max) {
-        if (pattern->beyond == LEAT_FAIL)
-            return limit_failed(matcher, "partial matches", pattern->runs_max, err);
-        size_t gone = pattern->beyond == LEAT_DROP_OLDEST ? oldest(list) : list->count - 1;
-        partial_free(list->items[gone]);
-        list->count--;
-        memmove(list->items + gone, list->items + gone + 1,
-                (list->count - gone) * sizeof *list->items);
-        matches->dropped++;
+    graph *g = &f->matcher->graph;
+    bool goes_on = take->config != MACHINE_NONE;
+    bool waits = f->pattern->skip != LEAT_SKIP_NONE;
+    if (goes_on && f->pattern->beyond == LEAT_DROP_NEWEST && g->takes >= f->pattern->runs_max) {
+        f->matches->dropped++;
+        goes_on = false;
+    }
+    if (!goes_on && !take->completes) return LEAT_OK;
+    if (!goes_on && !waits) {
+        LEAT_TRY(keep(f));
+        return done_add(f->work, (done){c->root, take->step, g->bound, UINT32_MAX}, f->err);
+    }
+    LEAT_TRY(enter(f));
+    LEAT_TRY(graph_reserve(g, 1, f->err));
+    uint32_t root = graph_take(g, c->root, f->work->number, take->step);
+    if (goes_on) LEAT_TRY(add_fresh(f, c, take, root));
+    if (!take->completes) return LEAT_OK;
+    return done_add(f->work, (done){root, MACHINE_NONE, g->bound, UINT32_MAX}, f->err);
+}
+
+/* Runs that have all the takes allowed do not go on: `full` of them were found in the bundle. */
+static leat_code drop_full(const feeding *f, uint32_t full)
+{
+    graph_walk *walk = &f->work->walk;
+    bool found = true;
+    if (f->pattern->beyond == LEAT_FAIL)
+        return matcher_limit_failed(f->matcher, "events in a match", f->pattern->takes_max, f->err);
+    const graph *g = &f->matcher->graph;
+    LEAT_TRY(graph_walk_begin(walk, g, full, g->bound, UINT32_MAX, f->err));
+    for (uint32_t i = 0; i <= DROPS_COUNTED && found; i++) {
+        LEAT_TRY(graph_walk_next(walk, &found, f->err));
+        f->matches->dropped += found;
+    }
+    return LEAT_OK;
+}
+
+/* c: of the matcher's list, or the start. */
+static leat_code apply(const feeding *f, bundle *c, const machine_leaf *leaf)
+{
+    uint32_t root = c->root;
+    uint32_t full = 0;
+    if (leaf->completes)
+        LEAT_TRY(done_add(f->work, (done){root, MACHINE_NONE, f->matcher->graph.bound, UINT32_MAX},
+                          f->err));
+    if (leaf->takes_count > 0 && c->depth >= f->pattern->takes_max) {
+        LEAT_TRY(bundle_split(f->matcher, f->work, c, &full, f->err));
+        if (full != 0) LEAT_TRY(drop_full(f, full));
+    }
+    for (uint32_t i = 0; i < leaf->takes_count && (c->root != 0 || c->config == 0); i++)
+        LEAT_TRY(take_one(f, c, &leaf->takes[i]));
+    if (c->config == 0) return LEAT_OK; /* the start stays */
+    if (f->pattern->beyond == LEAT_DROP_NEWEST) c->root = root;
+    if (leaf->config == MACHINE_NONE) {
+        c->root = 0;
+    } else if (leaf->config != c->config) {
+        c->config = leaf->config;
+        bundle_settle(f->machine, c);
+        f->work->moved = true;
+    }
+    return LEAT_OK;
+}
+
+/* --- limits --- */
+
+static leat_code keep_limit(const feeding *f)
+{
+    leat_matcher *matcher = f->matcher;
+    graph *g = &matcher->graph;
+    uint32_t runs_max = f->pattern->runs_max;
+    LEAT_ASSERT(runs_max > 0);
+    if (f->pattern->beyond == LEAT_DROP_NEWEST) return LEAT_OK; /* more were not made */
+    LEAT_TRY(matcher_collect(matcher, f->work, f->err));
+    while (g->takes > runs_max) {
+        uint32_t oldest = UINT32_MAX;
+        if (f->pattern->beyond == LEAT_FAIL)
+            return matcher_limit_failed(matcher, "partial matches", runs_max, f->err);
+        for (size_t i = 0; i < matcher->bundles.count; i++) {
+            uint32_t root = bundle_at(f->machine, &matcher->bundles, i)->root;
+            uint32_t least = UINT32_MAX;
+            LEAT_TRY(
+                graph_least(&f->work->walk, g, root, g->bound, oldest, &least, f->err));
+            if (least < oldest) oldest = least;
+        }
+        if (oldest == UINT32_MAX) break; /* all that is held waits to come out */
+        g->bound = oldest + 1;
+        f->matches->dropped++;
+        LEAT_TRY(matcher_collect(matcher, f->work, f->err));
     }
     return LEAT_OK;
 }
 
 /* --- feeding --- */
-
-static leat_code feed_start(leat_matcher *matcher, leat_matcher_work *work, int64_t timestamp_ms,
-                            const leat_matcher_host *host, leat_err *err)
-{
-    union {
-        partial p;
-        char room[sizeof(partial) + sizeof(place)];
-    } start = {.p = {.places_count = 1}};
-    const leat_nfa *nfa = matcher->nfa;
-    uint32_t edges = nfa->states[0]->edges_count;
-    uint64_t all = edges == 64 ? UINT64_MAX : ((uint64_t)1 << edges) - 1;
-    bool complete = false;
-    bool full = false;
-    start.p.places[0] = (place){.alive = all};
-    LEAT_TRY(partial_step(nfa, work, &start.p, false, true, host, &complete, err));
-    LEAT_ASSERT(!complete);
-    return extend_all(matcher, work, &start.p, timestamp_ms, host, &full, err);
-}
 
 leat_code leat_matcher_starts(const leat_nfa *nfa, const leat_matcher_host *host, bool *starts,
                               leat_err *err)
@@ -299,70 +389,79 @@ leat_code leat_matcher_starts(const leat_nfa *nfa, const leat_matcher_host *host
     return LEAT_OK;
 }
 
-/* One partial match and the event in hand; *dead: it has nothing left to wait for. */
-static leat_code feed_partial(leat_matcher *matcher, leat_matcher_work *work, partial *p,
-                              int64_t timestamp_ms, const leat_matcher_host *host,
-                              leat_matches *matches, bool *dead, leat_err *err)
+static leat_code feed_start(const feeding *f)
 {
-    const leat_pattern *pattern = matcher->nfa->pattern;
-    bool fresh = p->last->seq + 1 == matcher->seq;
-    bool complete = false;
-    bool full = false;
-    LEAT_ASSERT(p->last->seq < matcher->seq && p->first_seq <= p->last->seq);
-    LEAT_TRY(partial_step(matcher->nfa, work, p, fresh, false, host, &complete, err));
-    if (complete) LEAT_TRY(takes_add(&matcher->waiting, p->last, err));
-    LEAT_TRY(extend_all(matcher, work, p, timestamp_ms, host, &full, err));
-    partial_deadline(matcher->nfa, p);
-    *dead = p->places_count == 0;
-    if (!full) return LEAT_OK;
-    if (pattern->beyond == LEAT_FAIL)
-        return limit_failed(matcher, "events in a match", pattern->takes_max, err);
-    if (pattern->beyond == LEAT_DROP_OLDEST) *dead = true;
-    matches->dropped++;
-    return LEAT_OK;
+    uint32_t words[3 + MACHINE_SLOTS_MAX + 1];
+    bundles one = {words, 1, 1};
+    const machine_leaf *leaf = NULL;
+    bundle *start = bundle_at(f->machine, &one, 0);
+    memset(words, 0, (3 + f->machine->slots_count) * sizeof *words);
+    LEAT_TRY(decide(f, start, &leaf));
+    LEAT_ASSERT(!leaf->completes);
+    return apply(f, start, leaf);
 }
 
-static leat_code feed_all(leat_matcher *matcher, leat_matcher_work *work, int64_t timestamp_ms,
-                          const leat_matcher_host *host, leat_matches *matches, leat_err *err)
+static leat_code feed_all(const feeding *f)
 {
-    partials *list = &matcher->partials;
-    leat_code code = LEAT_OK;
-    size_t kept = 0;
+    bundles *list = &f->matcher->bundles;
+    const machine_leaf *leaf = NULL;
+    bool gone = false;
     for (size_t i = 0; i < list->count; i++) {
-        partial *p = list->items[i];
-        bool dead = false;
-        if (code == LEAT_OK)
-            code = feed_partial(matcher, work, p, timestamp_ms, host, matches, &dead, err);
-        if (dead)
-            partial_free(p);
-        else
-            list->items[kept++] = p;
+        bundle *c = bundle_at(f->machine, list, i);
+        if (graph_lives(&f->matcher->graph, c->root)) {
+            LEAT_TRY(decide(f, c, &leaf));
+            LEAT_TRY(apply(f, c, leaf));
+        } else {
+            c->root = 0;
+        }
+        gone = gone || c->root == 0;
     }
-    list->count = kept;
-    LEAT_TRY(code);
-    LEAT_TRY(feed_start(matcher, work, timestamp_ms, host, err));
-    for (size_t i = 0; i < work->fresh.count; i++) {
-        code = partials_add(list, work->fresh.items[i], err);
-        if (code == LEAT_OK) continue;
-        memmove(work->fresh.items, work->fresh.items + i,
-                (work->fresh.count - i) * sizeof *work->fresh.items);
-        work->fresh.count -= i;
-        return code;
-    }
-    work->fresh.count = 0;
-    return keep_limit(matcher, matches, err);
+    LEAT_TRY(feed_start(f));
+    if (gone) bundles_drop_dead(f->matcher);
+    LEAT_TRY(bundles_merge(f->matcher, f->work, f->err));
+    LEAT_TRY(skip_emit(f->matcher, f->work, f->matches, f->err));
+    if (LEAT_LIKELY(f->matcher->graph.takes <= f->pattern->runs_max)) return LEAT_OK;
+    LEAT_TRY(keep_limit(f));
+    return skip_emit(f->matcher, f->work, f->matches, f->err);
+}
+
+static leat_code begin(feeding *f, int64_t timestamp_ms)
+{
+    leat_matcher *matcher = f->matcher;
+    leat_matcher_work *work = f->work;
+    LEAT_TRY(matcher_attach(matcher, work, f->err));
+    f->machine = matcher->machine;
+    machine_trim(f->machine);
+    if (work->arena == NULL) LEAT_TRY(leat_arena_new(&work->arena, SHOWN_BYTES_MAX, f->err));
+    work->known = (machine_known){{0}, {0}};
+    work->number = 0;
+    work->moved = false;
+    work->fresh.count = work->done_count = 0;
+    matcher_pass(matcher, timestamp_ms);
+    const graph *g = &matcher->graph;
+    if (g->nodes_count < matcher->collect_at || g->nodes_count < 16) return LEAT_OK;
+    return matcher_collect(matcher, work, f->err);
 }
 
 leat_code leat_matcher_feed(leat_matcher *matcher, leat_matcher_work *work, int64_t timestamp_ms,
                             const leat_matcher_host *host, leat_matches *matches, leat_err *err)
 {
-    LEAT_ASSERT(work->event == NULL && work->fresh.count == 0);
+    feeding f = {.matcher = matcher,
+                 .work = work,
+                 .pattern = matcher->nfa->pattern,
+                 .matches = matches,
+                 .err = err};
+    LEAT_ASSERT(work->event == NULL);
     /* Time was advanced before; but for what is held, which is fed when its time is past. */
     LEAT_ASSERT(matcher->deadline_ms > timestamp_ms);
-    matcher->seq++;
-    leat_code code = feed_all(matcher, work, timestamp_ms, host, matches, err);
-    if (code == LEAT_OK) code = skip_emit(matcher, matches, err);
-    fresh_clear(work);
+    work->host = host;
+    LEAT_TRY(begin(&f, timestamp_ms));
+    leat_code code = feed_all(&f);
+    leat_event_release(&work->event);
+    work->number = 0;
+    leat_arena_reset(work->arena);
+    LEAT_TRY(code);
+    LEAT_TRY(matcher_settle(matcher, work, err));
     matcher_deadline(matcher);
-    return code;
+    return LEAT_OK;
 }

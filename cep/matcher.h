@@ -2,37 +2,33 @@
 /* The matcher: all partial matches of one pattern for one key.
  *
  * A partial match is what it has taken so far and the edges of the automaton that are still alive.
- * Takes form a tree that partial matches share:
- *
- *      take a1 <--- take b2 <--- partial {a1 b2}
- *         ^  ^----- take b3 <--- partial {a1 b3}       each take -> its event, counted
- *         `---------------------- partial {a1}
- *
- * Two partial matches never have the same takes: where a pattern allows several readings of one
- * sequence of takes, they are one partial match with the edges of all. So a match comes out once.
+ * Those that cannot be told apart by anything that is still to come are held together and move
+ * together: see docs/MATCHER.md. Where a pattern allows several readings of one sequence of takes,
+ * they are one partial match with the edges of all, so a match comes out once.
  *
  * Semantics: docs/PATTERNS.md. Time is event time; the caller lets it pass (advance) before it
  * feeds an event of a later time.
- * Owner: the caller. Thread: the shard's. Cost: per event, partial matches times their edges. */
+ * Owner: the caller. Thread: the shard's. Cost: per event, the bundles of partial matches that
+ * behave alike; per match that comes out, its takes. */
 #ifndef LEAT_CEP_MATCHER_H
 #define LEAT_CEP_MATCHER_H
 
 #include "cep/event.h"
 #include "cep/nfa.h"
+#include "core/arena.h"
 #include "core/buf.h"
 #include "core/record.h"
 
+/* What was taken, last to first. Of a condition's takes: those that it may read (the condition's
+ * `reading`), void after the call. Of a match: all, as long as the match is in its list. */
 typedef struct leat_take leat_take;
 struct leat_take {
     leat_take *before; /* NULL: the first */
     leat_event *event;
-    uint64_t seq; /* of the event, among those that the matcher was fed, from 1 */
+    uint64_t seq; /* later takes have larger ones; good for comparing takes of one call only */
     uint32_t step;
-    uint32_t depth;      /* takes so far, this one included */
-    uint32_t references; /* partial matches, matches and later takes */
-    uint32_t number;     /* while encoding */
+    uint32_t depth; /* takes so far, this one included */
 };
-void leat_take_release(leat_take **take);
 const leat_take *leat_take_first(const leat_take *last);
 
 /* What the matcher asks for while it looks at an event. */
@@ -58,13 +54,16 @@ typedef struct leat_match {
 typedef struct leat_matches {
     leat_match *items;
     size_t count, size;
-    uint64_t dropped; /* partial matches given up because of a limit */
+    leat_arena *arena; /* of the takes */
+    uint64_t dropped;  /* times that something was given up because of a limit */
 } leat_matches;
-void leat_matches_reset(leat_matches *matches); /* gives the takes back; keeps the memory */
+void leat_matches_reset(leat_matches *matches); /* empties it; keeps the memory */
 void leat_matches_release(leat_matches *matches);
 
 typedef struct leat_matcher leat_matcher;
-/* Scratch of one thread, for any number of matchers. */
+/* Scratch of one thread, for any number of matchers, and what has been found out about their
+ * automata, which must outlive it. A matcher is used with one scratch for all its life; it may be
+ * freed after it. */
 typedef struct leat_matcher_work leat_matcher_work;
 leat_matcher_work *leat_matcher_work_new(void);
 void leat_matcher_work_free(leat_matcher_work **work);
@@ -101,17 +100,20 @@ bool leat_matcher_unhold(leat_matcher *matcher, int64_t now_ms, leat_event **eve
 
 /* Nothing is held: the matcher is as new. */
 bool leat_matcher_empty(const leat_matcher *matcher);
-size_t leat_matcher_partials(const leat_matcher *matcher);
+/* Takes held, each counted once however many partial matches share it (and some that are dead): what
+ * `limits.partial_matches` bounds. */
+size_t leat_matcher_takes(const leat_matcher *matcher);
 
 /* --- as bytes (matcher_codec.c) --- */
 
-leat_code leat_matcher_encode(const leat_matcher *matcher, leat_matcher_work *work, leat_buf *out,
+/* Collects what is dead first. */
+leat_code leat_matcher_encode(leat_matcher *matcher, leat_matcher_work *work, leat_buf *out,
                               leat_err *err) LEAT_CHECKED;
 /* The beginning of what encode has written: whose state it is and its deadline. */
 leat_code leat_matcher_peek(leat_str bytes, uint64_t *fingerprint, int64_t *deadline_ms,
                             leat_err *err) LEAT_CHECKED;
 /* nfa must be the one of the fingerprint. Bytes that cannot be are LEAT_ERR_DAMAGED. */
-leat_code leat_matcher_decode(const leat_nfa *nfa, leat_str bytes, leat_matcher **matcher,
-                              leat_err *err) LEAT_CHECKED;
+leat_code leat_matcher_decode(const leat_nfa *nfa, leat_matcher_work *work, leat_str bytes,
+                              leat_matcher **matcher, leat_err *err) LEAT_CHECKED;
 
 #endif

@@ -1,98 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A matcher as bytes. Events and takes are written once each, however many partial matches share
- * them, in an order in which everything refers backwards:
+/* A matcher as bytes: its graph as it lies in memory, in numbers of variable length.
  *
- *   version 1 | fingerprint 8 | deadline | seq
+ *   version 2 | fingerprint 8 | deadline
+ *   window deadline | bound | skipped
  *   events:    time, identity 16, JSON text
- *   takes:     the take before (0: none, else its number + 1), event, its seq, step
- *   partials:  last take, places: state, living edges, lifted edges
- *   waiting:   last take
+ *   nodes:     0, left, right: a union; or step + 1, the node before, event: a take.
+ *              nodes are written as how far back they are
+ *   bundles:   fresh, places (state, living edges, lifted edges), root, slots that matter
+ *   waiting:   root, from, to
  *   held:      time, identity 16, JSON text; order
  *
- * The head can be read without the rest, so a restart sets timers without decoding anything. The
- * fingerprint tells the automaton that states and edges belong to; under another one the bytes mean
- * nothing. Reading trusts nothing: counts are held against the bytes that are left, numbers against
- * the tables they point into, and every order that the matcher relies on is checked. */
+ * What is dead is collected first, so the bytes are in proportion to what is held; nothing needs to
+ * be numbered or searched for. The head can be read without the rest, so a restart sets timers
+ * without decoding anything. The fingerprint tells the automaton that states and edges belong to;
+ * under another one the bytes mean nothing.
+ *
+ * Reading trusts nothing: counts are held against the bytes that are left, numbers against the
+ * tables they point into, and every order that the matcher relies on is checked. First events and
+ * depths are not written: they are worked out again. */
 #include "cep/matcher.h"
 
 #include "cep/matcher_inside.h"
 #include "core/mem.h"
 #include "schemas/codec_json.h"
 
-#define VERSION 1
+#define VERSION 2
 
 /* --- writing --- */
-
-static leat_code number_event(leat_matcher_work *work, leat_event *event, leat_err *err)
-{
-    if (event->number != 0) return LEAT_OK;
-    void *items = work->events;
-    LEAT_TRY(
-        matcher_reserve(&items, &work->events_size, work->events_count, sizeof *work->events, err));
-    work->events = items;
-    work->events[work->events_count++] = event;
-    event->number = (uint32_t)work->events_count;
-    return LEAT_OK;
-}
-
-/* Numbers a take and, before it, those before it that have no number yet. */
-static leat_code number_takes(leat_matcher_work *work, leat_take *last, leat_err *err)
-{
-    size_t missing = 0;
-    for (const leat_take *take = last; take != NULL && take->number == 0; take = take->before)
-        missing++;
-    takes *order = &work->order;
-    while (order->size < order->count + missing) {
-        void *items = order->items;
-        LEAT_TRY(matcher_reserve(&items, &order->size, order->size, sizeof *order->items, err));
-        order->items = items;
-    }
-    size_t at = order->count + missing;
-    for (leat_take *take = last; missing > 0; take = take->before, missing--) {
-        order->items[--at] = take;
-        take->number = (uint32_t)at + 1;
-        order->count++;
-    }
-    return LEAT_OK;
-}
-
-static leat_code number_all(const leat_matcher *matcher, leat_matcher_work *work, leat_err *err)
-{
-    for (size_t i = 0; i < matcher->partials.count; i++)
-        LEAT_TRY(number_takes(work, matcher->partials.items[i]->last, err));
-    for (size_t i = 0; i < matcher->waiting.count; i++)
-        LEAT_TRY(number_takes(work, matcher->waiting.items[i], err));
-    for (size_t i = 0; i < work->order.count; i++)
-        LEAT_TRY(number_event(work, work->order.items[i]->event, err));
-    return LEAT_OK;
-}
-
-static void number_none(leat_matcher_work *work)
-{
-    for (size_t i = 0; i < work->order.count; i++)
-        work->order.items[i]->number = 0;
-    for (size_t i = 0; i < work->events_count; i++)
-        work->events[i]->number = 0;
-    work->order.count = work->events_count = 0;
-}
 
 static void write_head(const leat_matcher *matcher, leat_buf *out)
 {
     leat_buf_add_char(out, VERSION);
     leat_buf_add_u64(out, matcher->nfa->fingerprint);
     leat_buf_add_varint(out, matcher->deadline_ms);
-    leat_buf_add_varuint(out, matcher->seq);
-}
-
-static void write_partial(const partial *p, leat_buf *out)
-{
-    leat_buf_add_varuint(out, p->last->number - 1);
-    leat_buf_add_varuint(out, p->places_count);
-    for (uint32_t i = 0; i < p->places_count; i++) {
-        leat_buf_add_varuint(out, p->places[i].state);
-        leat_buf_add_varuint(out, p->places[i].alive);
-        leat_buf_add_varuint(out, p->places[i].lifted);
-    }
+    leat_buf_add_varint(out, matcher->window_ms);
+    leat_buf_add_varuint(out, matcher->graph.bound);
+    leat_buf_add_varuint(out, matcher->skipped);
 }
 
 static void write_event(const leat_event *event, leat_buf *out)
@@ -113,42 +56,66 @@ static void write_held(const held *h, leat_buf *out)
         leat_buf_add_u64(out, h->order.tag == LEAT_NULL ? 0 : h->order.as.u);
 }
 
-static void write_body(const leat_matcher *matcher, const leat_matcher_work *work, leat_buf *out)
+static void write_graph(const graph *g, leat_buf *out)
 {
-    leat_buf_add_varuint(out, work->events_count);
-    for (size_t i = 0; i < work->events_count; i++)
-        write_event(work->events[i], out);
-    leat_buf_add_varuint(out, work->order.count);
-    for (size_t i = 0; i < work->order.count; i++) {
-        const leat_take *take = work->order.items[i];
-        leat_buf_add_varuint(out, take->before == NULL ? 0 : take->before->number);
-        leat_buf_add_varuint(out, take->event->number - 1);
-        leat_buf_add_varuint(out, take->seq);
-        leat_buf_add_varuint(out, take->step);
+    leat_buf_add_varuint(out, g->events_count);
+    for (uint32_t i = 0; i < g->events_count; i++)
+        write_event(g->events[i].event, out);
+    leat_buf_add_varuint(out, g->nodes_count);
+    for (uint32_t i = 1; i <= g->nodes_count; i++) {
+        const graph_node *n = graph_node_at(g, i);
+        if (graph_is_take(n)) {
+            uint32_t before = graph_before(n);
+            leat_buf_add_varuint(out, graph_step_of(n->right) + 1);
+            leat_buf_add_varuint(out, before == 0 ? 0 : i - before);
+            leat_buf_add_varuint(out, graph_event_of(n->right));
+        } else {
+            leat_buf_add_char(out, 0);
+            leat_buf_add_varuint(out, i - n->left);
+            leat_buf_add_varuint(out, i - n->right);
+        }
     }
-    leat_buf_add_varuint(out, matcher->partials.count);
-    for (size_t i = 0; i < matcher->partials.count; i++)
-        write_partial(matcher->partials.items[i], out);
-    leat_buf_add_varuint(out, matcher->waiting.count);
-    for (size_t i = 0; i < matcher->waiting.count; i++)
-        leat_buf_add_varuint(out, matcher->waiting.items[i]->number - 1);
+}
+
+static void write_bundle(const machine *m, const bundle *c, leat_buf *out)
+{
+    const machine_config *config = machine_config_at(m, c->config);
+    leat_buf_add_char(out, (char)config->fresh);
+    leat_buf_add_varuint(out, config->places_count);
+    for (uint32_t i = 0; i < config->places_count; i++) {
+        leat_buf_add_varuint(out, config->places[i].state);
+        leat_buf_add_varuint(out, config->places[i].alive);
+        leat_buf_add_varuint(out, config->places[i].lifted);
+    }
+    leat_buf_add_varuint(out, c->root);
+    for (uint32_t i = 0; i < m->slots_count; i++)
+        if (config->slots >> i & 1) leat_buf_add_varuint(out, c->slots[i]);
+}
+
+leat_code leat_matcher_encode(leat_matcher *matcher, leat_matcher_work *work, leat_buf *out,
+                              leat_err *err)
+{
+    const bundles *list = &matcher->bundles;
+    work->done_count = 0;
+    LEAT_ASSERT(work->event == NULL && work->number == 0);
+    if (matcher->graph.nodes_count > 0) LEAT_TRY(matcher_collect(matcher, work, err));
+    matcher_deadline(matcher); /* it may be later, as events are gone that no run began with */
+    write_head(matcher, out);
+    write_graph(&matcher->graph, out);
+    leat_buf_add_varuint(out, list->count);
+    for (size_t i = 0; i < list->count; i++)
+        write_bundle(matcher->machine, bundle_at(matcher->machine, list, i), out);
+    leat_buf_add_varuint(out, matcher->waiting_count);
+    for (size_t i = 0; i < matcher->waiting_count; i++) {
+        const waiting *w = &matcher->waiting[i];
+        leat_buf_add_varuint(out, w->root);
+        leat_buf_add_varuint(out, w->from);
+        leat_buf_add_varuint(out, w->to == UINT32_MAX ? 0 : (uint64_t)w->to + 1);
+    }
     leat_buf_add_varuint(out, matcher->held_count);
     for (size_t i = 0; i < matcher->held_count; i++)
         write_held(&matcher->held[i], out);
-}
-
-leat_code leat_matcher_encode(const leat_matcher *matcher, leat_matcher_work *work, leat_buf *out,
-                              leat_err *err)
-{
-    LEAT_ASSERT(work->order.count == 0 && work->events_count == 0);
-    leat_code code = number_all(matcher, work, err);
-    if (code == LEAT_OK) {
-        write_head(matcher, out);
-        write_body(matcher, work, out);
-        code = leat_buf_check(out, "the state of a pattern", err);
-    }
-    number_none(work);
-    return code;
+    return leat_buf_check(out, "the state of a pattern", err);
 }
 
 /* --- reading --- */
@@ -156,9 +123,8 @@ leat_code leat_matcher_encode(const leat_matcher *matcher, leat_matcher_work *wo
 typedef struct decoder {
     leat_reader in;
     leat_matcher *matcher;
-    leat_event **events;
-    leat_take **takes;
-    uint64_t events_count, takes_count;
+    uint32_t *last;  /* by node: the latest event that a run of it ends with */
+    uint32_t *depth; /* by node: takes of the longest */
     leat_err *err;
 } decoder;
 
@@ -168,7 +134,7 @@ static leat_code damaged(leat_err *err, const char *what)
 }
 
 static leat_code read_head(leat_reader *in, uint64_t *fingerprint, int64_t *deadline_ms,
-                           uint64_t *seq, leat_err *err)
+                           leat_err *err)
 {
     uint8_t version = 0;
     if (!leat_reader_u8(in, &version)) return damaged(err, "it is empty");
@@ -176,8 +142,7 @@ static leat_code read_head(leat_reader *in, uint64_t *fingerprint, int64_t *dead
         return leat_err_set(err, LEAT_ERR_DAMAGED,
                             "the state of a pattern has version %u, this program reads %u", version,
                             VERSION);
-    if (!leat_reader_u64(in, fingerprint) || !leat_reader_varint(in, deadline_ms) ||
-        !leat_reader_varuint(in, seq))
+    if (!leat_reader_u64(in, fingerprint) || !leat_reader_varint(in, deadline_ms))
         return damaged(err, "its head is cut short");
     return LEAT_OK;
 }
@@ -186,8 +151,7 @@ leat_code leat_matcher_peek(leat_str bytes, uint64_t *fingerprint, int64_t *dead
                             leat_err *err)
 {
     leat_reader in = leat_reader_of(bytes);
-    uint64_t seq = 0;
-    return read_head(&in, fingerprint, deadline_ms, &seq, err);
+    return read_head(&in, fingerprint, deadline_ms, err);
 }
 
 /* A count of things of at least `least` bytes each. */
@@ -213,118 +177,199 @@ static leat_code read_event(decoder *d, leat_event **event)
     return leat_event_new(json, timestamp_ms, identity, event, d->err);
 }
 
+/* A number of at most `most`. */
+static leat_code read_number(decoder *d, uint64_t most, uint32_t *number)
+{
+    uint64_t read = 0;
+    if (!leat_reader_varuint(&d->in, &read) || read > most || read > UINT32_MAX)
+        return damaged(d->err, "a number is too large");
+    *number = (uint32_t)read;
+    return LEAT_OK;
+}
+
 static leat_code read_events(decoder *d)
 {
     uint64_t count = 0;
+    graph *g = &d->matcher->graph;
     LEAT_TRY(read_count(d, 18, &count));
-    if (count == 0) return LEAT_OK;
-    d->events = leat_mem_try(count * sizeof(leat_event *));
-    if (d->events == NULL) return leat_err_set(d->err, LEAT_ERR_MEMORY, "no memory for events");
-    while (d->events_count < count) {
+    for (; count > 0; count--) {
         leat_event *event = NULL;
+        uint32_t number = 0;
         LEAT_TRY(read_event(d, &event));
-        d->events[d->events_count++] = event;
+        leat_code code = LEAT_OK;
+        if (g->events_count > 0 &&
+            g->events[g->events_count - 1].time_ms > event->timestamp_ms)
+            code = damaged(d->err, "events are out of order");
+        if (code == LEAT_OK) code = graph_event_add(g, event, &number, d->err);
+        if (code != LEAT_OK) leat_event_release(&event);
+        LEAT_TRY(code);
     }
     return LEAT_OK;
 }
 
-static leat_code read_take(decoder *d, leat_take **take)
+/* How far back a node is, of those before number i. */
+static leat_code read_back(decoder *d, uint32_t i, uint32_t *node)
 {
-    uint64_t before = 0;
-    uint64_t event = 0;
-    uint64_t seq = 0;
-    uint64_t step = 0;
-    if (!leat_reader_varuint(&d->in, &before) || !leat_reader_varuint(&d->in, &event) ||
-        !leat_reader_varuint(&d->in, &seq) || !leat_reader_varuint(&d->in, &step) ||
-        before > d->takes_count || event >= d->events_count ||
-        step >= d->matcher->nfa->pattern->steps_count)
-        return damaged(d->err, "a take points nowhere");
-    leat_take *previous = before == 0 ? NULL : d->takes[before - 1];
-    leat_event *taken = d->events[event];
-    if (seq == 0 || seq > d->matcher->seq) return damaged(d->err, "a take's number is wrong");
-    if (previous != NULL &&
-        (previous->seq >= seq || previous->event->timestamp_ms > taken->timestamp_ms))
-        return damaged(d->err, "takes are out of order");
-    leat_take *made = leat_mem_try(sizeof *made);
-    if (made == NULL) return leat_err_set(d->err, LEAT_ERR_MEMORY, "no memory for a take");
-    *made = (leat_take){.before = previous,
-                        .event = leat_event_share(taken),
-                        .seq = seq,
-                        .step = (uint32_t)step,
-                        .depth = previous == NULL ? 1 : previous->depth + 1,
-                        .references = 1};
-    if (previous != NULL) previous->references++;
-    *take = made;
+    uint32_t back = 0;
+    LEAT_TRY(read_number(d, i - 1, &back));
+    *node = back == 0 ? 0 : i - back;
     return LEAT_OK;
 }
 
-static leat_code read_takes(decoder *d)
+static leat_code read_take(decoder *d, uint32_t i, uint32_t step)
+{
+    graph *g = &d->matcher->graph;
+    uint32_t before = 0;
+    uint32_t event = 0;
+    LEAT_TRY(read_back(d, i, &before));
+    LEAT_TRY(read_number(d, g->events_count, &event));
+    if (event == 0 || (before != 0 && d->last[before] >= event))
+        return damaged(d->err, "takes are out of order");
+    if (step >= d->matcher->nfa->pattern->steps_count)
+        return damaged(d->err, "a take is no step of the pattern");
+    (void)graph_take(g, before, event, step);
+    d->last[i] = event;
+    d->depth[i] = d->depth[before] + 1;
+    return LEAT_OK;
+}
+
+static leat_code read_union(decoder *d, uint32_t i)
+{
+    graph *g = &d->matcher->graph;
+    uint32_t left = 0;
+    uint32_t right = 0;
+    LEAT_TRY(read_back(d, i, &left));
+    LEAT_TRY(read_back(d, i, &right));
+    if (left == 0 || right == 0 || left == right)
+        return damaged(d->err, "a union has not two sides");
+    if (graph_union(g, left, right) != i || g->nodes[i - 1].left != left)
+        return damaged(d->err, "a union is out of order");
+    d->last[i] = d->last[left] > d->last[right] ? d->last[left] : d->last[right];
+    d->depth[i] = d->depth[left] > d->depth[right] ? d->depth[left] : d->depth[right];
+    return LEAT_OK;
+}
+
+static leat_code read_nodes(decoder *d)
 {
     uint64_t count = 0;
-    LEAT_TRY(read_count(d, 4, &count));
+    graph *g = &d->matcher->graph;
+    LEAT_TRY(read_count(d, 3, &count));
+    if (count > GRAPH_NODES_MAX) return damaged(d->err, "there are too many takes");
     if (count == 0) return LEAT_OK;
-    d->takes = leat_mem_try(count * sizeof(leat_take *));
-    if (d->takes == NULL) return leat_err_set(d->err, LEAT_ERR_MEMORY, "no memory for takes");
-    while (d->takes_count < count) {
-        leat_take *take = NULL;
-        LEAT_TRY(read_take(d, &take));
-        d->takes[d->takes_count++] = take;
+    LEAT_TRY(graph_reserve(g, (uint32_t)count, d->err));
+    d->last = leat_mem_try((count + 1) * sizeof *d->last);
+    d->depth = leat_mem_try((count + 1) * sizeof *d->depth);
+    if (d->last == NULL || d->depth == NULL)
+        return leat_err_set(d->err, LEAT_ERR_MEMORY, "no memory for takes");
+    d->last[0] = d->depth[0] = 0;
+    for (uint32_t i = 1; i <= count; i++) {
+        uint32_t kind = 0;
+        LEAT_TRY(read_number(d, LEAT_PATTERN_PARTS_MAX, &kind));
+        LEAT_TRY(kind == 0 ? read_union(d, i) : read_take(d, i, kind - 1));
+        LEAT_ASSERT(g->nodes_count == i);
     }
     return LEAT_OK;
 }
 
-static leat_code read_last(decoder *d, leat_take **last)
-{
-    uint64_t number = 0;
-    if (!leat_reader_varuint(&d->in, &number) || number >= d->takes_count)
-        return damaged(d->err, "a match points to no take");
-    *last = d->takes[number];
-    return LEAT_OK;
-}
-
-static leat_code read_place(decoder *d, const partial *p, place *at)
+static leat_code read_place(decoder *d, const place *places, uint32_t count, place *at)
 {
     const leat_nfa *nfa = d->matcher->nfa;
     uint64_t state = 0;
     if (!leat_reader_varuint(&d->in, &state) || !leat_reader_varuint(&d->in, &at->alive) ||
         !leat_reader_varuint(&d->in, &at->lifted))
         return damaged(d->err, "a place is cut short");
-    if (state == 0 || state >= nfa->states_count || nfa->states[state]->part->step != p->last->step)
+    if (state == 0 || state >= nfa->states_count)
         return damaged(d->err, "a place is no state of the pattern");
     uint32_t edges = nfa->states[state]->edges_count;
     uint64_t all = edges == 64 ? UINT64_MAX : ((uint64_t)1 << edges) - 1;
     if (at->alive == 0 || (at->alive & ~all) != 0 || (at->lifted & ~all) != 0)
         return damaged(d->err, "a place has edges that its state does not have");
     at->state = (uint32_t)state;
-    for (uint32_t i = 0; i < p->places_count; i++)
-        if (p->places[i].state == at->state) return damaged(d->err, "a place is there twice");
+    for (uint32_t i = 0; i < count; i++)
+        if (places[i].state == at->state) return damaged(d->err, "a place is there twice");
     return LEAT_OK;
 }
 
-static leat_code read_partial(decoder *d)
+static leat_code read_config(decoder *d, uint32_t *number)
 {
-    leat_take *last = NULL;
-    uint64_t places = 0;
-    LEAT_TRY(read_last(d, &last));
-    LEAT_TRY(read_count(d, 3, &places));
-    if (places == 0 || places > d->matcher->nfa->states_count)
-        return damaged(d->err, "a partial match has no place");
-    partial *p = leat_mem_try(sizeof *p + places * sizeof(place));
-    if (p == NULL) return leat_err_set(d->err, LEAT_ERR_MEMORY, "no memory for a partial match");
-    const leat_take *first = leat_take_first(last);
-    *p = (partial){.last = last, .first_seq = first->seq, .first_ms = first->event->timestamp_ms};
-    last->references++;
+    uint64_t count = 0;
+    uint8_t fresh = 0;
+    if (!leat_reader_u8(&d->in, &fresh) || fresh > 1)
+        return damaged(d->err, "a bundle is cut short");
+    LEAT_TRY(read_count(d, 3, &count));
+    if (count == 0 || count > d->matcher->nfa->states_count)
+        return damaged(d->err, "a bundle has no place");
+    place *places = leat_mem_try(count * sizeof *places);
+    if (places == NULL) return leat_err_set(d->err, LEAT_ERR_MEMORY, "no memory for places");
     leat_code code = LEAT_OK;
-    for (; code == LEAT_OK && p->places_count < places; p->places_count++) {
-        code = read_place(d, p, &p->places[p->places_count]);
-        if (code != LEAT_OK) break;
-    }
-    if (code == LEAT_OK) {
-        partial_deadline(d->matcher->nfa, p);
-        code = partials_add(&d->matcher->partials, p, d->err);
-    }
-    if (code != LEAT_OK) partial_free(p);
+    for (uint32_t i = 0; i < count && code == LEAT_OK; i++)
+        code = read_place(d, places, i, &places[i]);
+    if (code == LEAT_OK)
+        code = machine_config_of(d->matcher->machine, places, (uint32_t)count, fresh != 0, number,
+                                 d->err);
+    leat_mem_free(places);
     return code;
+}
+
+/* A root of which something lives, and the step that its runs have taken last. */
+static leat_code read_root(decoder *d, uint32_t *root, uint32_t *step)
+{
+    const graph *g = &d->matcher->graph;
+    LEAT_TRY(read_number(d, g->nodes_count, root));
+    if (*root == 0) return damaged(d->err, "a bundle has no root");
+    const graph_node *n = graph_node_at(g, *root);
+    while (!graph_is_take(n))
+        n = graph_node_at(g, n->left);
+    *step = graph_step_of(n->right);
+    return LEAT_OK;
+}
+
+static leat_code read_bundle(decoder *d)
+{
+    leat_matcher *matcher = d->matcher;
+    const machine *m = matcher->machine;
+    bundle *c = NULL;
+    uint32_t step = 0;
+    uint32_t config = 0;
+    LEAT_TRY(read_config(d, &config));
+    LEAT_TRY(bundle_add(m, &matcher->bundles, &c, d->err));
+    c->config = config;
+    LEAT_TRY(read_root(d, &c->root, &step));
+    const machine_config *described = machine_config_at(m, config);
+    for (uint32_t i = 0; i < described->places_count; i++)
+        if (m->nfa->states[described->places[i].state]->part->step != step)
+            return damaged(d->err, "a bundle's last take is another step's");
+    if (!graph_lives(&matcher->graph, c->root)) return damaged(d->err, "a bundle is dead");
+    c->depth = d->depth[c->root];
+    for (uint32_t i = 0; i < m->slots_count; i++) {
+        if ((described->slots >> i & 1) == 0) continue;
+        bool size = m->slots[i].kind == SLOT_SIZE;
+        LEAT_TRY(read_number(d, size ? UINT32_MAX : matcher->graph.events_count, &c->slots[i]));
+        if (c->slots[i] == 0 && m->slots[i].kind == SLOT_TAKE)
+            return damaged(d->err, "a bundle has no last take");
+    }
+    return LEAT_OK;
+}
+
+static leat_code read_waiting(decoder *d)
+{
+    leat_matcher *matcher = d->matcher;
+    uint64_t count = 0;
+    LEAT_TRY(read_count(d, 3, &count));
+    for (; count > 0; count--) {
+        void *items = matcher->waiting;
+        LEAT_TRY(matcher_reserve(&items, &matcher->waiting_size, matcher->waiting_count,
+                                 sizeof *matcher->waiting, d->err));
+        matcher->waiting = items;
+        waiting *w = &matcher->waiting[matcher->waiting_count++];
+        uint32_t end = matcher->graph.events_count + 1;
+        uint32_t step = 0;
+        LEAT_TRY(read_root(d, &w->root, &step));
+        LEAT_TRY(read_number(d, end, &w->from));
+        LEAT_TRY(read_number(d, end + 1, &w->to));
+        w->to = w->to == 0 ? UINT32_MAX : w->to - 1;
+    }
+    return LEAT_OK;
 }
 
 static leat_code read_order(decoder *d, leat_value *order)
@@ -361,44 +406,45 @@ static leat_code read_held(decoder *d)
 
 static leat_code read_body(decoder *d)
 {
+    leat_matcher *matcher = d->matcher;
+    graph *g = &matcher->graph;
     uint64_t count = 0;
+    uint32_t bound = 0;
+    if (!leat_reader_varint(&d->in, &matcher->window_ms))
+        return damaged(d->err, "its head is cut short");
+    LEAT_TRY(read_number(d, GRAPH_EVENTS_MAX, &bound));
+    LEAT_TRY(read_number(d, GRAPH_EVENTS_MAX, &matcher->skipped));
     LEAT_TRY(read_events(d));
-    LEAT_TRY(read_takes(d));
-    LEAT_TRY(read_count(d, 5, &count));
+    if (bound > g->events_count + 1 || matcher->skipped > g->events_count + 1)
+        return damaged(d->err, "its bound is beyond its events");
+    LEAT_TRY(read_nodes(d));
+    g->bound = bound;
+    LEAT_TRY(read_count(d, 4, &count));
     for (; count > 0; count--)
-        LEAT_TRY(read_partial(d));
-    LEAT_TRY(read_count(d, 1, &count));
-    for (; count > 0; count--) {
-        leat_take *last = NULL;
-        LEAT_TRY(read_last(d, &last));
-        LEAT_TRY(takes_add(&d->matcher->waiting, last, d->err));
-    }
+        LEAT_TRY(read_bundle(d));
+    LEAT_TRY(read_waiting(d));
+    if (matcher->bundles.count == 0 && matcher->waiting_count > 0)
+        return damaged(d->err, "matches wait for nothing");
     LEAT_TRY(read_count(d, 20, &count));
     for (; count > 0; count--)
         LEAT_TRY(read_held(d));
     return d->in.at == d->in.end ? LEAT_OK : damaged(d->err, "something follows it");
 }
 
-leat_code leat_matcher_decode(const leat_nfa *nfa, leat_str bytes, leat_matcher **matcher,
-                              leat_err *err)
+leat_code leat_matcher_decode(const leat_nfa *nfa, leat_matcher_work *work, leat_str bytes,
+                              leat_matcher **matcher, leat_err *err)
 {
     decoder d = {.in = leat_reader_of(bytes), .err = err};
     uint64_t fingerprint = 0;
-    uint64_t seq = 0;
     int64_t deadline_ms = 0;
     *matcher = NULL;
-    LEAT_TRY(read_head(&d.in, &fingerprint, &deadline_ms, &seq, err));
+    LEAT_TRY(read_head(&d.in, &fingerprint, &deadline_ms, err));
     if (fingerprint != nfa->fingerprint) return damaged(err, "it is another pattern's");
     LEAT_TRY(leat_matcher_new(nfa, &d.matcher, err));
-    d.matcher->seq = seq;
-    leat_code code = read_body(&d);
-    /* Ours until here; now only what refers to them holds them. */
-    for (uint64_t i = d.takes_count; i-- > 0;)
-        leat_take_release(&d.takes[i]);
-    for (uint64_t i = 0; i < d.events_count; i++)
-        leat_event_release(&d.events[i]);
-    leat_mem_free(d.takes);
-    leat_mem_free(d.events);
+    leat_code code = matcher_attach(d.matcher, work, err);
+    if (code == LEAT_OK) code = read_body(&d);
+    leat_mem_free(d.last);
+    leat_mem_free(d.depth);
     if (code == LEAT_OK) {
         matcher_deadline(d.matcher);
         if (d.matcher->deadline_ms != deadline_ms) code = damaged(err, "its deadline is wrong");

@@ -1,42 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of the matcher share; nobody else includes it.
  *
+ *   machine.c        configurations, and what an event does to them (matcher_step.c: the rules)
+ *   graph.c          what partial matches took
  *   matcher.c        life, feeding events, limits
- *   matcher_step.c   one event and one partial match
+ *   matcher_bundle.c bundles: adding, merging, collecting what is dead
+ *   matcher_depth.c  the limit of events in a match
  *   matcher_time.c   deadlines, windows, timeouts
+ *   matcher_match.c  matches as the caller sees them
  *   matcher_order.c  events that wait for their order
  *   matcher_codec.c  to bytes and back
  *   skip.c           which complete matches come out, and what they put an end to */
 #ifndef LEAT_CEP_MATCHER_INSIDE_H
 #define LEAT_CEP_MATCHER_INSIDE_H
 
+#include "cep/graph.h"
+#include "cep/machine.h"
 #include "cep/matcher.h"
+#include "core/arena.h"
 
-/* A state of the automaton that a partial match is in, and which of its edges are alive. */
-typedef struct place {
-    uint32_t state;
-    uint64_t alive;
-    uint64_t lifted; /* edges that no longer ban others: their stop condition was met */
-} place;
+/* All partial matches of one configuration whose slots are equal: a register of the machine. */
+typedef struct bundle {
+    uint32_t config;
+    uint32_t root;     /* 0: gone */
+    uint32_t depth;    /* no run has more takes */
+    uint32_t slots[];  /* machine->slots_count; those that do not matter are 0 */
+} bundle;
 
-typedef struct partial {
-    leat_take *last; /* NULL only of the one that stands for "no match begun" */
-    uint64_t first_seq;
-    int64_t first_ms;
-    int64_t deadline_ms;
-    uint32_t places_count;
-    place places[];
-} partial;
+/* Of one machine: all of equal size. */
+typedef struct bundles {
+    uint32_t *words;
+    size_t count, size; /* in bundles */
+} bundles;
 
-typedef struct partials {
-    partial **items;
-    size_t count, size;
-} partials;
-
-typedef struct takes {
-    leat_take **items;
-    size_t count, size;
-} takes;
+/* Complete matches that have not come out yet: the runs of root that began in [from, to). */
+typedef struct waiting {
+    uint32_t root, from, to;
+} waiting;
 
 /* An event that has not been fed yet. */
 typedef struct held {
@@ -46,61 +46,104 @@ typedef struct held {
 
 struct leat_matcher {
     const leat_nfa *nfa;
-    uint64_t seq; /* events fed so far */
-    int64_t deadline_ms;
-    partials partials; /* in the order of their making */
-    takes waiting;     /* complete matches that have not come out yet */
-    held *held;        /* in the order in which they will be fed */
+    machine *machine; /* of the scratch that it is used with; NULL: nothing was fed */
+    graph graph;
+    bundles bundles;
+    waiting *waiting;
+    size_t waiting_count, waiting_size;
+    held *held; /* in the order in which they will be fed */
     size_t held_count, held_size;
+    uint32_t skipped;    /* matches that began before this event do not come out any more */
+    uint32_t collect_at; /* nodes */
+    int64_t window_ms;   /* when somebody has to look whether runs are out of the window */
+    int64_t deadline_ms;
 };
 
-/* A take that the event in hand allows. */
-typedef struct option_take {
-    uint32_t step, target;
-} option_take;
+/* Matches that the event in hand, or time, completes: runs of root that began in [from, to). */
+typedef struct done {
+    uint32_t root; /* 0: the event alone */
+    uint32_t step; /* the take of the event in hand behind; MACHINE_NONE: none */
+    uint32_t from, to;
+} done;
 
 struct leat_matcher_work {
-    partials fresh; /* made by the event in hand */
-    option_take *options;
-    size_t options_count, options_size;
-    leat_event *event; /* the event in hand, once somebody has taken it */
-    /* while encoding */
-    takes order;
-    leat_event **events;
-    size_t events_count, events_size;
+    machine **machines;
+    size_t machines_count, machines_size;
+    leat_arena *arena; /* of takes shown to conditions; for one event */
+    /* the event in hand */
+    const leat_matcher_host *host;
+    leat_event *event; /* once somebody has taken it */
+    uint32_t number;   /* in the graph; 0: not there */
+    machine_known known;
+    bundles fresh;  /* made by it */
+    bool moved;     /* a bundle has another configuration now */
+    done *done;
+    size_t done_count, done_size;
+    uint32_t *table; /* of bundles, while they are merged */
+    size_t table_size;
+    graph_walk walk;
+    graph_moves moves;
+    graph_depths depths;
 };
 
-static inline const leat_nfa_edge *place_edge(const leat_nfa *nfa, const place *p, uint32_t edge)
+static inline bundle *bundle_at(const machine *m, const bundles *list, size_t i)
 {
-    LEAT_ASSERT(p->state < nfa->states_count && edge < nfa->states[p->state]->edges_count);
-    return &nfa->states[p->state]->edges[edge];
+    return (bundle *)(void *)(list->words + i * (m->slots_count + 3));
 }
 
 /* Room for one item more in an array that grows. */
 leat_code matcher_reserve(void **items, size_t *size, size_t count, size_t bytes,
                           leat_err *err) LEAT_CHECKED;
-leat_code partials_add(partials *list, partial *item, leat_err *err) LEAT_CHECKED;
-leat_code takes_add(takes *list, leat_take *take, leat_err *err) LEAT_CHECKED;
-void partial_free(partial *gone);
+/* The machine of the matcher's automaton, in this scratch. */
+leat_code matcher_attach(leat_matcher *matcher, leat_matcher_work *work,
+                         leat_err *err) LEAT_CHECKED;
+leat_code matcher_limit_failed(const leat_matcher *matcher, const char *what, uint32_t limit,
+                               leat_err *err) LEAT_CHECKED;
 
-/* --- matcher_step.c --- */
-/* What the event in hand does to p: edges die, work->options gets the takes that it allows, and
- * *complete tells that p itself is a match now. start: p has no takes, and keeps its edges. */
-leat_code partial_step(const leat_nfa *nfa, leat_matcher_work *work, partial *p, bool fresh,
-                       bool start, const leat_matcher_host *host, bool *complete,
-                       leat_err *err) LEAT_CHECKED;
+/* --- matcher_bundle.c--- */
+leat_code bundle_add(const machine *m, bundles *list, bundle **added, leat_err *err) LEAT_CHECKED;
+/* Slots that do not matter in the bundle's configuration become 0. */
+void bundle_settle(const machine *m, bundle *c);
+/* The bundles of work->fresh join those of the matcher; equal ones become one. */
+leat_code bundles_merge(leat_matcher *matcher, leat_matcher_work *work, leat_err *err) LEAT_CHECKED;
+void bundles_drop_dead(leat_matcher *matcher);
+/* Collects what is dead of the graph. */
+leat_code matcher_collect(leat_matcher *matcher, leat_matcher_work *work, leat_err *err) LEAT_CHECKED;
+/* Drops bundles that have died, and with the last of them the graph. */
+leat_code matcher_settle(leat_matcher *matcher, leat_matcher_work *work, leat_err *err) LEAT_CHECKED;
+
+/* --- matcher_depth.c --- */
+/* c has takes_max takes at most: full gets the runs that have them all, and c keeps the others. */
+leat_code bundle_split(leat_matcher *matcher, leat_matcher_work *work, bundle *c, uint32_t *full,
+                      leat_err *err) LEAT_CHECKED;
 
 /* --- matcher_time.c --- */
-void partial_deadline(const leat_nfa *nfa, partial *p);
 void matcher_deadline(leat_matcher *matcher);
+/* Runs whose window has passed at now_ms are below the bound then. */
+void matcher_pass(leat_matcher *matcher, int64_t now_ms);
 
 /* --- matcher_order.c --- */
 void held_clear(leat_matcher *matcher);
 
+/* --- matcher_match.c --- */
+/* The takes of the run that the walk has found, and then one of the event in hand, if step is one.
+ * shared: the events are held. */
+leat_code takes_of(leat_arena *arena, const graph_walk *walk, const leat_matcher_work *work,
+                   uint32_t step, bool shared, leat_take **last, leat_err *err) LEAT_CHECKED;
+leat_code matches_add(leat_matches *matches, const graph_walk *walk, const leat_matcher_work *work,
+                      uint32_t step, leat_match match, leat_err *err) LEAT_CHECKED;
+/* Order of those from `from` on: that of leat_skip_compare, or that in which they were made. */
+void matches_sort(leat_matches *matches, size_t from);
+void matches_sort_made(leat_matches *matches, size_t from);
+/* Gives back those from `from` on. */
+void matches_cut(leat_matches *matches, size_t from);
+/* The `count` items from `from` on go behind all others. */
+void matches_to_end(leat_matches *matches, size_t from, size_t count);
 /* --- skip.c --- */
-/* Moves what may come out from waiting to matches. */
-leat_code skip_emit(leat_matcher *matcher, leat_matches *matches, leat_err *err) LEAT_CHECKED;
-/* Takes over the caller's reference of take, also on an error. */
-leat_code matches_add(leat_matches *matches, leat_match match, leat_err *err) LEAT_CHECKED;
+/* Runs of root that began in [from, to) are complete; step: as in `done`. */
+leat_code done_add(leat_matcher_work *work, done item, leat_err *err) LEAT_CHECKED;
+/* What was done comes out, or waits; and what may come out of those that wait. */
+leat_code skip_emit(leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,
+                    leat_err *err) LEAT_CHECKED;
 
 #endif

@@ -13,13 +13,13 @@
  *
  * The edge towards acceptance (a negation at the end of the pattern) takes nothing: it dies with
  * the negation, or is complete with the next event, or waits for time to pass. */
-#include "cep/matcher_inside.h"
+#include "cep/machine.h"
+#include "core/mem.h"
 
 typedef struct step {
     const leat_nfa *nfa;
-    leat_matcher_work *work;
-    const leat_matcher_host *host;
-    const leat_take *takes;
+    option_list *options;
+    const step_host *host;
     bool fresh; /* the event comes immediately after the last take */
     bool start;
     leat_err *err;
@@ -29,7 +29,7 @@ static leat_code any_holds(const step *s, leat_any any, bool *holds)
 {
     *holds = any.always;
     for (uint32_t i = 0; i < any.count && !*holds; i++)
-        LEAT_TRY(s->host->test(s->host->self, any.conditions[i], s->takes, holds, s->err));
+        LEAT_TRY(s->host->test(s->host->self, any.conditions[i], holds, s->err));
     return LEAT_OK;
 }
 
@@ -39,7 +39,7 @@ static leat_code edge_can(const step *s, const leat_nfa_edge *edge, bool *can, b
     bool holds = true;
     *can = *dead = false;
     if (edge->where != LEAT_CONDITION_TRUE)
-        LEAT_TRY(s->host->test(s->host->self, edge->where, s->takes, &holds, s->err));
+        LEAT_TRY(s->host->test(s->host->self, edge->where, &holds, s->err));
     *can = holds;
     if (*can) {
         LEAT_TRY(any_holds(s, edge->untils, &holds));
@@ -84,17 +84,26 @@ static leat_code accept_edge(const step *s, const leat_nfa_edge *edge, bool *liv
     return LEAT_OK;
 }
 
-static leat_code option_add(leat_matcher_work *work, const leat_nfa_edge *edge, leat_err *err)
+static const leat_nfa_edge *edge_of(const leat_nfa *nfa, const place *at, uint32_t edge)
 {
-    for (size_t i = 0; i < work->options_count; i++)
-        if (work->options[i].step == edge->step && work->options[i].target == edge->target)
-            return LEAT_OK;
-    void *items = work->options;
-    LEAT_TRY(matcher_reserve(&items, &work->options_size, work->options_count,
-                             sizeof *work->options, err));
-    work->options = items;
+    LEAT_ASSERT(at->state < nfa->states_count && edge < nfa->states[at->state]->edges_count);
+    return &nfa->states[at->state]->edges[edge];
+}
+
+static leat_code option_add(option_list *list, const leat_nfa_edge *edge, leat_err *err)
+{
     LEAT_ASSERT(edge->target != LEAT_NFA_ACCEPT);
-    work->options[work->options_count++] = (option_take){edge->step, edge->target};
+    for (size_t i = 0; i < list->count; i++)
+        if (list->items[i].step == edge->step && list->items[i].target == edge->target)
+            return LEAT_OK;
+    if (list->count == list->size) {
+        size_t size = list->size == 0 ? 4 : list->size * 2;
+        void *grown = leat_mem_try_resize(list->items, size * sizeof *list->items);
+        if (grown == NULL) return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for takes");
+        list->items = grown;
+        list->size = size;
+    }
+    list->items[list->count++] = (option_take){edge->step, edge->target};
     return LEAT_OK;
 }
 
@@ -103,7 +112,7 @@ static leat_code round_can(const step *s, place *at, uint64_t *can, uint64_t *de
 {
     for (uint64_t left = at->alive; left != 0; left &= left - 1) {
         uint32_t number = (uint32_t)__builtin_ctzll(left);
-        const leat_nfa_edge *edge = place_edge(s->nfa, at, number);
+        const leat_nfa_edge *edge = edge_of(s->nfa, at, number);
         bool yes = false;
         bool gone = false;
         if (edge->target == LEAT_NFA_ACCEPT) continue;
@@ -126,12 +135,12 @@ static leat_code step_place(const step *s, place *at, bool *complete)
     uint64_t banning = can & ~at->lifted;
     for (uint64_t left = at->alive; left != 0; left &= left - 1) {
         uint32_t number = (uint32_t)__builtin_ctzll(left);
-        const leat_nfa_edge *edge = place_edge(s->nfa, at, number);
+        const leat_nfa_edge *edge = edge_of(s->nfa, at, number);
         bool lives = false;
         if (edge->target == LEAT_NFA_ACCEPT) {
             LEAT_TRY(accept_edge(s, edge, &lives, complete));
         } else if ((edge->bans & banning) == 0) {
-            if (can >> number & 1) LEAT_TRY(option_add(s->work, edge, s->err));
+            if (can >> number & 1) LEAT_TRY(option_add(s->options, edge, s->err));
             if ((dead >> number & 1) == 0 && !s->start) LEAT_TRY(edge_lives(s, edge, &lives));
         }
         if (lives) alive |= (uint64_t)1 << number;
@@ -141,18 +150,18 @@ static leat_code step_place(const step *s, place *at, bool *complete)
     return LEAT_OK;
 }
 
-leat_code partial_step(const leat_nfa *nfa, leat_matcher_work *work, partial *p, bool fresh,
-                       bool start, const leat_matcher_host *host, bool *complete, leat_err *err)
+leat_code places_step(const leat_nfa *nfa, place *places, uint32_t *count, bool fresh, bool start,
+                      const step_host *host, option_list *options, bool *complete, leat_err *err)
 {
-    LEAT_ASSERT(start == (p->last == NULL) && p->places_count > 0);
-    step s = {nfa, work, host, p->last, fresh, start, err};
-    work->options_count = 0;
+    LEAT_ASSERT(*count > 0 && (!start || places[0].state == 0));
+    step s = {nfa, options, host, fresh, start, err};
+    options->count = 0;
     *complete = false;
     uint32_t kept = 0;
-    for (uint32_t i = 0; i < p->places_count; i++) {
-        LEAT_TRY(step_place(&s, &p->places[i], complete));
-        if (p->places[i].alive != 0) p->places[kept++] = p->places[i];
+    for (uint32_t i = 0; i < *count; i++) {
+        LEAT_TRY(step_place(&s, &places[i], complete));
+        if (places[i].alive != 0) places[kept++] = places[i];
     }
-    p->places_count = kept;
+    *count = kept;
     return LEAT_OK;
 }

@@ -1,115 +1,255 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Time: every living edge has a moment from which on it is dead, by the window of the pattern
- * (first take + within) or of its step (take before + within), whichever comes first. A partial
- * match knows the earliest of its edges, a matcher the earliest of its partial matches, so letting
- * time pass costs nothing until something is due.
+ * (first take + within) or of its step (take before + within), whichever comes first.
+ *
+ * The window of the pattern is the bound of the graph: the runs that began too early are gone by one
+ * comparison, and nobody looks at them. Where their end is told (timeouts, a negation at the end of
+ * the pattern) they are walked through once, when it comes: their first events lie between the old
+ * bound and the new one. The window of a step is the bundle's own, as the last take is one of its
+ * slots then: edges die, and it moves to another configuration.
  *
  * When an edge's time is up: the edge towards acceptance makes a match, as what it waited for did
  * not happen; any other just dies. A partial match whose last edges die of time is a timeout, at
  * the moment of the last of them. An edge towards acceptance that still waits for its very next
- * event (`not next`) has not been answered and dies like the others. */
+ * event (`not next`) has not been answered and dies like the others.
+ *
+ * The deadline is the moment at which somebody must let time pass. Where nothing comes of it but
+ * free memory there is no hurry: it is set for the run that began last, and once it has come, for
+ * the one that began last by then. Else it is that of the first event that a run may have begun
+ * with, which is never too late. */
 #include "cep/matcher_inside.h"
+#include "core/mem.h"
 
-/* Looks at the last event only where a step has a window: it is far away in memory. */
-static int64_t edge_deadline(const leat_nfa *nfa, const partial *p, const leat_nfa_edge *edge)
+static bool passed(int64_t from_ms, int64_t window_ms, int64_t now_ms)
 {
-    int64_t window_ms = nfa->pattern->within_ms;
-    LEAT_ASSERT(p->last != NULL);
-    int64_t deadline = LEAT_TIME_MAX;
     int64_t at;
-    if (window_ms > 0 && !__builtin_add_overflow(p->first_ms, window_ms, &at)) deadline = at;
-    if (edge->within_ms <= 0) return deadline;
-    int64_t last_ms = p->last->event->timestamp_ms;
-    LEAT_ASSERT(p->first_ms <= last_ms);
-    if (!__builtin_add_overflow(last_ms, edge->within_ms, &at) && at < deadline) deadline = at;
-    return deadline;
+    return !__builtin_add_overflow(from_ms, window_ms, &at) && at <= now_ms;
 }
 
-void partial_deadline(const leat_nfa *nfa, partial *p)
+static int64_t later(int64_t from_ms, int64_t window_ms)
 {
-    p->deadline_ms = LEAT_TIME_MAX;
-    for (uint32_t i = 0; i < p->places_count; i++) {
-        const place *at = &p->places[i];
-        for (uint64_t left = at->alive; left != 0; left &= left - 1) {
-            uint32_t number = (uint32_t)__builtin_ctzll(left);
-            int64_t deadline = edge_deadline(nfa, p, place_edge(nfa, at, number));
-            if (deadline < p->deadline_ms) p->deadline_ms = deadline;
-        }
+    int64_t at;
+    return __builtin_add_overflow(from_ms, window_ms, &at) ? LEAT_TIME_MAX : at;
+}
+
+/* --- deadlines --- */
+
+static int64_t window_deadline(const leat_matcher *matcher, bool exact)
+{
+    const graph *g = &matcher->graph;
+    int64_t window_ms = matcher->nfa->pattern->within_ms;
+    uint32_t event = g->bound == 0 ? 1 : g->bound;
+    for (size_t i = 0; i < matcher->bundles.count && !exact; i++) {
+        uint32_t most = graph_node_at(g, bundle_at(matcher->machine, &matcher->bundles, i)->root)->most;
+        if (most > event) event = most;
     }
+    return later(graph_entry_at(g, event)->time_ms, window_ms);
+}
+
+static int64_t steps_deadline(const leat_matcher *matcher)
+{
+    const machine *m = matcher->machine;
+    int64_t deadline_ms = LEAT_TIME_MAX;
+    for (size_t i = 0; i < matcher->bundles.count; i++) {
+        const bundle *c = bundle_at(m, &matcher->bundles, i);
+        int64_t within_ms = machine_config_at(m, c->config)->within_ms;
+        if (within_ms == 0) continue;
+        uint32_t last = c->slots[m->slots_count - 1];
+        int64_t at = later(graph_entry_at(&matcher->graph, last)->time_ms, within_ms);
+        if (at < deadline_ms) deadline_ms = at;
+    }
+    return deadline_ms;
 }
 
 void matcher_deadline(leat_matcher *matcher)
 {
-    matcher->deadline_ms = LEAT_TIME_MAX;
-    for (size_t i = 0; i < matcher->partials.count; i++)
-        if (matcher->partials.items[i]->deadline_ms < matcher->deadline_ms)
-            matcher->deadline_ms = matcher->partials.items[i]->deadline_ms;
+    if (matcher->bundles.count == 0) {
+        matcher->window_ms = LEAT_TIME_MAX;
+    } else if (matcher->nfa->pattern->within_ms > 0) {
+        bool exact = matcher->machine->exact || matcher->waiting_count > 0;
+        if (exact || matcher->window_ms == LEAT_TIME_MAX)
+            matcher->window_ms = window_deadline(matcher, exact);
+    }
+    matcher->deadline_ms = matcher->window_ms;
+    if (matcher->bundles.count > 0 && matcher->machine->steps_timed) {
+        int64_t steps_ms = steps_deadline(matcher);
+        if (steps_ms < matcher->deadline_ms) matcher->deadline_ms = steps_ms;
+    }
     if (matcher->held_count == 0) return;
     int64_t held_ms = matcher->held[0].event->timestamp_ms;
     if (held_ms < matcher->deadline_ms - 1) matcher->deadline_ms = held_ms + 1;
 }
 
-/* What is due of one partial match. */
-typedef struct due {
-    bool complete;
-    bool ended;     /* an edge died without making a match */
-    int64_t end_ms; /* the last of these */
-} due;
-
-static due partial_expire(const leat_nfa *nfa, partial *p, bool fresh, int64_t now_ms)
+int64_t leat_matcher_deadline(const leat_matcher *matcher)
 {
-    due d = {false, false, 0};
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < p->places_count; i++) {
-        place *at = &p->places[i];
-        for (uint64_t left = at->alive; left != 0; left &= left - 1) {
-            uint32_t number = (uint32_t)__builtin_ctzll(left);
-            const leat_nfa_edge *edge = place_edge(nfa, at, number);
-            int64_t deadline = edge_deadline(nfa, p, edge);
-            if (deadline > now_ms || deadline == LEAT_TIME_MAX) continue;
-            at->alive &= ~((uint64_t)1 << number);
-            bool asked = fresh && (edge->not_next.count > 0 || edge->not_next.always);
-            bool watched = edge->not_between.count > 0 || edge->not_between.always;
-            if (edge->target == LEAT_NFA_ACCEPT && watched && !asked) {
-                d.complete = true;
-                continue;
-            }
-            if (!d.ended || deadline > d.end_ms) d.end_ms = deadline;
-            d.ended = true;
-        }
-        if (at->alive != 0) p->places[kept++] = *at;
-    }
-    p->places_count = kept;
-    partial_deadline(nfa, p);
-    return d;
+    return matcher->deadline_ms;
 }
 
-/* Timeouts go to the end of `late`, matches to waiting; what has no edges left is freed. */
-static leat_code expire(leat_matcher *matcher, int64_t now_ms, leat_matches *late, leat_err *err)
+/* --- what is due --- */
+
+void matcher_pass(leat_matcher *matcher, int64_t now_ms)
 {
-    partials *list = &matcher->partials;
-    leat_code code = LEAT_OK;
-    size_t kept = 0;
-    for (size_t i = 0; i < list->count; i++) {
-        partial *p = list->items[i];
-        if (p->deadline_ms > now_ms || code != LEAT_OK) {
-            list->items[kept++] = p;
-            continue;
+    graph *g = &matcher->graph;
+    int64_t window_ms = matcher->nfa->pattern->within_ms;
+    if (window_ms <= 0) return;
+    if (g->bound == 0) g->bound = 1;
+    while (g->bound <= g->events_count &&
+           passed(graph_entry_at(g, g->bound)->time_ms, window_ms, now_ms))
+        g->bound++;
+}
+
+typedef struct expiry {
+    leat_matcher *matcher;
+    leat_matcher_work *work;
+    leat_matches *matches;
+    uint32_t from; /* the bound before */
+    int64_t now_ms;
+    leat_err *err;
+} expiry;
+
+/* Whether time completes the match by this edge. */
+static bool answers(const leat_nfa_edge *edge, bool fresh)
+{
+    bool asked = fresh && (edge->not_next.count > 0 || edge->not_next.always);
+    bool watched = edge->not_between.count > 0 || edge->not_between.always;
+    return edge->target == LEAT_NFA_ACCEPT && watched && !asked;
+}
+
+/* The runs of a root that began in [from, to) have come to their end: told where that is wanted.
+ * end_ms by the window of the pattern alone; else it is given. */
+static leat_code tell(const expiry *x, uint32_t root, uint32_t from, uint32_t to,
+                      const machine_config *config, int64_t last_ms, int64_t end_ms)
+{
+    leat_matcher *matcher = x->matcher;
+    const leat_nfa *nfa = matcher->nfa;
+    bool found = false;
+    if (!nfa->timeouts) return LEAT_OK;
+    LEAT_TRY(graph_walk_begin(&x->work->walk, &matcher->graph, root, from, to, x->err));
+    LEAT_TRY(graph_walk_next(&x->work->walk, &found, x->err));
+    for (; found;) {
+        const graph_walk *walk = &x->work->walk;
+        leat_match match = {.timed_out = true, .time_ms = end_ms};
+        if (config != NULL) {
+            uint32_t first = graph_event_of(walk->path[walk->count - 1]);
+            int64_t all_ms =
+                later(graph_entry_at(&matcher->graph, first)->time_ms, nfa->pattern->within_ms);
+            match.time_ms = INT64_MIN;
+            for (uint32_t i = 0; i < config->places_count; i++) {
+                const place *at = &config->places[i];
+                for (uint64_t left = at->alive; left != 0; left &= left - 1) {
+                    const leat_nfa_edge *edge =
+                        &nfa->states[at->state]->edges[__builtin_ctzll(left)];
+                    if (answers(edge, config->fresh)) continue;
+                    int64_t edge_ms =
+                        edge->within_ms > 0 ? later(last_ms, edge->within_ms) : all_ms;
+                    if (edge_ms > all_ms) edge_ms = all_ms;
+                    if (edge_ms > match.time_ms) match.time_ms = edge_ms;
+                }
+            }
         }
-        bool fresh = p->last->seq == matcher->seq;
-        due d = partial_expire(matcher->nfa, p, fresh, now_ms);
-        if (d.complete) code = takes_add(&matcher->waiting, p->last, err);
-        if (d.ended && p->places_count == 0 && code == LEAT_OK) {
-            p->last->references++;
-            code = matches_add(late, (leat_match){p->last, true, false, d.end_ms}, err);
-        }
-        if (p->places_count > 0)
-            list->items[kept++] = p;
-        else
-            partial_free(p);
+        LEAT_TRY(matches_add(x->matches, walk, x->work, MACHINE_NONE, match, x->err));
+        LEAT_TRY(graph_walk_next(&x->work->walk, &found, x->err));
     }
-    list->count = kept;
+    return LEAT_OK;
+}
+
+/* The window of the pattern has passed for the runs that began before the bound. */
+static leat_code expire_starts(const expiry *x, const bundle *c)
+{
+    const machine *m = x->matcher->machine;
+    const machine_config *config = machine_config_at(m, c->config);
+    uint32_t to = x->matcher->graph.bound;
+    const graph_node *root = graph_node_at(&x->matcher->graph, c->root);
+    bool complete = false;
+    bool ended = false;
+    if (root->most < x->from || root->least >= to) return LEAT_OK;
+    for (uint32_t i = 0; i < config->places_count; i++) {
+        const place *at = &config->places[i];
+        for (uint64_t left = at->alive; left != 0; left &= left - 1) {
+            bool yes = answers(&m->nfa->states[at->state]->edges[__builtin_ctzll(left)],
+                               config->fresh);
+            complete = complete || yes;
+            ended = ended || !yes;
+        }
+    }
+    if (complete)
+        LEAT_TRY(done_add(x->work, (done){c->root, MACHINE_NONE, x->from, to}, x->err));
+    int64_t last_ms = 0;
+    if (config->within_ms > 0)
+        last_ms = graph_entry_at(&x->matcher->graph, c->slots[m->slots_count - 1])->time_ms;
+    return ended ? tell(x, c->root, x->from, to, config, last_ms, 0) : LEAT_OK;
+}
+
+typedef struct verdict {
+    uint32_t count; /* places left */
+    bool complete, ended;
+    int64_t end_ms;
+} verdict;
+
+static verdict expire_places(const machine *m, const machine_config *config, place *places,
+                             int64_t last_ms, int64_t now_ms)
+{
+    verdict v = {0};
+    for (uint32_t i = 0; i < config->places_count; i++) {
+        place at = config->places[i];
+        for (uint64_t left = at.alive; left != 0; left &= left - 1) {
+            uint32_t number = (uint32_t)__builtin_ctzll(left);
+            const leat_nfa_edge *edge = &m->nfa->states[at.state]->edges[number];
+            if (edge->within_ms == 0 || !passed(last_ms, edge->within_ms, now_ms)) continue;
+            at.alive &= ~((uint64_t)1 << number);
+            if (answers(edge, config->fresh)) {
+                v.complete = true;
+                continue;
+            }
+            int64_t end_ms = later(last_ms, edge->within_ms);
+            if (!v.ended || end_ms > v.end_ms) v.end_ms = end_ms;
+            v.ended = true;
+        }
+        if (at.alive != 0) places[v.count++] = at;
+    }
+    return v;
+}
+
+/* Windows of steps: edges of the bundle die. */
+static leat_code expire_steps(const expiry *x, bundle *c)
+{
+    machine *m = x->matcher->machine;
+    const graph *g = &x->matcher->graph;
+    const machine_config *config = machine_config_at(m, c->config);
+    if (!graph_lives(g, c->root) || config->within_ms == 0) return LEAT_OK;
+    int64_t last_ms = graph_entry_at(g, c->slots[m->slots_count - 1])->time_ms;
+    if (!passed(last_ms, config->within_ms, x->now_ms)) return LEAT_OK;
+    place *places = leat_mem_try(config->places_count * sizeof *places);
+    if (places == NULL) return leat_err_set(x->err, LEAT_ERR_MEMORY, "no memory for places");
+    verdict v = expire_places(m, config, places, last_ms, x->now_ms);
+    leat_code code = LEAT_OK;
+    if (v.complete)
+        code = done_add(x->work, (done){c->root, MACHINE_NONE, g->bound, UINT32_MAX}, x->err);
+    if (code == LEAT_OK && v.count == 0 && v.ended)
+        code = tell(x, c->root, g->bound, UINT32_MAX, NULL, 0, v.end_ms);
+    if (v.count == 0) c->root = 0;
+    if (code == LEAT_OK && v.count > 0) {
+        code = machine_config_of(m, places, v.count, config->fresh, &c->config, x->err);
+        if (code == LEAT_OK) bundle_settle(m, c);
+        x->work->moved = true;
+    }
+    leat_mem_free(places);
     return code;
+}
+
+static leat_code expire(const expiry *x)
+{
+    leat_matcher *matcher = x->matcher;
+    const machine *m = matcher->machine;
+    bundles *list = &matcher->bundles;
+    x->work->moved = false;
+    for (size_t i = 0; i < list->count && m->exact; i++) {
+        bundle *c = bundle_at(m, list, i);
+        LEAT_TRY(expire_starts(x, c));
+        LEAT_TRY(expire_steps(x, c));
+    }
+    bundles_drop_dead(matcher);
+    return bundles_merge(matcher, x->work, x->err);
 }
 
 leat_code leat_matcher_advance(leat_matcher *matcher, leat_matcher_work *work, int64_t now_ms,
@@ -117,21 +257,21 @@ leat_code leat_matcher_advance(leat_matcher *matcher, leat_matcher_work *work, i
 {
     LEAT_ASSERT(work != NULL && matches != NULL);
     LEAT_ASSERT(matcher->held_count == 0 || matcher->held[0].event->timestamp_ms >= now_ms);
-    if (matcher->deadline_ms > now_ms) return LEAT_OK;
-    leat_matches late = {0};
-    leat_code code = expire(matcher, now_ms, &late, err);
-    if (code == LEAT_OK) code = skip_emit(matcher, matches, err);
-    for (size_t i = 0; i < late.count && code == LEAT_OK; i++) {
-        late.items[i].last->references++;
-        code = matches_add(matches, late.items[i], err);
-    }
-    leat_matches_release(&late);
+    if (matcher->deadline_ms > now_ms || matcher->bundles.count == 0) return LEAT_OK;
+    LEAT_TRY(matcher_attach(matcher, work, err));
+    uint32_t bound = matcher->graph.bound;
+    size_t from = matches->count;
+    expiry x = {matcher, work, matches, bound == 0 ? 1 : bound, now_ms, err};
+    work->done_count = 0;
+    matcher_pass(matcher, now_ms);
+    LEAT_TRY(expire(&x));
+    size_t late = matches->count - from;
+    matches_sort_made(matches, from);
+    LEAT_TRY(skip_emit(matcher, work, matches, err));
+    matches_to_end(matches, from, late);
+    LEAT_TRY(matcher_settle(matcher, work, err));
+    if (matcher->window_ms <= now_ms) matcher->window_ms = LEAT_TIME_MAX;
     matcher_deadline(matcher);
-    LEAT_ASSERT(code != LEAT_OK || matcher->deadline_ms > now_ms || now_ms == LEAT_TIME_MAX);
-    return code;
-}
-
-int64_t leat_matcher_deadline(const leat_matcher *matcher)
-{
-    return matcher->deadline_ms;
+    LEAT_ASSERT(matcher->deadline_ms > now_ms || now_ms == LEAT_TIME_MAX);
+    return LEAT_OK;
 }

@@ -530,6 +530,7 @@ leat_code leat_nfa_new(const leat_pattern *pattern, leat_arena *arena, leat_find
     if (b == NULL || made == NULL) return leat_arena_full(arena, err);
     *b = (builder){.pattern = pattern, .arena = arena, .nfa = made, .index = leat_map_new()};
     made->pattern = pattern;
+    made->timeouts = pattern->timeout != NULL;
     b->final_nots = final_nots(pattern->root);
     counts none = {{0}};
     (void)state_of(b, NULL, &none);

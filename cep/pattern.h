@@ -69,8 +69,16 @@ struct leat_part {
     uint32_t parts_count;
 };
 
+/* What of earlier takes a condition may read: sets of steps. */
+typedef struct leat_reading {
+    bool known; /* else it may read anything */
+    uint64_t first, last, size;
+    uint64_t whole; /* more than that */
+} leat_reading;
+
 typedef struct leat_condition {
     const leat_node *node; /* a string; the first of those with this text */
+    leat_reading reading;  /* known once it was compiled (conditions.h) */
 } leat_condition;
 
 typedef struct leat_pattern {

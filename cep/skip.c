@@ -3,15 +3,13 @@
  * match waits until no partial match with an earlier first take lives; when it comes out, partial
  * and waiting matches that began no later than the strategy says are gone, without a timeout.
  *
- * Everything is decided by the number of the first event, so dropping is one comparison per partial
- * match. The order among matches is total and depends on their takes alone: never on the order in
- * which partial matches happen to lie, which a decoded matcher may have otherwise. */
+ * Everything is decided by the number of the first event, so dropping is raising a bound. What
+ * waits stays in the graph: one entry per completion, however many matches that is, and only those
+ * of the first event whose turn it is are ever spelled out. The order among matches is total and
+ * depends on their takes alone. */
 #include "cep/skip.h"
 
-#include <stdlib.h>
-
 #include "cep/matcher_inside.h"
-#include "core/mem.h"
 
 /* --- order --- */
 
@@ -29,7 +27,7 @@ int leat_skip_compare(const leat_take *a, const leat_take *b)
         a = a->before;
     while (b->depth > a->depth)
         b = b->before;
-    /* From the end to what they share: the last difference seen is the earliest. */
+    /* From the end to the beginning: the last difference seen is the earliest. */
     for (; a != b; a = a->before, b = b->before) {
         LEAT_ASSERT(a != NULL && b != NULL);
         int seq = order_of(a->seq, b->seq);
@@ -40,14 +38,54 @@ int leat_skip_compare(const leat_take *a, const leat_take *b)
     return longer != 0 ? longer : steps;
 }
 
-static int compare_waiting(const void *a, const void *b)
+/* --- what is complete --- */
+
+leat_code done_add(leat_matcher_work *work, done item, leat_err *err)
 {
-    return leat_skip_compare(*(leat_take *const *)a, *(leat_take *const *)b);
+    void *items = work->done;
+    LEAT_TRY(matcher_reserve(&items, &work->done_size, work->done_count, sizeof *work->done, err));
+    work->done = items;
+    work->done[work->done_count++] = item;
+    return LEAT_OK;
 }
 
-/* --- dropping --- */
+static leat_code emit_done(leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,
+                           leat_err *err)
+{
+    size_t from = matches->count;
+    for (size_t i = 0; i < work->done_count; i++) {
+        const done *d = &work->done[i];
+        bool found = d->root == 0; /* a match of the event alone */
+        LEAT_TRY(graph_walk_begin(&work->walk, &matcher->graph, d->root, d->from, d->to, err));
+        if (!found) LEAT_TRY(graph_walk_next(&work->walk, &found, err));
+        while (found) {
+            LEAT_TRY(matches_add(matches, &work->walk, work, d->step, (leat_match){0}, err));
+            LEAT_TRY(graph_walk_next(&work->walk, &found, err));
+        }
+    }
+    work->done_count = 0;
+    matches_sort(matches, from);
+    return LEAT_OK;
+}
 
-/* The number of the event up to which first takes are dropped; 0: none. */
+static leat_code wait_done(leat_matcher *matcher, leat_matcher_work *work, leat_err *err)
+{
+    for (size_t i = 0; i < work->done_count; i++) {
+        const done *d = &work->done[i];
+        void *items = matcher->waiting;
+        LEAT_ASSERT(d->root != 0 && d->step == MACHINE_NONE);
+        LEAT_TRY(matcher_reserve(&items, &matcher->waiting_size, matcher->waiting_count,
+                                 sizeof *matcher->waiting, err));
+        matcher->waiting = items;
+        matcher->waiting[matcher->waiting_count++] = (waiting){d->root, d->from, d->to};
+    }
+    work->done_count = 0;
+    return LEAT_OK;
+}
+
+/* --- what waits --- */
+
+/* The event up to which first takes are dropped; 0: none. */
 static uint64_t skip_limit(const leat_pattern *pattern, const leat_take *last, bool *missed)
 {
     uint64_t named = 0;
@@ -68,104 +106,92 @@ static uint64_t skip_limit(const leat_pattern *pattern, const leat_take *last, b
     return named == 0 ? 0 : named - 1; /* what begins at that very event lives on */
 }
 
-static void drop_partials(leat_matcher *matcher, uint64_t limit)
+static uint32_t waits_from(const leat_matcher *matcher, const waiting *w)
 {
-    partials *list = &matcher->partials;
+    return w->from > matcher->skipped ? w->from : matcher->skipped;
+}
+
+/* The event that the earliest of the waiting matches begins with; UINT32_MAX: there is none. */
+static leat_code first_waiting(leat_matcher *matcher, leat_matcher_work *work, uint32_t *first,
+                               leat_err *err)
+{
     size_t kept = 0;
-    for (size_t i = 0; i < list->count; i++) {
-        if (list->items[i]->first_seq > limit)
-            list->items[kept++] = list->items[i];
-        else
-            partial_free(list->items[i]);
+    *first = UINT32_MAX;
+    for (size_t i = 0; i < matcher->waiting_count; i++) {
+        waiting w = matcher->waiting[i];
+        uint32_t least = UINT32_MAX;
+        LEAT_TRY(graph_least(&work->walk, &matcher->graph, w.root, waits_from(matcher, &w), w.to,
+                             &least, err));
+        if (least == UINT32_MAX) continue;
+        if (least < *first) *first = least;
+        matcher->waiting[kept++] = w;
     }
-    list->count = kept;
-}
-
-static void drop_waiting(leat_matcher *matcher, uint64_t limit)
-{
-    takes *list = &matcher->waiting;
-    size_t kept = 0;
-    for (size_t i = 0; i < list->count; i++) {
-        if (leat_take_first(list->items[i])->seq > limit)
-            list->items[kept++] = list->items[i];
-        else
-            leat_take_release(&list->items[i]);
-    }
-    list->count = kept;
-}
-
-static uint64_t earliest_partial(const leat_matcher *matcher)
-{
-    uint64_t least = UINT64_MAX;
-    for (size_t i = 0; i < matcher->partials.count; i++)
-        if (matcher->partials.items[i]->first_seq < least)
-            least = matcher->partials.items[i]->first_seq;
-    return least;
-}
-
-/* --- coming out --- */
-
-leat_code matches_add(leat_matches *matches, leat_match match, leat_err *err)
-{
-    void *items = matches->items;
-    leat_code code =
-        matcher_reserve(&items, &matches->size, matches->count, sizeof *matches->items, err);
-    if (code != LEAT_OK) {
-        leat_take_release(&match.last);
-        return code;
-    }
-    matches->items = items;
-    matches->items[matches->count++] = match;
+    matcher->waiting_count = kept;
     return LEAT_OK;
 }
 
-static leat_code emit_all(leat_matcher *matcher, leat_matches *matches, leat_err *err)
+/* Whether a partial match lives that began before that event. */
+static leat_code earlier_lives(const leat_matcher *matcher, leat_matcher_work *work,
+                               uint32_t before, bool *lives, leat_err *err)
 {
-    takes *list = &matcher->waiting;
-    size_t count = list->count;
-    list->count = 0;
-    for (size_t i = 0; i < count; i++) {
-        leat_code code = matches_add(matches, (leat_match){.last = list->items[i]}, err);
-        for (; code != LEAT_OK && ++i < count;)
-            leat_take_release(&list->items[i]);
-        LEAT_TRY(code);
+    const graph *g = &matcher->graph;
+    *lives = false;
+    for (size_t i = 0; i < matcher->bundles.count && !*lives; i++) {
+        uint32_t root = bundle_at(matcher->machine, &matcher->bundles, i)->root;
+        uint32_t least = UINT32_MAX;
+        if (!graph_lives(g, root) || graph_node_at(g, root)->least >= before) continue;
+        LEAT_TRY(graph_least(&work->walk, g, root, g->bound, before, &least, err));
+        *lives = least != UINT32_MAX;
     }
     return LEAT_OK;
 }
 
-leat_code skip_emit(leat_matcher *matcher, leat_matches *matches, leat_err *err)
+/* Those that begin with one event, in order, as long as none of them puts an end to the others. */
+static leat_code emit_first(leat_matcher *matcher, leat_matcher_work *work, uint32_t first,
+                            leat_matches *matches, leat_err *err)
 {
-    takes *list = &matcher->waiting;
     const leat_pattern *pattern = matcher->nfa->pattern;
-    if (list->count > 1) qsort(list->items, list->count, sizeof(leat_take *), compare_waiting);
-    if (pattern->skip == LEAT_SKIP_NONE) return emit_all(matcher, matches, err);
-    while (list->count > 0) {
-        leat_take *last = list->items[0];
-        LEAT_ASSERT(last->references > 0);
-        if (earliest_partial(matcher) < leat_take_first(last)->seq) break;
-        leat_match match = {.last = last};
-        uint64_t limit = skip_limit(pattern, last, &match.missed);
-        list->count--;
-        memmove(list->items, list->items + 1, list->count * sizeof(leat_take *));
-        LEAT_TRY(matches_add(matches, match, err));
-        if (limit == 0) continue;
-        drop_partials(matcher, limit);
-        drop_waiting(matcher, limit);
+    size_t from = matches->count;
+    for (size_t i = 0; i < matcher->waiting_count; i++) {
+        waiting *w = &matcher->waiting[i];
+        bool found = false;
+        if (w->from > first || w->to <= first) continue;
+        LEAT_TRY(graph_walk_begin(&work->walk, &matcher->graph, w->root, first, first + 1, err));
+        LEAT_TRY(graph_walk_next(&work->walk, &found, err));
+        while (found) {
+            LEAT_TRY(
+                matches_add(matches, &work->walk, work, MACHINE_NONE, (leat_match){0}, err));
+            LEAT_TRY(graph_walk_next(&work->walk, &found, err));
+        }
+        w->from = first + 1;
     }
+    LEAT_ASSERT(matches->count > from);
+    matches_sort(matches, from);
+    size_t kept = from;
+    for (; kept < matches->count && matcher->skipped <= first; kept++) {
+        leat_match *match = &matches->items[kept];
+        uint64_t limit = skip_limit(pattern, match->last, &match->missed);
+        if (limit >= matcher->skipped) matcher->skipped = (uint32_t)limit + 1;
+    }
+    matches_cut(matches, kept);
+    if (matcher->skipped > matcher->graph.bound) matcher->graph.bound = matcher->skipped;
     return LEAT_OK;
 }
 
-void leat_matches_reset(leat_matches *matches)
+leat_code skip_emit(leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,
+                    leat_err *err)
 {
-    for (size_t i = 0; i < matches->count; i++)
-        leat_take_release(&matches->items[i].last);
-    matches->count = 0;
-    matches->dropped = 0;
-}
-
-void leat_matches_release(leat_matches *matches)
-{
-    leat_matches_reset(matches);
-    leat_mem_free(matches->items);
-    *matches = (leat_matches){0};
+    if (matcher->nfa->pattern->skip == LEAT_SKIP_NONE)
+        return emit_done(matcher, work, matches, err);
+    LEAT_TRY(wait_done(matcher, work, err));
+    while (matcher->waiting_count > 0) {
+        uint32_t first = UINT32_MAX;
+        bool lives = false;
+        LEAT_TRY(first_waiting(matcher, work, &first, err));
+        if (first == UINT32_MAX) break;
+        LEAT_TRY(earlier_lives(matcher, work, first, &lives, err));
+        if (lives) break;
+        LEAT_TRY(emit_first(matcher, work, first, matches, err));
+    }
+    return LEAT_OK;
 }

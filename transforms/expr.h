@@ -40,6 +40,13 @@ typedef struct leat_ref {
  * A leading dot (.a.b) sets `absolute`. On LEAT_REF_NONE the compiler reports "undeclared name",
  * with `nearest` if the scope sets it. Called at compile time only. */
 typedef struct leat_scope leat_scope;
+/* What an expression does with a name: for scopes of lists. */
+typedef enum leat_use {
+    LEAT_USE_WHOLE, /* anything */
+    LEAT_USE_FIRST, /* first(x), x[0] */
+    LEAT_USE_LAST,  /* last(x) */
+    LEAT_USE_SIZE,  /* size(x) */
+} leat_use;
 struct leat_scope {
     leat_code (*resolve)(leat_scope *scope, const leat_str *names, size_t count, bool absolute,
                          leat_ref *ref, leat_str *nearest, leat_err *err);
@@ -49,6 +56,7 @@ struct leat_scope {
     bool indexes;    /* x['a b'] is handed to resolve as x.y is: names may hold any text */
     bool strict;     /* the checker refuses to compare an int with a double and the like */
     bool no_macros;  /* has, all, map ... are plain calls */
+    leat_use use;    /* set before each call of resolve, for the name as a whole */
 };
 
 /* An expression's text, compiled into arena. err->offset is the byte offset of the mistake. */

@@ -252,6 +252,21 @@ static leat_code unknown_function(leat_expr_resolution *resolution, leat_expr_no
                              LEAT_STR_ARG(call->name), LEAT_STR_ARG(nearest));
 }
 
+/* What a call does with its first argument. */
+static leat_use use_of(const leat_expr_node *call)
+{
+    if (call->count == 0 || call->args[0]->kind != EXPR_NODE_NAME) return LEAT_USE_WHOLE;
+    if (call->count == 1 && leat_str_is(call->name, "size")) return LEAT_USE_SIZE;
+    if (call->count == 1 && leat_str_is(call->name, "first")) return LEAT_USE_FIRST;
+    if (call->count == 1 && leat_str_is(call->name, "last")) return LEAT_USE_LAST;
+    bool index = call->count == 2 && leat_str_is(call->name, "_[_]") && !call->optional;
+    const leat_expr_node *at = index ? call->args[1] : NULL;
+    if (at != NULL && at->kind == EXPR_NODE_CONST && at->constant.tag == LEAT_INT &&
+        at->constant.as.i == 0)
+        return LEAT_USE_FIRST;
+    return LEAT_USE_WHOLE;
+}
+
 static leat_code resolve_call(leat_expr_resolution *resolution, leat_expr_node *call,
                               const bound_names *bound, leat_err *err)
 {
@@ -261,7 +276,9 @@ static leat_code resolve_call(leat_expr_resolution *resolution, leat_expr_node *
         return unknown_function(resolution, call, err);
     }
     for (uint32_t i = 0; i < call->count; i++) {
+        resolution->scope->use = i == 0 ? use_of(call) : LEAT_USE_WHOLE;
         LEAT_TRY(resolve(resolution, call->args[i], bound, err));
+        resolution->scope->use = LEAT_USE_WHOLE;
     }
     return LEAT_OK;
 }

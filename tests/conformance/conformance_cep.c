@@ -146,6 +146,7 @@ static bool load(leat_value pattern, leat_arena *arena, leat_findings *findings,
     compiler c = {arena, findings};
     if (!leat_conditions_new(read, NULL, compile, &c, arena, findings, conditions)) return false;
     if (leat_nfa_new(read, arena, findings, nfa, &err) != LEAT_OK) give_up("automaton", err.text);
+    if (*nfa != NULL) (*nfa)->timeouts = true;
     return *nfa != NULL;
 }
 

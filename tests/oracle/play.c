@@ -205,7 +205,7 @@ bool play_empty(const play *key)
 
 size_t play_partials(const play *key)
 {
-    return key->kit->plain ? oracle_partials(key->plain) : leat_matcher_partials(key->matcher);
+    return key->kit->plain ? oracle_partials(key->plain) : leat_matcher_takes(key->matcher);
 }
 
 leat_code play_matters(play *key, leat_event *event, leat_arena *arena, bool *matters,
@@ -240,7 +240,7 @@ leat_code play_recode(play *key, leat_err *err)
     leat_buf_init(&bytes, (size_t)1 << 28);
     leat_code code = leat_matcher_encode(key->matcher, key->kit->work, &bytes, err);
     if (code == LEAT_OK)
-        code = leat_matcher_decode(key->kit->nfa, leat_buf_str(&bytes), &again, err);
+        code = leat_matcher_decode(key->kit->nfa, key->kit->work, leat_buf_str(&bytes), &again, err);
     leat_buf_release(&bytes);
     if (code != LEAT_OK) return code;
     leat_matcher_free(&key->matcher);

@@ -46,10 +46,11 @@ static leat_code cep_test(void *self, uint32_t condition, const leat_take *takes
     *holds = false;
     if (leat_str_is(text, "!")) return leat_err_set(err, LEAT_ERR_ABORTED, "stop");
     if (text.len > 1 && text.data[0] == '=') {
-        for (const leat_take *take = takes; take != NULL && !*holds; take = take->before)
-            if (leat_str_equal(bed->pattern->steps[take->step]->name,
-                               leat_str_slice(text, 1, text.len)))
-                *holds = take->event->json[2] == bed->letter;
+        const leat_take *take = takes;
+        while (take != NULL && !leat_str_equal(bed->pattern->steps[take->step]->name,
+                                               leat_str_slice(text, 1, text.len)))
+            take = take->before;
+        *holds = take != NULL && take->event->json[2] == bed->letter;
         return LEAT_OK;
     }
     for (size_t i = 0; i < text.len; i++)
@@ -89,6 +90,16 @@ static inline bool cep_read(cep_bed *bed, const char *text)
     if (leat_pattern_read(node, bed->arena, &bed->findings, &bed->pattern))
         cr_assert_eq(leat_nfa_new(bed->pattern, bed->arena, &bed->findings, &bed->nfa, &err),
                      LEAT_OK, "%s", err.text);
+    for (uint32_t i = 0; bed->nfa != NULL && i < bed->pattern->conditions_count; i++) {
+        leat_condition *condition = &bed->pattern->conditions[i];
+        leat_str named = condition->node->text;
+        uint32_t step = 0;
+        condition->reading.known = true;
+        if (named.len > 1 && named.data[0] == '=' &&
+            leat_pattern_step(bed->pattern, leat_str_slice(named, 1, named.len), &step))
+            condition->reading.last = (uint64_t)1 << step;
+    }
+    if (bed->nfa != NULL) bed->nfa->timeouts = true;
     if (bed->nfa != NULL) leat_pattern_warn(bed->nfa, NULL, &bed->findings);
     leat_findings_sort(&bed->findings);
     leat_findings_print(&bed->findings, false, &bed->out);
@@ -149,7 +160,7 @@ static inline void cep_recode(cep_bed *bed)
     leat_buf_init(&first, 1 << 26);
     leat_buf_init(&second, 1 << 26);
     cr_assert_eq(leat_matcher_encode(bed->matcher, bed->work, &first, &err), LEAT_OK);
-    cr_assert_eq(leat_matcher_decode(bed->nfa, leat_buf_str(&first), &again, &err), LEAT_OK, "%s",
+    cr_assert_eq(leat_matcher_decode(bed->nfa, bed->work, leat_buf_str(&first), &again, &err), LEAT_OK, "%s",
                  err.text);
     cr_assert_eq(leat_matcher_deadline(again), leat_matcher_deadline(bed->matcher));
     cr_assert_eq(leat_matcher_empty(again), leat_matcher_empty(bed->matcher));

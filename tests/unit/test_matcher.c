@@ -139,7 +139,7 @@ Test(matcher, is_empty_when_nothing_is_held)
     cr_expect_eq(leat_matcher_deadline(bed.matcher), LEAT_TIME_MAX);
     cep_play(&bed, "a1 a5");
     cr_expect_not(leat_matcher_empty(bed.matcher));
-    cr_expect_eq(leat_matcher_partials(bed.matcher), 2);
+    cr_expect_eq(leat_matcher_takes(bed.matcher), 2);
     cr_expect_eq(leat_matcher_deadline(bed.matcher), 11);
     cep_play(&bed, "b6");
     cr_expect(leat_matcher_empty(bed.matcher));
@@ -320,7 +320,7 @@ Test(matcher, refuses_damaged_bytes)
         char *cut = malloc(len + 1);
         cr_assert_not_null(cut);
         memcpy(cut, bytes.data, len);
-        cr_expect_eq(leat_matcher_decode(bed.nfa, (leat_str){cut, len}, &again, &err),
+        cr_expect_eq(leat_matcher_decode(bed.nfa, bed.work, (leat_str){cut, len}, &again, &err),
                      LEAT_ERR_DAMAGED, "%zu", len);
         cr_expect_null(again);
         free(cut);
@@ -328,7 +328,7 @@ Test(matcher, refuses_damaged_bytes)
     for (size_t i = 0; i < bytes.len * 8; i++) {
         leat_matcher *again = NULL;
         bytes.data[i / 8] = (char)(bytes.data[i / 8] ^ (1 << i % 8));
-        leat_code code = leat_matcher_decode(bed.nfa, leat_buf_str(&bytes), &again, &err);
+        leat_code code = leat_matcher_decode(bed.nfa, bed.work, leat_buf_str(&bytes), &again, &err);
         cr_expect(code == LEAT_OK || code == LEAT_ERR_DAMAGED);
         cr_expect_eq(code == LEAT_OK, again != NULL);
         leat_matcher_free(&again);
@@ -336,7 +336,7 @@ Test(matcher, refuses_damaged_bytes)
     }
     leat_buf_add_char(&bytes, 'x');
     leat_matcher *again = NULL;
-    cr_expect_eq(leat_matcher_decode(bed.nfa, leat_buf_str(&bytes), &again, &err),
+    cr_expect_eq(leat_matcher_decode(bed.nfa, bed.work, leat_buf_str(&bytes), &again, &err),
                  LEAT_ERR_DAMAGED);
     leat_buf_release(&bytes);
     cep_close(&bed);

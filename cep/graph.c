@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making the match graph, and walking over it.
+ *
+ * A register's root is a list of takes held together by unions, the run that began last to the
+ * left. What is new goes in front of what is old by one union, so that a change costs one take and
+ * one union however many runs it concerns. Runs that began earliest end first, and lie to the
+ * right: they die without being touched, as a union is not entered where `most` is below the bound.
+ *
+ * A walk goes down from the last take to the first and keeps the branches that it has not taken on
+ * a stack: the next run costs no more than the takes in which it differs.
+ *
+ * Refused: a list of runs (cost times their number), versioned edges as in SASE and Flink (every
+ * step back compares version numbers of any length). */
+#include "cep/graph.h"
+
+#include "core/mem.h"
+
+static leat_code grow(void **items, size_t *size, size_t count, size_t bytes, leat_err *err)
+{
+    if (count < *size) return LEAT_OK;
+    size_t more = *size < 4 ? 4 : *size * 2;
+    while (more <= count)
+        more *= 2;
+    void *grown = leat_mem_try_resize(*items, more * bytes);
+    if (grown == NULL) return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for partial matches");
+    *items = grown;
+    *size = more;
+    return LEAT_OK;
+}
+
+/* --- life --- */
+
+void graph_clear(graph *g)
+{
+    for (uint32_t i = 0; i < g->events_count; i++)
+        leat_event_release(&g->events[i].event);
+    g->events_count = g->nodes_count = g->takes = g->bound = 0;
+}
+
+void graph_release(graph *g)
+{
+    graph_clear(g);
+    leat_mem_free(g->nodes);
+    leat_mem_free(g->events);
+    *g = (graph){0};
+}
+
+leat_code graph_reserve(graph *g, uint32_t nodes, leat_err *err)
+{
+    if (LEAT_LIKELY(g->nodes_size - g->nodes_count >= nodes)) return LEAT_OK;
+    size_t need = (size_t)g->nodes_count + nodes;
+    size_t size = g->nodes_size < 4 ? 4 : (size_t)g->nodes_size + g->nodes_size / 2;
+    if (size < need) size = need;
+    if (size > GRAPH_NODES_MAX)
+        return leat_err_set(err, LEAT_ERR_LIMIT, "a key's partial matches need too much memory");
+    void *grown = leat_mem_try_resize(g->nodes, size * sizeof *g->nodes);
+    if (grown == NULL) return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for partial matches");
+    g->nodes = grown;
+    g->nodes_size = (uint32_t)size;
+    return LEAT_OK;
+}
+
+leat_code graph_event_add(graph *g, leat_event *event, uint32_t *number, leat_err *err)
+{
+    if (g->events_count == g->events_size) {
+        size_t size = g->events_size < 2 ? 2 : (size_t)g->events_size + g->events_size / 2;
+        if (size > GRAPH_EVENTS_MAX)
+            return leat_err_set(err, LEAT_ERR_LIMIT, "a key holds more than %u events",
+                                GRAPH_EVENTS_MAX);
+        void *grown = leat_mem_try_resize(g->events, size * sizeof *g->events);
+        if (grown == NULL) return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for events");
+        g->events = grown;
+        g->events_size = (uint32_t)size;
+    }
+    LEAT_ASSERT(g->events_count == 0 ||
+                g->events[g->events_count - 1].time_ms <= event->timestamp_ms);
+    g->events[g->events_count++] = (graph_entry){event, event->timestamp_ms};
+    *number = g->events_count;
+    return LEAT_OK;
+}
+
+/* --- nodes --- */
+
+uint32_t graph_take(graph *g, uint32_t before, uint32_t event, uint32_t step)
+{
+    LEAT_ASSERT(g->nodes_count < g->nodes_size && event - 1 < g->events_count);
+    LEAT_ASSERT(step < 1u << (32 - GRAPH_EVENT_BITS));
+    graph_node *made = &g->nodes[g->nodes_count++];
+    made->left = GRAPH_TAKE | before;
+    made->right = step << GRAPH_EVENT_BITS | event;
+    made->least = before == 0 ? event : g->nodes[before - 1].least;
+    made->most = before == 0 ? event : g->nodes[before - 1].most;
+    LEAT_ASSERT(made->least <= made->most && made->most <= event);
+    g->takes++;
+    return g->nodes_count;
+}
+
+uint32_t graph_union(graph *g, uint32_t a, uint32_t b)
+{
+    if (!graph_lives(g, a)) return graph_lives(g, b) ? b : 0;
+    if (!graph_lives(g, b)) return a;
+    LEAT_ASSERT(a != b && g->nodes_count < g->nodes_size);
+    const graph_node *x = &g->nodes[a - 1];
+    const graph_node *y = &g->nodes[b - 1];
+    graph_node *made = &g->nodes[g->nodes_count++];
+    bool swap = x->most < y->most;
+    made->left = swap ? b : a;
+    made->right = swap ? a : b;
+    made->least = x->least < y->least ? x->least : y->least;
+    made->most = swap ? y->most : x->most;
+    return g->nodes_count;
+}
+
+/* --- walking --- */
+
+static bool fits(const graph_walk *walk, const graph_node *n)
+{
+    return n->most >= walk->from && n->least < walk->to;
+}
+
+static leat_code branch_add(graph_walk *walk, uint32_t node, uint32_t depth, leat_err *err)
+{
+    void *items = walk->branches;
+    LEAT_TRY(grow(&items, &walk->branches_size, walk->branches_count, sizeof *walk->branches, err));
+    walk->branches = items;
+    walk->branches[walk->branches_count++] = (graph_branch){node, depth};
+    return LEAT_OK;
+}
+
+leat_code graph_walk_begin(graph_walk *walk, const graph *g, uint32_t root, uint32_t from,
+                           uint32_t to, leat_err *err)
+{
+    walk->g = g;
+    walk->from = from;
+    walk->to = to;
+    walk->count = 0;
+    walk->branches_count = 0;
+    if (root == 0 || !fits(walk, graph_node_at(g, root))) return LEAT_OK;
+    return branch_add(walk, root, 0, err);
+}
+
+leat_code graph_walk_next(graph_walk *walk, bool *found, leat_err *err)
+{
+    const graph *g = walk->g;
+    *found = false;
+    while (walk->branches_count > 0) {
+        graph_branch at = walk->branches[--walk->branches_count];
+        const graph_node *n = graph_node_at(g, at.node);
+        for (;;) {
+            if (graph_is_take(n)) {
+                void *path = walk->path;
+                LEAT_TRY(grow(&path, &walk->path_size, at.depth, sizeof *walk->path, err));
+                walk->path = path;
+                walk->path[at.depth++] = n->right;
+                if (graph_before(n) != 0) {
+                    n = graph_node_at(g, graph_before(n));
+                    continue;
+                }
+                walk->count = at.depth;
+                *found = n->most >= walk->from && n->most < walk->to;
+                break;
+            }
+            const graph_node *left = graph_node_at(g, n->left);
+            const graph_node *right = graph_node_at(g, n->right);
+            if (!fits(walk, left)) {
+                if (!fits(walk, right)) break;
+                n = right;
+                continue;
+            }
+            if (fits(walk, right)) LEAT_TRY(branch_add(walk, n->right, at.depth, err));
+            n = left;
+        }
+        if (*found) return LEAT_OK;
+    }
+    return LEAT_OK;
+}
+
+/* Older runs lie to the right, so that side is looked at first: it rules the others out. */
+leat_code graph_least(graph_walk *walk, const graph *g, uint32_t root, uint32_t from, uint32_t to,
+                      uint32_t *least, leat_err *err)
+{
+    LEAT_TRY(graph_walk_begin(walk, g, root, from, to, err));
+    while (walk->branches_count > 0) {
+        uint32_t at = walk->branches[--walk->branches_count].node;
+        for (;;) {
+            const graph_node *n = graph_node_at(g, at);
+            if (!fits(walk, n)) break;
+            if (n->least >= from) {
+                walk->to = n->least; /* only what is earlier fits from now on */
+                break;
+            }
+            at = graph_before(n); /* of a take there is one, as least < from <= most */
+            if (graph_is_take(n)) continue;
+            LEAT_TRY(branch_add(walk, n->left, 0, err));
+            at = n->right;
+        }
+    }
+    *least = walk->to == to ? UINT32_MAX : walk->to;
+    return LEAT_OK;
+}
+
+void graph_walk_release(graph_walk *walk)
+{
+    leat_mem_free(walk->branches);
+    leat_mem_free(walk->path);
+    *walk = (graph_walk){0};
+}

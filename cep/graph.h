@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The match graph of one key: all its partial matches, in the space of what they took.
+ *
+ *   take   before <- [event, step]     the runs of `before`, each with this event behind
+ *   union  left | right                the runs of both; left holds the one that began last
+ *
+ *      a1 <--- b3 <-.
+ *                    union <--- c7     two runs, a1 b3 c7 and a1 b5 c7, in five nodes
+ *      a1 <--- b5 <-'
+ *
+ * A node never changes; it points to nodes with smaller numbers and knows the first events (`least`,
+ * `most`) of the runs below it. So the end of all runs that began before some event is one
+ * number, `bound`: a node whose `most` is smaller is dead, whoever points at it, and a union is
+ * entered only where something lives. There are no reference counts; now and then what lives is
+ * moved together (graph_collect), at a cost that the nodes made since have paid for.
+ * Numbers of nodes and events count from 1; 0 is none. Events are numbered as they were taken.
+ * Owner: a matcher. Thread: the shard's. */
+#ifndef LEAT_CEP_GRAPH_H
+#define LEAT_CEP_GRAPH_H
+
+#include "cep/event.h"
+
+#define GRAPH_TAKE       0x80000000u /* in node.left: a take; the rest is the node before */
+#define GRAPH_EVENT_BITS 26          /* of node.right of a take; the step is above them */
+#define GRAPH_EVENTS_MAX ((1u << GRAPH_EVENT_BITS) - 1)
+#define GRAPH_NODES_MAX  (GRAPH_TAKE - 1)
+
+typedef struct graph_node {
+    uint32_t left, right;
+    uint32_t least, most; /* events that runs below began with; `least` may be dead */
+} graph_node;
+
+typedef struct graph_entry {
+    leat_event *event; /* a reference */
+    int64_t time_ms;
+} graph_entry;
+
+typedef struct graph {
+    graph_node *nodes;
+    graph_entry *events;
+    uint32_t nodes_count, nodes_size;
+    uint32_t events_count, events_size;
+    uint32_t takes; /* among the nodes, dead ones too until they are collected */
+    uint32_t bound; /* runs that began before this event are gone */
+} graph;
+
+static inline const graph_node *graph_node_at(const graph *g, uint32_t number)
+{
+    LEAT_ASSERT(number - 1 < g->nodes_count);
+    return &g->nodes[number - 1];
+}
+static inline bool graph_is_take(const graph_node *n)
+{
+    return (n->left & GRAPH_TAKE) != 0;
+}
+static inline uint32_t graph_before(const graph_node *n)
+{
+    return n->left & ~GRAPH_TAKE;
+}
+static inline uint32_t graph_event_of(uint32_t right)
+{
+    return right & GRAPH_EVENTS_MAX;
+}
+static inline uint32_t graph_step_of(uint32_t right)
+{
+    return right >> GRAPH_EVENT_BITS;
+}
+static inline const graph_entry *graph_entry_at(const graph *g, uint32_t event)
+{
+    LEAT_ASSERT(event - 1 < g->events_count);
+    return &g->events[event - 1];
+}
+static inline bool graph_lives(const graph *g, uint32_t root)
+{
+    return root != 0 && graph_node_at(g, root)->most >= g->bound;
+}
+
+void graph_release(graph *g);
+void graph_clear(graph *g); /* nothing lives any more; keeps the memory */
+/* Room for so many nodes, so that making them cannot fail. */
+leat_code graph_reserve(graph *g, uint32_t nodes, leat_err *err) LEAT_CHECKED;
+/* Takes over the caller's reference if it succeeds. */
+leat_code graph_event_add(graph *g, leat_event *event, uint32_t *number, leat_err *err) LEAT_CHECKED;
+/* The runs of `before` (0: one that begins here) with an event behind. */
+uint32_t graph_take(graph *g, uint32_t before, uint32_t event, uint32_t step);
+/* The runs of both; 0 if there is none alive. */
+uint32_t graph_union(graph *g, uint32_t a, uint32_t b);
+/* --- all runs, one by one --- */
+
+typedef struct graph_branch {
+    uint32_t node, depth;
+} graph_branch;
+
+/* Owner: scratch of one thread; release it once. */
+typedef struct graph_walk {
+    const graph *g;
+    uint32_t from, to; /* runs that began in [from, to) */
+    graph_branch *branches;
+    uint32_t *path; /* node.right of the takes of the run found, last to first */
+    uint32_t count; /* of path */
+    size_t branches_count, branches_size, path_size;
+} graph_walk;
+leat_code graph_walk_begin(graph_walk *walk, const graph *g, uint32_t root, uint32_t from,
+                           uint32_t to, leat_err *err) LEAT_CHECKED;
+/* False: there is none left. Cost: the takes of the run that are not the last one's. */
+leat_code graph_walk_next(graph_walk *walk, bool *found, leat_err *err) LEAT_CHECKED;
+/* The first event, from `from` on and before `to`, that a run below root begins with; UINT32_MAX:
+ * none. Cost: what of the graph below may hold one. */
+leat_code graph_least(graph_walk *walk, const graph *g, uint32_t root, uint32_t from, uint32_t to,
+                      uint32_t *least, leat_err *err) LEAT_CHECKED;
+void graph_walk_release(graph_walk *walk);
+
+/* --- collecting (graph_collect.c) --- */
+
+/* Scratch of one thread. */
+typedef struct graph_moves {
+    uint32_t *nodes;  /* by old number: the new one; 0: gone */
+    uint32_t *events; /* the same; of one that is gone: the next that is not, minus one half */
+    size_t nodes_size, events_size;
+} graph_moves;
+/* Room for the numbers of g, none marked. */
+leat_code graph_moves_begin(graph_moves *moves, const graph *g, leat_err *err) LEAT_CHECKED;
+void graph_moves_release(graph_moves *moves);
+/* To be called for every root that must live on. */
+static inline void graph_mark(graph_moves *moves, uint32_t root)
+{
+    if (root != 0) moves->nodes[root] = 1;
+}
+/* Moves what is marked together; runs that began before `bound` go. */
+void graph_collect(graph *g, graph_moves *moves, uint32_t bound);
+static inline uint32_t graph_moved_root(const graph_moves *moves, uint32_t root)
+{
+    return root == 0 ? 0 : moves->nodes[root];
+}
+static inline uint32_t graph_moved_event(const graph_moves *moves, uint32_t event)
+{
+    return event == 0 ? 0 : moves->events[event];
+}
+
+/* --- depth: takes of the longest living run, by node --- */
+
+typedef struct graph_depths {
+    uint32_t *most;
+    size_t size;
+} graph_depths;
+leat_code graph_depths_of(const graph *g, graph_depths *depths, leat_err *err) LEAT_CHECKED;
+
+#endif

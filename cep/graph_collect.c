@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What lives of a graph, moved together.
+ *
+ *   mark    from the highest number down: nodes point to smaller ones only, so one pass reaches
+ *           everything below the roots that were marked
+ *   move    from the lowest number up, in place: what a node points to has its new place by then
+ *
+ * A union of which one side is dead becomes the other side. `least` and `most` are worked out again
+ * from what is left, and events that no take refers to are given back. Both passes go straight
+ * through memory, and no recursion is needed. */
+#include "cep/graph.h"
+
+#include "core/mem.h"
+
+static leat_code room(uint32_t **items, size_t *size, size_t count, leat_err *err)
+{
+    if (count > *size) {
+        size_t more = *size * 2 > count ? *size * 2 : count;
+        void *grown = leat_mem_try_resize(*items, more * sizeof **items);
+        if (grown == NULL)
+            return leat_err_set(err, LEAT_ERR_MEMORY, "no memory to collect partial matches");
+        *items = grown;
+        *size = more;
+    }
+    return LEAT_OK;
+}
+
+leat_code graph_moves_begin(graph_moves *moves, const graph *g, leat_err *err)
+{
+    LEAT_TRY(room(&moves->nodes, &moves->nodes_size, (size_t)g->nodes_count + 1, err));
+    LEAT_TRY(room(&moves->events, &moves->events_size, (size_t)g->events_count + 2, err));
+    memset(moves->nodes, 0, ((size_t)g->nodes_count + 1) * sizeof *moves->nodes);
+    memset(moves->events, 0, ((size_t)g->events_count + 2) * sizeof *moves->events);
+    return LEAT_OK;
+}
+
+void graph_moves_release(graph_moves *moves)
+{
+    leat_mem_free(moves->nodes);
+    leat_mem_free(moves->events);
+    *moves = (graph_moves){0};
+}
+
+static void mark_below(const graph *g, graph_moves *moves, uint32_t bound)
+{
+    for (uint32_t i = g->nodes_count; i > 0; i--) {
+        const graph_node *n = &g->nodes[i - 1];
+        if (moves->nodes[i] == 0) continue;
+        if (n->most < bound) { /* a root that died */
+            moves->nodes[i] = 0;
+        } else if (graph_is_take(n)) {
+            moves->nodes[graph_before(n)] = 1;
+            moves->events[graph_event_of(n->right)] = 1;
+        } else {
+            if (g->nodes[n->left - 1].most >= bound) moves->nodes[n->left] = 1;
+            if (g->nodes[n->right - 1].most >= bound) moves->nodes[n->right] = 1;
+        }
+    }
+    moves->nodes[0] = 0;
+}
+
+/* Numbers events; one that goes has the number of the next that stays. */
+static void move_events(graph *g, graph_moves *moves)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 1; i <= g->events_count; i++) {
+        bool keep = moves->events[i] != 0;
+        moves->events[i] = kept + 1;
+        if (keep)
+            g->events[kept++] = g->events[i - 1];
+        else
+            leat_event_release(&g->events[i - 1].event);
+    }
+    moves->events[g->events_count + 1] = kept + 1;
+    g->events_count = kept;
+}
+
+static void move_node(graph *g, graph_moves *moves, const graph_node *n, uint32_t *kept)
+{
+    graph_node moved;
+    if (graph_is_take(n)) {
+        uint32_t event = moves->events[graph_event_of(n->right)];
+        uint32_t before = moves->nodes[graph_before(n)];
+        LEAT_ASSERT((before == 0) == (graph_before(n) == 0));
+        moved.left = GRAPH_TAKE | before;
+        moved.right = graph_step_of(n->right) << GRAPH_EVENT_BITS | event;
+        moved.least = before == 0 ? event : g->nodes[before - 1].least;
+        moved.most = before == 0 ? event : g->nodes[before - 1].most;
+        g->takes++;
+    } else {
+        moved.left = moves->nodes[n->left];
+        moved.right = moves->nodes[n->right];
+        const graph_node *left = &g->nodes[moved.left - 1];
+        const graph_node *right = &g->nodes[moved.right - 1];
+        moved.least = left->least < right->least ? left->least : right->least;
+        moved.most = left->most;
+        LEAT_ASSERT(left->most >= right->most);
+    }
+    g->nodes[(*kept)++] = moved;
+}
+
+void graph_collect(graph *g, graph_moves *moves, uint32_t bound)
+{
+    LEAT_ASSERT(moves->nodes_size > g->nodes_count && bound <= g->bound);
+    mark_below(g, moves, bound);
+    move_events(g, moves);
+    uint32_t kept = 0;
+    g->takes = 0;
+    for (uint32_t i = 1; i <= g->nodes_count; i++) {
+        if (moves->nodes[i] == 0) continue;
+        graph_node n = g->nodes[i - 1];
+        /* A side that is dead was not marked. What is below a number has its new one by now. */
+        bool left = graph_is_take(&n) || moves->nodes[n.left] != 0;
+        bool right = graph_is_take(&n) || moves->nodes[n.right] != 0;
+        LEAT_ASSERT(left); /* as most is its most */
+        if (!right) {
+            moves->nodes[i] = moves->nodes[n.left];
+            continue;
+        }
+        move_node(g, moves, &n, &kept);
+        moves->nodes[i] = kept;
+    }
+    g->nodes_count = kept;
+    g->bound = moves->events[g->bound];
+}
+
+leat_code graph_depths_of(const graph *g, graph_depths *depths, leat_err *err)
+{
+    LEAT_TRY(room(&depths->most, &depths->size, (size_t)g->nodes_count + 1, err));
+    depths->most[0] = 0;
+    for (uint32_t i = 1; i <= g->nodes_count; i++) {
+        const graph_node *n = &g->nodes[i - 1];
+        uint32_t most = 0;
+        if (graph_is_take(n)) {
+            most = depths->most[graph_before(n)] + 1;
+        } else {
+            bool right = g->nodes[n->right - 1].most >= g->bound;
+            most = depths->most[n->left];
+            if (right && depths->most[n->right] > most) most = depths->most[n->right];
+        }
+        depths->most[i] = most;
+    }
+    return LEAT_OK;
+}
