@@ -8,9 +8,9 @@
  *                    union <--- c7     two runs, a1 b3 c7 and a1 b5 c7, in five nodes
  *      a1 <--- b5 <-'
  *
- * A node never changes; it points to nodes with smaller numbers and knows the first events (`least`,
- * `most`) of the runs below it. So the end of all runs that began before some event is one
- * number, `bound`: a node whose `most` is smaller is dead, whoever points at it, and a union is
+ * A node never changes; it points to nodes with smaller numbers and knows the first events
+ * (`least`, `most`) of the runs below it. So the end of all runs that began before some event is
+ * one number, `bound`: a node whose `most` is smaller is dead, whoever points at it, and a union is
  * entered only where something lives. There are no reference counts; now and then what lives is
  * moved together (graph_collect), at a cost that the nodes made since have paid for.
  * Numbers of nodes and events count from 1; 0 is none. Events are numbered as they were taken.
@@ -80,7 +80,8 @@ void graph_clear(graph *g); /* nothing lives any more; keeps the memory */
 /* Room for so many nodes, so that making them cannot fail. */
 leat_code graph_reserve(graph *g, uint32_t nodes, leat_err *err) LEAT_CHECKED;
 /* Takes over the caller's reference if it succeeds. */
-leat_code graph_event_add(graph *g, leat_event *event, uint32_t *number, leat_err *err) LEAT_CHECKED;
+leat_code graph_event_add(graph *g, leat_event *event, uint32_t *number,
+                          leat_err *err) LEAT_CHECKED;
 /* The runs of `before` (0: one that begins here) with an event behind. */
 uint32_t graph_take(graph *g, uint32_t before, uint32_t event, uint32_t step);
 /* The runs of both; 0 if there is none alive. */

@@ -158,8 +158,7 @@ static void describe(const machine *m, machine_config *config)
         const place *at = &config->places[i];
         taken |= m->taken[at->state];
         for (uint64_t left = at->alive; left != 0; left &= left - 1) {
-            const leat_nfa_edge *edge =
-                &m->nfa->states[at->state]->edges[__builtin_ctzll(left)];
+            const leat_nfa_edge *edge = &m->nfa->states[at->state]->edges[__builtin_ctzll(left)];
             edge_reads(m, edge, reads);
             bool watched = any_given(edge->not_between);
             config->waits = config->waits || (edge->target == LEAT_NFA_ACCEPT && watched);
@@ -190,8 +189,7 @@ static bool fresh_matters(const leat_nfa *nfa, const place *places, uint32_t cou
 {
     for (uint32_t i = 0; i < count; i++)
         for (uint64_t left = places[i].alive; left != 0; left &= left - 1)
-            if (any_given(
-                    nfa->states[places[i].state]->edges[__builtin_ctzll(left)].not_next))
+            if (any_given(nfa->states[places[i].state]->edges[__builtin_ctzll(left)].not_next))
                 return true;
     return false;
 }
@@ -237,7 +235,8 @@ leat_code machine_config_of(machine *m, const place *places, uint32_t count, boo
     } else if (code == LEAT_OK) {
         machine_config *made = NULL;
         code = config_new(m, places, count, fresh, &made, err);
-        if (code == LEAT_OK) code = leat_map_put(m->index, leat_buf_str(&key), m->configs_count, err);
+        if (code == LEAT_OK)
+            code = leat_map_put(m->index, leat_buf_str(&key), m->configs_count, err);
         if (code == LEAT_OK) {
             *number = (uint32_t)m->configs_count;
             m->configs[m->configs_count++] = made;

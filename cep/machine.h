@@ -48,13 +48,13 @@ typedef struct machine_slot {
 } machine_slot;
 
 typedef struct machine_config {
-    uint32_t tree;       /* 0: not grown */
-    uint64_t slots;      /* that matter */
-    int64_t within_ms;   /* the shortest of the windows of living edges' steps; 0: none */
-    bool fresh;          /* the last take was the event before, and that matters */
-    bool whole;          /* a condition may read the whole of what was taken */
-    bool waits;          /* has an edge that time completes */
-    uint32_t step;       /* that took last */
+    uint32_t tree;     /* 0: not grown */
+    uint64_t slots;    /* that matter */
+    int64_t within_ms; /* the shortest of the windows of living edges' steps; 0: none */
+    bool fresh;        /* the last take was the event before, and that matters */
+    bool whole;        /* a condition may read the whole of what was taken */
+    bool waits;        /* has an edge that time completes */
+    uint32_t step;     /* that took last */
     uint32_t places_count;
     place places[];
 } machine_config;
@@ -81,7 +81,7 @@ struct machine {
     struct machine_branch {
         uint32_t condition; /* in a tree */
         uint32_t next[2];   /* 0: not grown; with MACHINE_LEAF: a leaf */
-    } *branches;
+    } * branches;
     machine_leaf **leaves;
     size_t branches_count, branches_size, leaves_count, leaves_size;
     machine_slot slots[MACHINE_SLOTS_MAX + 1];

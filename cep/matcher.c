@@ -363,8 +363,7 @@ static leat_code keep_limit(const feeding *f)
         for (size_t i = 0; i < matcher->bundles.count; i++) {
             uint32_t root = bundle_at(f->machine, &matcher->bundles, i)->root;
             uint32_t least = UINT32_MAX;
-            LEAT_TRY(
-                graph_least(&f->work->walk, g, root, g->bound, oldest, &least, f->err));
+            LEAT_TRY(graph_least(&f->work->walk, g, root, g->bound, oldest, &least, f->err));
             if (least < oldest) oldest = least;
         }
         if (oldest == UINT32_MAX) break; /* all that is held waits to come out */
@@ -392,7 +391,7 @@ leat_code leat_matcher_starts(const leat_nfa *nfa, const leat_matcher_host *host
 static leat_code feed_start(const feeding *f)
 {
     uint32_t words[3 + MACHINE_SLOTS_MAX + 1];
-    bundles one = {words, 1, 1};
+    bundles one = {.words = words, .count = 1};
     const machine_leaf *leaf = NULL;
     bundle *start = bundle_at(f->machine, &one, 0);
     memset(words, 0, (3 + f->machine->slots_count) * sizeof *words);

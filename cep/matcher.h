@@ -100,8 +100,8 @@ bool leat_matcher_unhold(leat_matcher *matcher, int64_t now_ms, leat_event **eve
 
 /* Nothing is held: the matcher is as new. */
 bool leat_matcher_empty(const leat_matcher *matcher);
-/* Takes held, each counted once however many partial matches share it (and some that are dead): what
- * `limits.partial_matches` bounds. */
+/* Takes held, each counted once however many partial matches share it (and some that are dead):
+ * what `limits.partial_matches` bounds. */
 size_t leat_matcher_takes(const leat_matcher *matcher);
 
 /* --- as bytes (matcher_codec.c) --- */

@@ -9,7 +9,8 @@
  * condition may read everything are never equal, as no two have the same takes: each is a bundle of
  * its own, and the machine is the plain list of partial matches that it replaces.
  *
- * Bundles whose runs have all begun before the bound are dead. They are dropped when they are met. */
+ * Bundles whose runs have all begun before the bound are dead. They are dropped when they are met.
+ */
 #include "cep/matcher_inside.h"
 #include "core/mem.h"
 
@@ -22,10 +23,10 @@ static size_t bundle_words(const machine *m)
 
 leat_code bundle_add(const machine *m, bundles *list, bundle **added, leat_err *err)
 {
-    if (list->count == list->size) {
-        size_t size = list->size == 0 ? 2 : list->size * 2;
-        void *grown =
-            leat_mem_try_resize(list->words, size * bundle_words(m) * sizeof *list->words);
+    size_t need = (list->count + 1) * bundle_words(m);
+    if (need > list->size) {
+        size_t size = list->size * 2 > need ? list->size * 2 : need;
+        void *grown = leat_mem_try_resize(list->words, size * sizeof *list->words);
         if (grown == NULL)
             return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for partial matches");
         list->words = grown;
@@ -51,8 +52,7 @@ void bundles_drop_dead(leat_matcher *matcher)
     for (size_t i = 0; i < list->count; i++) {
         bundle *c = bundle_at(m, list, i);
         if (!graph_lives(&matcher->graph, c->root)) continue;
-        if (kept != i)
-            memcpy(bundle_at(m, list, kept), c, bundle_words(m) * sizeof(uint32_t));
+        if (kept != i) memcpy(bundle_at(m, list, kept), c, bundle_words(m) * sizeof(uint32_t));
         kept++;
     }
     list->count = kept;
@@ -129,7 +129,7 @@ static leat_code join(leat_matcher *matcher, leat_matcher_work *work, const bund
         unite(matcher, into, c);
         return LEAT_OK;
     }
-    if (list->count < list->size && bundle_at(m, list, list->count) == c) {
+    if (list->words != NULL && bundle_at(m, list, list->count) == c) {
         list->count++; /* it stays where it is */
     } else {
         LEAT_TRY(bundle_add(m, list, &into, err));

@@ -99,8 +99,12 @@ leat_code leat_matcher_encode(leat_matcher *matcher, leat_matcher_work *work, le
     work->done_count = 0;
     LEAT_ASSERT(work->event == NULL && work->number == 0);
     if (matcher->graph.nodes_count > 0) LEAT_TRY(matcher_collect(matcher, work, err));
-    matcher_deadline(matcher); /* it may be later, as events are gone that no run began with */
+    /* It may be later now, as events are gone that no run began with. Whoever has been told the
+     * earlier one lets time pass then, in vain. */
+    int64_t deadline_ms = matcher->deadline_ms;
+    matcher_deadline(matcher);
     write_head(matcher, out);
+    matcher->deadline_ms = deadline_ms;
     write_graph(&matcher->graph, out);
     leat_buf_add_varuint(out, list->count);
     for (size_t i = 0; i < list->count; i++)
@@ -197,8 +201,7 @@ static leat_code read_events(decoder *d)
         uint32_t number = 0;
         LEAT_TRY(read_event(d, &event));
         leat_code code = LEAT_OK;
-        if (g->events_count > 0 &&
-            g->events[g->events_count - 1].time_ms > event->timestamp_ms)
+        if (g->events_count > 0 && g->events[g->events_count - 1].time_ms > event->timestamp_ms)
             code = damaged(d->err, "events are out of order");
         if (code == LEAT_OK) code = graph_event_add(g, event, &number, d->err);
         if (code != LEAT_OK) leat_event_release(&event);

@@ -10,7 +10,8 @@
  *   split(union, n) = union of the halves of its sides
  *
  * What was found out is kept by (node, n), so the cost is their number at worst, and that of one
- * chain where each event has made all runs longer by one. A stack of its own, as chains are long. */
+ * chain where each event has made all runs longer by one. A stack of its own, as chains are long.
+ */
 #include "cep/matcher_inside.h"
 #include "core/mem.h"
 

@@ -22,15 +22,16 @@
 /* All partial matches of one configuration whose slots are equal: a register of the machine. */
 typedef struct bundle {
     uint32_t config;
-    uint32_t root;     /* 0: gone */
-    uint32_t depth;    /* no run has more takes */
-    uint32_t slots[];  /* machine->slots_count; those that do not matter are 0 */
+    uint32_t root;    /* 0: gone */
+    uint32_t depth;   /* no run has more takes */
+    uint32_t slots[]; /* machine->slots_count; those that do not matter are 0 */
 } bundle;
 
-/* Of one machine: all of equal size. */
+/* Of one machine: all have as many words. (The scratch's are of one machine after the other.) */
 typedef struct bundles {
     uint32_t *words;
-    size_t count, size; /* in bundles */
+    size_t count; /* bundles */
+    size_t size;  /* words that there is room for */
 } bundles;
 
 /* Complete matches that have not come out yet: the runs of root that began in [from, to). */
@@ -75,8 +76,8 @@ struct leat_matcher_work {
     leat_event *event; /* once somebody has taken it */
     uint32_t number;   /* in the graph; 0: not there */
     machine_known known;
-    bundles fresh;  /* made by it */
-    bool moved;     /* a bundle has another configuration now */
+    bundles fresh; /* made by it */
+    bool moved;    /* a bundle has another configuration now */
     done *done;
     size_t done_count, done_size;
     uint32_t *table; /* of bundles, while they are merged */
@@ -108,14 +109,16 @@ void bundle_settle(const machine *m, bundle *c);
 leat_code bundles_merge(leat_matcher *matcher, leat_matcher_work *work, leat_err *err) LEAT_CHECKED;
 void bundles_drop_dead(leat_matcher *matcher);
 /* Collects what is dead of the graph. */
-leat_code matcher_collect(leat_matcher *matcher, leat_matcher_work *work, leat_err *err) LEAT_CHECKED;
+leat_code matcher_collect(leat_matcher *matcher, leat_matcher_work *work,
+                          leat_err *err) LEAT_CHECKED;
 /* Drops bundles that have died, and with the last of them the graph. */
-leat_code matcher_settle(leat_matcher *matcher, leat_matcher_work *work, leat_err *err) LEAT_CHECKED;
+leat_code matcher_settle(leat_matcher *matcher, leat_matcher_work *work,
+                         leat_err *err) LEAT_CHECKED;
 
 /* --- matcher_depth.c --- */
 /* c has takes_max takes at most: full gets the runs that have them all, and c keeps the others. */
 leat_code bundle_split(leat_matcher *matcher, leat_matcher_work *work, bundle *c, uint32_t *full,
-                      leat_err *err) LEAT_CHECKED;
+                       leat_err *err) LEAT_CHECKED;
 
 /* --- matcher_time.c --- */
 void matcher_deadline(leat_matcher *matcher);

@@ -66,8 +66,7 @@ leat_code matches_add(leat_matches *matches, const graph_walk *walk, const leat_
 {
     void *items = matches->items;
     leat_take *last = NULL;
-    if (matches->arena == NULL)
-        LEAT_TRY(leat_arena_new(&matches->arena, MATCHES_BYTES_MAX, err));
+    if (matches->arena == NULL) LEAT_TRY(leat_arena_new(&matches->arena, MATCHES_BYTES_MAX, err));
     LEAT_TRY(matcher_reserve(&items, &matches->size, matches->count, sizeof *matches->items, err));
     matches->items = items;
     LEAT_TRY(takes_of(matches->arena, walk, work, step, true, &last, err));

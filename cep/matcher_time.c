@@ -2,11 +2,11 @@
 /* Time: every living edge has a moment from which on it is dead, by the window of the pattern
  * (first take + within) or of its step (take before + within), whichever comes first.
  *
- * The window of the pattern is the bound of the graph: the runs that began too early are gone by one
- * comparison, and nobody looks at them. Where their end is told (timeouts, a negation at the end of
- * the pattern) they are walked through once, when it comes: their first events lie between the old
- * bound and the new one. The window of a step is the bundle's own, as the last take is one of its
- * slots then: edges die, and it moves to another configuration.
+ * The window of the pattern is the bound of the graph: the runs that began too early are gone by
+ * one comparison, and nobody looks at them. Where their end is told (timeouts, a negation at the
+ * end of the pattern) they are walked through once, when it comes: their first events lie between
+ * the old bound and the new one. The window of a step is the bundle's own, as the last take is one
+ * of its slots then: edges die, and it moves to another configuration.
  *
  * When an edge's time is up: the edge towards acceptance makes a match, as what it waited for did
  * not happen; any other just dies. A partial match whose last edges die of time is a timeout, at
@@ -40,7 +40,8 @@ static int64_t window_deadline(const leat_matcher *matcher, bool exact)
     int64_t window_ms = matcher->nfa->pattern->within_ms;
     uint32_t event = g->bound == 0 ? 1 : g->bound;
     for (size_t i = 0; i < matcher->bundles.count && !exact; i++) {
-        uint32_t most = graph_node_at(g, bundle_at(matcher->machine, &matcher->bundles, i)->root)->most;
+        uint32_t most =
+            graph_node_at(g, bundle_at(matcher->machine, &matcher->bundles, i)->root)->most;
         if (most > event) event = most;
     }
     return later(graph_entry_at(g, event)->time_ms, window_ms);
@@ -166,14 +167,13 @@ static leat_code expire_starts(const expiry *x, const bundle *c)
     for (uint32_t i = 0; i < config->places_count; i++) {
         const place *at = &config->places[i];
         for (uint64_t left = at->alive; left != 0; left &= left - 1) {
-            bool yes = answers(&m->nfa->states[at->state]->edges[__builtin_ctzll(left)],
-                               config->fresh);
+            bool yes =
+                answers(&m->nfa->states[at->state]->edges[__builtin_ctzll(left)], config->fresh);
             complete = complete || yes;
             ended = ended || !yes;
         }
     }
-    if (complete)
-        LEAT_TRY(done_add(x->work, (done){c->root, MACHINE_NONE, x->from, to}, x->err));
+    if (complete) LEAT_TRY(done_add(x->work, (done){c->root, MACHINE_NONE, x->from, to}, x->err));
     int64_t last_ms = 0;
     if (config->within_ms > 0)
         last_ms = graph_entry_at(&x->matcher->graph, c->slots[m->slots_count - 1])->time_ms;

@@ -60,7 +60,7 @@ typedef struct leat_nfa {
     leat_nfa_state **states;
     uint32_t states_count;
     bool timeouts; /* what time puts an end to is told; as the pattern says */
-    bool strict; /* an event can matter although no condition holds for it (next, not next) */
+    bool strict;   /* an event can matter although no condition holds for it (next, not next) */
     uint64_t fingerprint; /* of all that decides what a stored partial match means */
 } leat_nfa;
 

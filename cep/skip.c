@@ -159,8 +159,7 @@ static leat_code emit_first(leat_matcher *matcher, leat_matcher_work *work, uint
         LEAT_TRY(graph_walk_begin(&work->walk, &matcher->graph, w->root, first, first + 1, err));
         LEAT_TRY(graph_walk_next(&work->walk, &found, err));
         while (found) {
-            LEAT_TRY(
-                matches_add(matches, &work->walk, work, MACHINE_NONE, (leat_match){0}, err));
+            LEAT_TRY(matches_add(matches, &work->walk, work, MACHINE_NONE, (leat_match){0}, err));
             LEAT_TRY(graph_walk_next(&work->walk, &found, err));
         }
         w->from = first + 1;

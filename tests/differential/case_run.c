@@ -74,6 +74,7 @@ static const leat_nfa *load(leat_value pattern, leat_arena *arena, leat_conditio
     if (!compiled || (read->order_by != NULL && (*conditions)->order_by == NULL)) return NULL;
     code = leat_nfa_new(read, arena, &findings, &nfa, &err);
     LEAT_ASSERT(code == LEAT_OK);
+    if (nfa != NULL) nfa->timeouts = true;
     return nfa;
 }
 
