@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* docs/EXPRESSIONS.md. What no table can say (names, types, errors, limits) is text here; operators,
+/* docs/EXPRESSIONS.md. What no table can say (names, types, errors) is text here; operators,
  * macros and functions are the lines of expr_functions.def, in their order.
  *
  * A golden test compares the page with what this prints, so that a function without its line in the
