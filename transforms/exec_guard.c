@@ -39,7 +39,10 @@ static leat_code guard_slots(leat_exec *exec, const leat_record *record, leat_va
         leat_record whole = {.slots = *slots + count, .message = record->message};
         bool is;
         LEAT_TRY(exec_decoder(exec, source->shape, &outer, err));
-        LEAT_TRY(exec_decode(exec, outer, &whole, &is, err));
+        exec->raw_wanted = true;
+        leat_code code = exec_decode(exec, outer, &whole, &is, err);
+        exec->raw_wanted = false;
+        LEAT_TRY(code);
         if (!is) return leat_err_set(err, LEAT_ERR_INVALID, "no record");
         text = whole.raw;
     }

@@ -143,6 +143,7 @@ struct leat_exec {
     void *source_state;           /* of the source's codec */
     void **sink_states;           /* of the sinks' codecs, by index */
     leat_masker *masker;          /* of the source's guard; made when needed */
+    bool raw_wanted;              /* by exec_guard.c, whatever the plan says */
     size_t wanted_by;             /* exec_schemas.c */
     exec_progress progress;
     leat_table **tables;

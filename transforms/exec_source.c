@@ -103,7 +103,7 @@ leat_code exec_decode(leat_exec *exec, leat_json_decoder *decoder, leat_record *
                         .json = decoder,
                         .arena = exec->arena,
                         .slots = record->slots,
-                        .raw_unread = exec->source->shape->raw_unread};
+                        .raw_unread = exec->source->shape->raw_unread && !exec->raw_wanted};
     LEAT_TRY(codec->type->decode(codec, exec->source_state, &in, err));
     record->raw = in.raw;
     *is = !in.none;

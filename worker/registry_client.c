@@ -42,7 +42,7 @@ typedef struct entry {
     leat_want want; /* its texts are in own */
     leat_answer answer;
     int64_t until_ms; /* WANTED: not before; UNKNOWN: true until */
-    uint32_t tries;
+    uint32_t tries, conflicts;
     leat_buf own;  /* the want's texts */
     leat_buf said; /* the answer's schema or why */
 } entry;
@@ -53,6 +53,7 @@ struct leat_registry_client {
     leat_registry_http *http;
     leat_arena *arena; /* of the thread: one answer */
     size_t address;    /* that answered last */
+    bool conflicts;    /* what is being fetched was answered so before */
     pthread_t thread;
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t wake;
@@ -171,6 +172,7 @@ leat_code leat_registry_client_ask(leat_registry_client *client, const leat_want
 /* What came of it. */
 typedef struct outcome {
     entry_state state; /* WANTED: nobody has answered */
+    bool conflict;     /* it was answered that the schema does not go with others */
     leat_answer answer;
     leat_str said;
 } outcome;
@@ -209,14 +211,15 @@ static bool read_guid(leat_str text, unsigned char guid[LEAT_GUID_BYTES])
     return digits == 2 * LEAT_GUID_BYTES;
 }
 
-static void path_of(const leat_registry_client *client, const leat_want *want, bool resolved,
+/* again: of a schema, in one piece with those it refers to; of a subject, only a look. */
+static void path_of(const leat_registry_client *client, const leat_want *want, bool again,
                     leat_buf *path)
 {
     const unsigned char *g = want->guid;
     if (want->kind == LEAT_WANT_REGISTER) {
         leat_buf_add_text(path, "/subjects/");
         leat_registry_http_escape(want->text, path);
-        if (client->settings->registers) leat_buf_add_text(path, "/versions");
+        if (client->settings->registers && !again) leat_buf_add_text(path, "/versions");
         return;
     }
     if (want->kind == LEAT_WANT_ID)
@@ -227,7 +230,7 @@ static void path_of(const leat_registry_client *client, const leat_want *want, b
                             "%02x%02x%02x%02x%02x%02x",
                             g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7], g[8], g[9], g[10],
                             g[11], g[12], g[13], g[14], g[15]);
-    if (resolved) leat_buf_add_text(path, "?format=resolved&dereference=true");
+    if (again) leat_buf_add_text(path, "?format=resolved&dereference=true");
 }
 
 static void unknown(leat_registry_client *client, const leat_want *want, const char *words,
@@ -247,6 +250,7 @@ static void read_schema(leat_registry_client *client, const leat_want *want, lea
 {
     leat_str schema = text_member(body, "schema"), type = text_member(body, "schemaType");
     const leat_value *references = member(body, "references");
+    *again = false;
     if (schema.data == NULL) return;
     if (type.data != NULL && !leat_str_is(type, "AVRO")) {
         unknown(client, want, "is none of Avro, but of type ", type, made);
@@ -258,11 +262,9 @@ static void read_schema(leat_registry_client *client, const leat_want *want, lea
     made->said = schema;
 }
 
-static void read_number(leat_registry_client *client, const leat_want *want, leat_value body,
-                        outcome *made)
+static void read_number(const leat_want *want, leat_value body, outcome *made)
 {
     const leat_value *id = member(body, "id");
-    (void)client;
     if (id == NULL || id->tag != LEAT_INT || id->as.i < 0 || id->as.i > UINT32_MAX) return;
     made->state = ENTRY_KNOWN;
     made->answer.id = (uint32_t)id->as.i;
@@ -270,9 +272,11 @@ static void read_number(leat_registry_client *client, const leat_want *want, lea
     made->said = want->schema;
 }
 
-/* What the registry says no with. */
+/* What the registry says no with. A conflict may only be with ourselves: a request that timed out
+ * here is still at work there. So it is looked whether the schema is there meanwhile (*again), and
+ * believed when it is said twice. */
 static void read_refusal(leat_registry_client *client, const leat_want *want, long status,
-                         leat_value body, outcome *made)
+                         leat_value body, bool *again, outcome *made)
 {
     const leat_value *code = member(body, "error_code");
     leat_str message = text_member(body, "message");
@@ -282,6 +286,15 @@ static void read_refusal(leat_registry_client *client, const leat_want *want, lo
         if (absent) unknown(client, want, "does not exist there", LEAT_STR(""), made);
         return;
     }
+    if (status == 409 && !*again) {
+        made->conflict = *again = true;
+        made->said = message;
+        return;
+    }
+    *again = false;
+    if (made->conflict && absent && client->conflicts) status = 409;
+    if (made->conflict && status != 409) return;
+    if (made->conflict) message = made->said;
     const char *why = status == 409   ? "is not compatible with what is registered there already"
                       : status == 422 ? "is refused by the registry"
                       : absent        ? "is not registered there, and 'register' is false"
@@ -310,7 +323,7 @@ static bool ask_address(leat_registry_client *client, leat_str url, const leat_w
     leat_buf path, body;
     leat_err err;
     leat_value value = LEAT_VALUE_MISSING;
-    bool again = false;
+    bool again = resolved;
     leat_buf_init(&path, REQUEST_BYTES);
     leat_buf_init(&body, REQUEST_BYTES);
     path_of(client, want, resolved, &path);
@@ -320,21 +333,23 @@ static bool ask_address(leat_registry_client *client, leat_str url, const leat_w
     bool json = reply.status != 0 && text.data != NULL &&
                 leat_json_value(text, limits, client->arena, &value, &err) == LEAT_OK;
     if (json && reply.status == 200 && want->kind == LEAT_WANT_REGISTER)
-        read_number(client, want, value, made);
+        read_number(want, value, made);
     else if (json && reply.status == 200)
         read_schema(client, want, value, resolved, &again, made);
     else if (json)
-        read_refusal(client, want, reply.status, value, made);
+        read_refusal(client, want, reply.status, value, &again, made);
     leat_buf_release(&reply.body);
     leat_buf_release(&path);
     leat_buf_release(&body);
-    if (again) return ask_address(client, url, want, true, made);
+    if (again && !resolved) return ask_address(client, url, want, true, made);
     if (made->state != ENTRY_WANTED) return true;
+    if (reply.status != 0)
+        (void)snprintf(reply.why, sizeof reply.why, "HTTP status %ld", reply.status);
     if (!atomic_load(&client->stopping))
         leat_log_repeat(LEAT_LEVEL_WARN, "schemas", client->name, "registry",
-                        "schema registry %.*s: %s%ld%s; records wait for their schema",
-                        LEAT_STR_ARG(url), reply.status == 0 ? reply.why : "HTTP status ",
-                        reply.status, reply.status == 200 ? " without a schema" : "");
+                        "schema registry %.*s gives no answer that could be used: %s; records wait "
+                        "for their schema",
+                        LEAT_STR_ARG(url), reply.why);
     return false;
 }
 
@@ -371,6 +386,7 @@ static void settle(leat_registry_client *client, entry *it, const outcome *made)
     if (it->tries < 7) pause = (int64_t)PAUSE_MS_MIN << it->tries;
     it->state = made->state;
     it->answer = made->answer;
+    it->conflicts = made->conflict ? it->conflicts + 1 : 0;
     it->tries = made->state == ENTRY_WANTED ? it->tries + 1 : 0;
     it->until_ms =
         now_ms() + (made->state == ENTRY_WANTED ? (pause > PAUSE_MS_MAX ? PAUSE_MS_MAX : pause)
@@ -393,6 +409,7 @@ static void *fetch_main(void *context)
             continue;
         }
         entry *copy = entry_new(&due->want); /* the table may be cleared meanwhile */
+        client->conflicts = due->conflicts > 0;
         pthread_mutex_unlock(&client->lock);
         leat_arena_reset(client->arena);
         fetch(client, &copy->want, &made);

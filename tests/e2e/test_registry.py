@@ -1,0 +1,379 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Avro topics with a schema registry: what is written, what is read, and a registry that is down.
+
+Broker and registry are real. What is on the topics is read by kcat and taken apart here, by the few
+lines of Avro below, so that writer and reader are not only each other's witnesses."""
+
+import json
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from harness import (
+    BROKERS,
+    Failed,
+    Worker,
+    check,
+    make_topics,
+    read_topic,
+    run_tests,
+)
+from registry import Gate, Registry, free_port
+
+STAMP = str(time.time_ns())
+REGISTRY = Registry()
+
+
+def long_bytes(number):
+    folded, out = (number << 1) ^ (number >> 63), b""
+    while folded > 0x7F:
+        out += bytes([folded & 0x7F | 0x80])
+        folded >>= 7
+    return out + bytes([folded])
+
+
+def text_bytes(text):
+    data = text.encode()
+    return long_bytes(len(data)) + data
+
+
+def read_long(data, at):
+    folded = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        folded |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return (folded >> 1) ^ -(folded & 1), at
+
+
+def read_text(data, at):
+    size, at = read_long(data, at)
+    return data[at : at + size].decode(), at + size
+
+
+def record(name, *fields):
+    return {
+        "type": "record",
+        "name": name,
+        "fields": [dict(zip(("name", "type", "default"), field)) for field in fields],
+    }
+
+
+ORDER = record("Order", ("id", "long"), ("who", "string"), ("amount", "double"))
+NEWER = record(
+    "Order",
+    ("who", "string"),
+    ("id", "long"),
+    ("note", ["null", "string"], None),
+    ("amount", "double"),
+)
+
+
+def order_bytes(number, who, amount):
+    return long_bytes(number) + text_bytes(who) + struct.pack("<d", amount)
+
+
+def newer_bytes(number, who, amount, note):
+    head = text_bytes(who) + long_bytes(number)
+    return head + (b"\x02" + text_bytes(note) if note else b"\x00") + struct.pack("<d", amount)
+
+
+def framed(number, data):
+    return b"\x00" + struct.pack(">I", number) + data
+
+
+def produce(topic, payloads, headers=()):
+    """Payloads of any bytes, as kcat takes them: a file each."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = []
+        for index, payload in enumerate(payloads):
+            path = pathlib.Path(folder) / str(index)
+            path.write_bytes(payload)
+            paths.append(str(path))
+        command = ["kcat", "-P", "-b", BROKERS, "-t", topic, "-p", "0"]
+        for name, value in headers:
+            command += ["-H", f"{name}={value}"]
+        subprocess.run(command + paths, check=True, timeout=60)
+
+
+def values(topic):
+    return [found[3] for _, rows in sorted(read_topic(topic).items()) for found in rows]
+
+
+def wait_for(topic, count, worker, seconds=60):
+    until = time.monotonic() + seconds
+    while True:
+        got = values(topic)
+        if len(got) >= count:
+            return got
+        if not worker.alive() or time.monotonic() > until:
+            raise Failed(f"{len(got)} of {count} records in {topic}\n{worker.tail()}")
+        time.sleep(0.3)
+
+
+def pipeline(folder, name, source, sink, registry=None, steps=()):
+    name = f"{name}-{STAMP}"
+    document = {
+        "name": name,
+        "kafka": {"bootstrap.servers": BROKERS},
+        "schema_registry": {"url": REGISTRY.url, "timeout": "1s"} | (registry or {}),
+        "sources": {"in": {"topic": f"{name}-in"} | source},
+        "streams": {"all": {"from": "in", "steps": list(steps), "to": {"topic": f"{name}-out"} | sink}},
+        "dead_letter": {"topic": f"{name}-dead"},
+    }
+    make_topics(f"{name}-in", f"{name}-out", f"{name}-dead", partitions=1)
+    path = pathlib.Path(folder) / f"{name}.json"
+    path.write_text(json.dumps(document))
+    return name, path
+
+
+def write_schema(folder, schema, name="order.avsc"):
+    (pathlib.Path(folder) / name).write_text(json.dumps(schema))
+    return {"avro": {"schema": name}}
+
+
+def json_lines(count):
+    return [
+        json.dumps({"id": i, "who": f"w{i}", "amount": i / 4, "extra": True}).encode()
+        for i in range(count)
+    ]
+
+
+def test_json_becomes_avro():
+    """The sink registers its schema; each record has its number and the bytes it should."""
+    with tempfile.TemporaryDirectory() as folder:
+        name, path = pipeline(folder, "write", {}, {"format": write_schema(folder, ORDER)})
+        produce(f"{name}-in", json_lines(50) + [b'{"id":"x","who":"w","amount":1.0}'])
+        worker = Worker(name, path)
+        try:
+            got = wait_for(f"{name}-out", 50, worker)
+            dead = wait_for(f"{name}-dead", 1, worker)
+        finally:
+            worker.stop()
+        latest = REGISTRY.call(f"/subjects/{name}-out-value/versions/latest")
+        check(json.loads(latest["schema"]) == ORDER, f"registered: {latest}")
+        want = [framed(latest["id"], order_bytes(i, f"w{i}", i / 4)) for i in range(50)]
+        check(got == want, f"written: {got[:2]}, not {want[:2]}")
+        check(dead == [b'{"id":"x","who":"w","amount":1.0}'], f"dead letters: {dead}")
+
+
+def test_two_versions_in_one_topic():
+    """Each record is read by the schema that it was written with, under the reader's."""
+    with tempfile.TemporaryDirectory() as folder:
+        reader = write_schema(
+            folder, record("Order", ("who", "string"), ("id", "long"), ("note", "string", "none"))
+        )
+        name, path = pipeline(folder, "read", {"format": reader}, {})
+        old = REGISTRY.register(f"{name}-in-value", ORDER)
+        new = REGISTRY.register(
+            f"{name}-in-value", record("Order", ("note", "string"), ("id", "int"), ("who", "string"))
+        )
+        mixed = []
+        for i in range(20):
+            mixed.append(framed(old, order_bytes(i, f"a{i}", 0.5)))
+            mixed.append(framed(new, text_bytes(f"n{i}") + long_bytes(i) + text_bytes(f"b{i}")))
+        produce(f"{name}-in", mixed)
+        worker = Worker(name, path)
+        try:
+            got = wait_for(f"{name}-out", 40, worker)
+        finally:
+            worker.stop()
+        want = []
+        for i in range(20):
+            want.append({"who": f"a{i}", "id": i, "note": "none"})
+            want.append({"who": f"b{i}", "id": i, "note": f"n{i}"})
+        check([json.loads(line) for line in got] == want, f"read: {got[:4]}")
+
+
+def test_what_no_schema_can_read():
+    """Unknown numbers, other framing, damaged records: dead letters with words; the rest goes on."""
+    with tempfile.TemporaryDirectory() as folder:
+        name, path = pipeline(folder, "bad", {"format": "avro"}, {})
+        known = REGISTRY.register(f"{name}-in-value", ORDER)
+        good = framed(known, order_bytes(1, "a", 0.5))
+        bad = [
+            (framed(4000000, b"xyz"), "schema 4000000 does not exist there"),
+            (b'{"id":1}', "does not begin with 0 and the number of a schema"),
+            (b"", "does not begin with 0"),
+            (good[:-1], "'amount': the record ends inside of this value"),
+            (good + b"!", "but 1 bytes follow"),
+            (framed(4000000, b"xyz"), "schema 4000000 does not exist there"),
+        ]
+        produce(f"{name}-in", [part for payload, _ in bad for part in (payload, good) if part])
+        worker = Worker(name, path)
+        try:
+            got = wait_for(f"{name}-out", len(bad), worker)
+            wait_for(f"{name}-dead", len(bad) - 1, worker)
+        finally:
+            worker.stop()
+        check(len(got) == len(bad), f"{len(got)} records")
+        rows = [row for found in read_topic(f"{name}-dead").values() for row in found]
+        words = [str(row[4]) for row in rows]
+        for (payload, want), row, text in zip([b for b in bad if b[0]], rows, words):
+            check(row[3] == payload and want in text, f"'{want}' is not in {text}")
+
+
+def test_incompatible_schema():
+    """A sink whose schema the registry refuses does not start to write, and says why."""
+    with tempfile.TemporaryDirectory() as folder:
+        name, path = pipeline(folder, "refused", {}, {"format": write_schema(folder, ORDER)})
+        subject = f"{name}-out-value"
+        REGISTRY.register(subject, record("Order", ("id", "long")))
+        REGISTRY.call(f"/config/{subject}", {"compatibility": "FULL"}, method="PUT")
+        produce(f"{name}-in", json_lines(3))
+        worker = Worker(name, path)
+        code = worker.process.wait(60)
+        check(code == 78, f"exit code {code}\n{worker.tail()}")
+        check(
+            f"subject '{subject}': the schema is not compatible with what is registered there"
+            in worker.tail(),
+            worker.tail(),
+        )
+        check(values(f"{name}-out") == [], "something was written")
+
+
+def test_registering_is_switched_off():
+    with tempfile.TemporaryDirectory() as folder:
+        sink = {"format": write_schema(folder, ORDER)}
+        sink["format"]["avro"]["subject"] = "record"
+        name, path = pipeline(folder, "noreg", {}, sink, registry={"register": False})
+        document = json.loads(path.read_text())
+        schema = ORDER | {"name": f"Order{STAMP}"}
+        write_schema(folder, schema)
+        produce(f"{name}-in", json_lines(3))
+        worker = Worker(name, path)
+        code = worker.process.wait(60)
+        check(code == 78, f"exit code {code}\n{worker.tail()}")
+        check("is not registered there" in worker.tail(), worker.tail())
+        number = REGISTRY.register(f"Order{STAMP}", schema)
+        check(document["schema_registry"]["register"] is False, "the file")
+        worker = Worker(name, path)
+        try:
+            got = wait_for(f"{name}-out", 3, worker)
+        finally:
+            worker.stop()
+        check(got[2] == framed(number, order_bytes(2, "w2", 0.5)), f"written: {got}")
+
+
+def test_registry_that_is_down():
+    """Records wait; none is lost, none becomes a dead letter; another source goes on meanwhile."""
+    with tempfile.TemporaryDirectory() as folder:
+        urls = [f"http://127.0.0.1:{free_port()}", REGISTRY.url]
+        name, path = pipeline(folder, "down", {"format": "avro"}, {}, registry={"url": urls})
+        document = json.loads(path.read_text())
+        make_topics(f"{name}-plain", f"{name}-plain-out", partitions=1)
+        document["sources"]["plain"] = {"topic": f"{name}-plain"}
+        document["streams"]["others"] = {"from": "plain", "to": f"{name}-plain-out"}
+        path.write_text(json.dumps(document))
+        numbers = [
+            REGISTRY.register(f"{name}-in-value", ORDER),
+            REGISTRY.register(f"{name}-in-value", NEWER),
+        ]
+        REGISTRY.pause()
+        try:
+            produce(f"{name}-in", [framed(numbers[0], order_bytes(i, "a", 0.5)) for i in range(500)])
+            produce(f"{name}-plain", [b'{"n":1}'] * 20)
+            worker = Worker(name, path)
+            wait_for(f"{name}-plain-out", 20, worker)
+            time.sleep(4)  # several time-outs
+            check(worker.alive(), worker.tail())
+            check(values(f"{name}-out") == [], "read without its schema")
+            check("records wait for their schema" in worker.tail(), worker.tail())
+        finally:
+            REGISTRY.resume()
+        try:
+            wait_for(f"{name}-out", 500, worker)
+            # What is known stays known; what is new waits.
+            REGISTRY.pause()
+            more = [framed(numbers[0], order_bytes(i, "b", 0.5)) for i in range(10)]
+            produce(f"{name}-in", more)
+            wait_for(f"{name}-out", 510, worker)
+            produce(f"{name}-in", [framed(numbers[1], newer_bytes(7, "c", 1.5, "x"))] + more)
+            time.sleep(2)
+            check(len(values(f"{name}-out")) == 510, "read without its schema")
+            REGISTRY.resume()
+            got = wait_for(f"{name}-out", 521, worker)
+        finally:
+            REGISTRY.resume()
+            worker.stop()
+        check(len(got) == 521, f"{len(got)} records")
+        want = {"who": "c", "id": 7, "note": "x", "amount": 1.5}
+        check(json.loads(got[510]) == want, f"read: {got[510]}")
+        check(values(f"{name}-dead") == [], "dead letters")
+
+
+def test_registry_behind_a_gate():
+    """TLS by a certificate of one's own, a password, a token, schemas named in a header."""
+    with tempfile.TemporaryDirectory() as folder:
+        gate = Gate(REGISTRY, folder)
+        settings = {
+            "url": gate.url,
+            "user": "leat",
+            "password": "${file:password}",
+            "ca": str(pathlib.Path(folder) / "gate.crt"),
+        }
+        (pathlib.Path(folder) / "password").write_text("s3cret\n")
+        header = write_schema(folder, ORDER)
+        header["avro"]["framing"] = "header"
+        name, path = pipeline(folder, "gate", {}, {"format": header}, registry=settings)
+        produce(f"{name}-in", json_lines(10))
+        worker = Worker(name, path)
+        try:
+            got = wait_for(f"{name}-out", 10, worker)
+        finally:
+            worker.stop()
+        check(got[3] == order_bytes(3, "w3", 0.75), f"written: {got[3]}")
+        check(gate.refused == 0 and len(gate.requests) == 1, f"{gate.requests}")
+        # Back again, by the name in the header and a token.
+        document = json.loads(path.read_text())
+        document["name"] = f"{name}-back"
+        document["schema_registry"] = {
+            "url": gate.url,
+            "token": "t0ken",
+            "ca": settings["ca"],
+        }
+        document["sources"]["in"] = {
+            "topic": f"{name}-out",
+            "format": {"avro": {"framing": "header"}},
+        }
+        document["streams"]["all"]["to"] = f"{name}-back"
+        make_topics(f"{name}-back", partitions=1)
+        path.write_text(json.dumps(document))
+        worker = Worker(name, path)
+        try:
+            got = wait_for(f"{name}-back", 10, worker)
+        finally:
+            worker.stop()
+        check(json.loads(got[9]) == {"id": 9, "who": "w9", "amount": 2.25}, f"read: {got[9]}")
+        # A wrong password delays, loudly, and is in no log.
+        document["schema_registry"] |= {"token": "wr0ng"}
+        document["name"] = f"{name}-wrong"
+        path.write_text(json.dumps(document))
+        worker = Worker(name, path)
+        until = time.monotonic() + 30
+        while "HTTP status 401" not in worker.tail() and time.monotonic() < until:
+            time.sleep(0.3)
+        check(worker.alive() and "HTTP status 401" in worker.tail(), worker.tail())
+        worker.stop()
+        check("wr0ng" not in worker.tail(), "the token is in the log")
+        gate.close()
+
+
+if __name__ == "__main__":
+    with REGISTRY:
+        CODE = run_tests(
+            test_json_becomes_avro,
+            test_two_versions_in_one_topic,
+            test_what_no_schema_can_read,
+            test_incompatible_schema,
+            test_registering_is_switched_off,
+            test_registry_that_is_down,
+            test_registry_behind_a_gate,
+        )
+    sys.exit(CODE)
