@@ -12,10 +12,14 @@
  *   copy IN OUT                     until SIGTERM, or -n records; says what happened, line by line
  *      -g GROUP -i INSTANCE -t TRANSACTIONAL_ID -c COMMIT_MS -n COUNT -a ABORT_EVERY (commits)
  *      -l CHANGELOG (one record per key and commit) -s earliest|latest|MILLISECONDS -d CLOSE_MS
+ *      -k CALL:N:before|after|command (at the N-th time that the port makes this call of the
+ * library, begin, offsets, commit or abort: dies before it, after it, or runs $PROBE_COMMAND first)
  *      -r (abort in each revoke callback, not commit) -x (close in the assign callback: a mistake)
  *
  * Exit codes are those of leat. */
+#include <dlfcn.h>
 #include <inttypes.h>
+#include <librdkafka/rdkafka.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,8 +99,98 @@ static _Noreturn void leave(const leat_err *err)
 static void speak(void *context, int level, const char *facility, const char *text)
 {
     (void)context;
-    if (level > 0 || getenv("PROBE_DEBUG") != NULL)
-        fprintf(stderr, "%d %s: %s\n", level, facility, text);
+    if (level > 0) fprintf(stderr, "%d %s: %s\n", level, facility, text);
+}
+
+/* --- crash points --- */
+
+/* The port's calls come here first, as a program's own symbols go before a library's. */
+static struct {
+    const char *call, *what;
+    int at, seen;
+} crash;
+
+static void really(const char *name, void *call, size_t size)
+{
+    void *found = dlsym(RTLD_NEXT, name);
+    LEAT_ASSERT(found != NULL && size == sizeof found);
+    memcpy(call, &found, size);
+}
+
+static void happens(bool due, const char *when)
+{
+    const char *command = getenv("PROBE_COMMAND");
+    if (!due || strcmp(crash.what, when) != 0) return;
+    printf("%s %s\n", when, crash.call);
+    fflush(stdout);
+    if (strcmp(when, "command") != 0) raise(SIGKILL);
+    if (command == NULL || system(command) != 0) exit(2); /* NOLINT(cert-env33-c) */
+}
+
+/* Counts a call, and does what is due before it. */
+static bool is_due(const char *call)
+{
+    bool due = crash.call != NULL && strncmp(crash.call, call, strlen(call)) == 0 &&
+               ++crash.seen == crash.at;
+    happens(due, "before");
+    happens(due, "command");
+    return due;
+}
+
+typedef rd_kafka_error_t *(*begin_call)(rd_kafka_t *);
+typedef rd_kafka_error_t *(*offsets_call)(rd_kafka_t *, const rd_kafka_topic_partition_list_t *,
+                                          const rd_kafka_consumer_group_metadata_t *, int);
+typedef rd_kafka_error_t *(*end_call)(rd_kafka_t *, int);
+
+rd_kafka_error_t *rd_kafka_begin_transaction(rd_kafka_t *handle)
+{
+    bool due = is_due("begin");
+    begin_call call;
+    really("rd_kafka_begin_transaction", &call, sizeof call);
+    rd_kafka_error_t *error = call(handle);
+    happens(due, "after");
+    return error;
+}
+
+rd_kafka_error_t *
+rd_kafka_send_offsets_to_transaction(rd_kafka_t *handle,
+                                     const rd_kafka_topic_partition_list_t *offsets,
+                                     const rd_kafka_consumer_group_metadata_t *group, int timeout)
+{
+    bool due = is_due("offsets");
+    offsets_call call;
+    really("rd_kafka_send_offsets_to_transaction", &call, sizeof call);
+    rd_kafka_error_t *error = call(handle, offsets, group, timeout);
+    happens(due, "after");
+    return error;
+}
+
+static rd_kafka_error_t *end_by(const char *call, const char *name, rd_kafka_t *handle, int timeout)
+{
+    bool due = is_due(call);
+    end_call real;
+    really(name, &real, sizeof real);
+    rd_kafka_error_t *error = real(handle, timeout);
+    happens(due, "after");
+    return error;
+}
+
+rd_kafka_error_t *rd_kafka_commit_transaction(rd_kafka_t *handle, int timeout)
+{
+    return end_by("commit", "rd_kafka_commit_transaction", handle, timeout);
+}
+
+rd_kafka_error_t *rd_kafka_abort_transaction(rd_kafka_t *handle, int timeout)
+{
+    return end_by("abort", "rd_kafka_abort_transaction", handle, timeout);
+}
+
+static void plan_crash(char *text)
+{
+    char *number = strchr(text, ':');
+    crash.call = text;
+    crash.at = number == NULL ? 0 : (int)strtol(number + 1, (char **)(uintptr_t)&crash.what, 10);
+    if (crash.at < 1 || *crash.what++ != ':') exit(2);
 }
 
 /* --- commands about topics --- */
@@ -123,14 +217,14 @@ static void create(probe *me, const char *topic, int32_t partitions)
 
 static int32_t partitions_of(probe *me, const char *topic)
 {
-    leat_topic_info info;
+    leat_topic_info info = {0};
     leat_err err;
-    if (me->type->describe(me->log, leat_str_of(topic), 15000, &info, &err) != LEAT_OK) leave(&err);
-    if (!info.exists) {
-        printf("no topic %s\n", topic);
-        exit(1);
+    for (int i = 0; !info.exists && i < 50; i++) { /* a new one is not known everywhere at once */
+        if (i > 0) usleep(100000);
+        if (me->type->describe(me->log, leat_str_of(topic), 15000, &info, &err) != LEAT_OK)
+            leave(&err);
     }
-    return info.partitions;
+    return info.partitions > 0 ? info.partitions : (printf("no topic %s\n", topic), exit(1), 0);
 }
 
 static void open_writer(probe *me, const char *topic, leat_guarantee guarantee)
@@ -436,7 +530,7 @@ static void open_log(probe *me, const leat_property *properties, size_t count)
 static size_t parse(probe *me, int argc, char **argv, leat_property *properties)
 {
     size_t count = 0;
-    for (int option; (option = getopt(argc, argv, "+p:g:i:t:c:n:a:l:s:d:b:rx")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "+p:g:i:t:c:n:a:l:s:d:b:k:rx")) != -1;) {
         switch (option) {
         case 'p': {
             char *equals = strchr(optarg, '=');
@@ -453,6 +547,7 @@ static size_t parse(probe *me, int argc, char **argv, leat_property *properties)
         case 'a': me->abort_every = strtoll(optarg, NULL, 10); break;
         case 'b': me->base_ms = strtoll(optarg, NULL, 10); break;
         case 'l': me->changelog = optarg; break;
+        case 'k': plan_crash(optarg); break;
         case 'r': me->abort_in_revoke = true; break;
         case 'x': me->close_in_assign = true; break;
         case 'd': me->close_ms = (int)strtol(optarg, NULL, 10); break;
