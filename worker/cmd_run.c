@@ -67,6 +67,22 @@ static void wait_for_end(running *all, size_t count)
     }
 }
 
+static void log_redis(const running *one, const char *name, uint32_t server)
+{
+    leat_pipeline_redis redis = leat_pipeline_redis_get(one->pipeline, server);
+    leat_log_line(
+        LEAT_LEVEL_INFO, "run", name,
+        "%.*s: %llu key(s) asked for, %llu from the cache, %llu missing, %llu failed; "
+        "%llu effect(s) applied, %llu passed over, %llu refused; %llu connection(s), %llu "
+        "failure(s), breaker opened %llu time(s)",
+        LEAT_STR_ARG(one->loaded.plan->redis[server].place),
+        (unsigned long long)redis.lookups_asked, (unsigned long long)redis.lookups_cached,
+        (unsigned long long)redis.lookups_missing, (unsigned long long)redis.lookups_failed,
+        (unsigned long long)redis.effects_applied, (unsigned long long)redis.effects_skipped,
+        (unsigned long long)redis.effects_refused, (unsigned long long)redis.connects,
+        (unsigned long long)redis.failures, (unsigned long long)redis.breaker_opened);
+}
+
 static void log_counts(const running *one)
 {
     leat_pipeline_counts counts = leat_pipeline_counts_get(one->pipeline);
@@ -81,6 +97,8 @@ static void log_counts(const running *one)
         (unsigned long long)counts.late_dropped, (unsigned long long)counts.dropped,
         (unsigned long long)counts.refused, (unsigned long long)counts.commits,
         (unsigned long long)counts.aborts);
+    for (uint32_t i = 0; i < one->loaded.plan->redis_count; i++)
+        log_redis(one, name, i);
 }
 
 static leat_code run_all(running *all, size_t count, leat_err *err)

@@ -442,6 +442,22 @@ leat_pipeline_counts leat_pipeline_counts_get(const leat_pipeline *pipeline)
     return sum;
 }
 
+leat_pipeline_redis leat_pipeline_redis_get(const leat_pipeline *pipeline, uint32_t server)
+{
+    LEAT_ASSERT(server < pipeline->plan->redis_count);
+    const leat_redis_counts *counts = &pipeline->redis_counts[server];
+    return (leat_pipeline_redis){.connects = counts->connects,
+                                 .failures = counts->failures,
+                                 .breaker_opened = counts->breaker_opened,
+                                 .lookups_cached = counts->lookups_cached,
+                                 .lookups_asked = counts->lookups_asked,
+                                 .lookups_missing = counts->lookups_missing,
+                                 .lookups_failed = counts->lookups_failed,
+                                 .effects_applied = counts->effects_applied,
+                                 .effects_skipped = counts->effects_skipped,
+                                 .effects_refused = counts->effects_refused};
+}
+
 uint64_t leat_pipeline_sink_count(const leat_pipeline *pipeline, uint32_t sink)
 {
     LEAT_ASSERT(sink < pipeline->plan->sinks_count);

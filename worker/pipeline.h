@@ -30,6 +30,13 @@ typedef struct leat_pipeline_counts {
     uint64_t commits, aborts, refused; /* refused: outputs that the log did not take */
 } leat_pipeline_counts;
 
+/* The same of one Redis server of the plan. */
+typedef struct leat_pipeline_redis {
+    uint64_t connects, failures, breaker_opened;
+    uint64_t lookups_cached, lookups_asked, lookups_missing, lookups_failed; /* keys */
+    uint64_t effects_applied, effects_skipped, effects_refused; /* skipped: by a replay */
+} leat_pipeline_redis;
+
 /* EXIT codes of the command line. */
 enum {
     LEAT_EXIT_OK = 0,
@@ -56,6 +63,7 @@ bool leat_pipeline_failed(const leat_pipeline *pipeline);  /* has any shard ende
 /* Waits for all shards; LEAT_OK or the first failure. */
 leat_code leat_pipeline_join(leat_pipeline *pipeline, leat_err *err);
 leat_pipeline_counts leat_pipeline_counts_get(const leat_pipeline *pipeline);
+leat_pipeline_redis leat_pipeline_redis_get(const leat_pipeline *pipeline, uint32_t server);
 uint64_t leat_pipeline_sink_count(const leat_pipeline *pipeline, uint32_t sink); /* records */
 void leat_pipeline_close(leat_pipeline **pipeline);                              /* after join */
 
