@@ -242,3 +242,12 @@ uint32_t leat_index_rest(const leat_index *index)
 {
     return index->rest_count;
 }
+
+leat_index_ways leat_index_way(const leat_index *index, uint32_t pattern, uint32_t condition)
+{
+    LEAT_ASSERT(pattern < index->patterns_count && condition < index->patterns[pattern].count);
+    uint32_t number = index->patterns[pattern].predicates[condition];
+    const index_predicate *p = &index->predicates[number];
+    if (p->rest) return LEAT_WAY_REST;
+    return p->exact ? LEAT_WAY_FOUND : LEAT_WAY_TESTED;
+}

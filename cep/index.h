@@ -33,6 +33,13 @@ leat_code leat_index_new(const leat_index_pattern *patterns, uint32_t count, lea
 /* How many predicates there are, and how many of them have to be evaluated for every event. */
 uint32_t leat_index_predicates(const leat_index *index);
 uint32_t leat_index_rest(const leat_index *index);
+/* How events that fulfil a condition are found. */
+typedef enum leat_index_ways {
+    LEAT_WAY_FOUND,  /* by its tests alone */
+    LEAT_WAY_TESTED, /* by some of them, and an evaluation */
+    LEAT_WAY_REST,   /* by evaluating it for every event */
+} leat_index_ways;
+leat_index_ways leat_index_way(const leat_index *index, uint32_t pattern, uint32_t condition);
 
 /* --- one event after the other --- */
 

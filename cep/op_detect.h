@@ -12,4 +12,14 @@ extern const leat_operator_type leat_operator_detect;
  * partitions. Such a step gives right answers only where one task sees them all. */
 bool leat_detect_rekeys(const leat_step *step);
 
+typedef enum leat_explain_form {
+    LEAT_EXPLAIN_TEXT,
+    LEAT_EXPLAIN_JSON, /* objects of a list, with commas between them */
+    LEAT_EXPLAIN_DOT,  /* subgraphs of a graph */
+} leat_explain_form;
+/* The enabled patterns of the step: automaton, cost, memory. first: how many patterns of other
+ * steps stand before them in out. Returns how many there were. */
+uint32_t leat_detect_explain(const leat_step *step, leat_explain_form form, uint32_t first,
+                             leat_buf *out);
+
 #endif

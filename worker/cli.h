@@ -17,7 +17,7 @@ typedef struct leat_command {
 
 extern const leat_command leat_command_run, leat_command_check, leat_command_dev,
     leat_command_generate, leat_command_eval, leat_command_dlq, leat_command_manual,
-    leat_command_version;
+    leat_command_version, leat_command_graph, leat_command_explain;
 
 /* An option `--name VALUE` or `--name=VALUE` (takes_value) or `--name`, anywhere among the
  * arguments. Commands give a table; what is left are the positional arguments. */

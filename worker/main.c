@@ -10,8 +10,9 @@
 #include "worker/cli.h"
 
 static const leat_command *const commands[] = {
-    &leat_command_run,  &leat_command_check,  &leat_command_dev, &leat_command_generate,
-    &leat_command_eval, &leat_command_manual, &leat_command_dlq, &leat_command_version,
+    &leat_command_run,    &leat_command_check,   &leat_command_explain,  &leat_command_graph,
+    &leat_command_eval,   &leat_command_dev,     &leat_command_generate, &leat_command_dlq,
+    &leat_command_manual, &leat_command_version,
 };
 #define COMMANDS_COUNT (sizeof commands / sizeof commands[0])
 
