@@ -249,6 +249,7 @@ leat_code detect_cell_add(detect_cell *cell, uint32_t index, leat_matcher **matc
 {
     detect_part part = {
         .matcher = *matcher, .index = index, .deadline_ms = leat_matcher_deadline(*matcher)};
+    LEAT_ASSERT(!leat_matcher_empty(*matcher));
     LEAT_TRY(detect_cell_append(cell, part, err));
     *matcher = NULL;
     return LEAT_OK;

@@ -21,7 +21,7 @@ typedef struct explained {
     const detect_pattern *planned;
     const leat_pattern *pattern;
     const leat_nfa *nfa;
-    uint32_t index;
+    uint32_t index, id; /* in the step; among all that are shown */
     leat_buf *out;
 } explained;
 
@@ -110,7 +110,9 @@ static void edge_words(const leat_nfa_edge *edge, edge_word words[EDGE_WORDS])
 
 static cost cost_of_condition(const explained *e, uint32_t condition)
 {
-    return e->planned->conditions->reads[condition] ? COST_MATCH : COST_CONSTANT;
+    const leat_reading *reading = &e->pattern->conditions[condition].reading;
+    if (!reading->known || reading->whole != 0) return COST_MATCH;
+    return (reading->first | reading->last | reading->size) != 0 ? COST_VALUE : COST_CONSTANT;
 }
 
 static cost cost_of(const explained *e)
@@ -129,6 +131,29 @@ static bool by_time(const explained *e)
         for (uint32_t n = 0; n < e->nfa->states[i]->edges_count; n++)
             if (e->nfa->states[i]->edges[n].target == LEAT_NFA_ACCEPT) return true;
     return false;
+}
+
+/* "last(probe), size(tap)", all(probe) where it may be any of them: what a condition reads of the
+ * takes before it. */
+static void add_reading(const explained *e, uint32_t condition, leat_buf *out)
+{
+    const leat_reading *reading = &e->pattern->conditions[condition].reading;
+    const struct {
+        uint64_t steps;
+        const char *form;
+    } uses[] = {{reading->first, "first("},
+                {reading->last, "last("},
+                {reading->size, "size("},
+                {reading->whole, "all("}};
+    bool first = true;
+    for (size_t i = 0; i < sizeof uses / sizeof *uses; i++)
+        for (uint64_t left = uses[i].steps; left != 0; left &= left - 1) {
+            const leat_part *step = e->pattern->steps[__builtin_ctzll(left)];
+            if (!first) leat_buf_add_text(out, ", ");
+            leat_buf_add_format(out, "%s%.*s)", uses[i].form, LEAT_STR_ARG(step->name));
+            first = false;
+        }
+    if (first) leat_buf_add_text(out, "the event alone");
 }
 
 static const char *found_by(const explained *e, uint32_t condition)
@@ -231,11 +256,12 @@ static void text_cost(const explained *e)
     };
     leat_buf *out = e->out;
     leat_buf_add_format(out, "\nConditions\n");
-    for (uint32_t i = 0; i < e->pattern->conditions_count; i++)
-        leat_buf_add_format(out, "  %.*s\n      %s; %s\n", LEAT_STR_ARG(condition_text(e, i)),
-                            found_by(e, i),
-                            cost_of_condition(e, i) == COST_CONSTANT ? "reads the event alone"
-                                                                     : "reads earlier events");
+    for (uint32_t i = 0; i < e->pattern->conditions_count; i++) {
+        leat_buf_add_format(out, "  %.*s\n      %s; reads ", LEAT_STR_ARG(condition_text(e, i)),
+                            found_by(e, i));
+        add_reading(e, i, out);
+        leat_buf_add_char(out, '\n');
+    }
     leat_buf_add_format(out, "\nCost of an event that matters: %s\n  %s\n", costs[cost_of(e)],
                         why[cost_of(e)]);
     if (e->nfa->strict)
@@ -335,6 +361,9 @@ static void json_pattern(const explained *e)
                             costs[cost_of_condition(e, i)]);
         json_text(out, "text", condition_text(e, i));
         json_text(out, "index", leat_str_of(found_by(e, i)));
+        leat_buf_add_text(out, ",\"reads\":\"");
+        add_reading(e, i, out);
+        leat_buf_add_char(out, '"');
         leat_buf_add_char(out, '}');
     }
     leat_buf_add_text(out, "],\"states\":[");
@@ -360,9 +389,9 @@ static void dot_edge(const explained *e, uint32_t from, const leat_nfa_edge *edg
     leat_buf more;
     edge_words(edge, words);
     leat_buf_init(&more, (size_t)16 << 20);
-    leat_buf_add_format(out, "    p%us%u -> p%us", e->index, from, e->index);
+    leat_buf_add_format(out, "    p%us%u -> p%us", e->id, from, e->id);
     if (edge->target == LEAT_NFA_ACCEPT)
-        leat_buf_add_format(out, "match [style=dashed, label=\"");
+        leat_buf_add_format(out, "match [style=dashed, label=\"nothing more to take");
     else
         leat_buf_add_format(out, "%u [label=\"%s%s%.*s\\n", edge->target,
                             from > 0 ? links[edge->link] : "", from > 0 ? " " : "",
@@ -382,18 +411,18 @@ static void dot_edge(const explained *e, uint32_t from, const leat_nfa_edge *edg
 static void dot_pattern(const explained *e)
 {
     leat_buf *out = e->out;
-    leat_buf_add_format(out, "  subgraph cluster_%u {\n    label=\"", e->index);
+    leat_buf_add_format(out, "  subgraph cluster_%u {\n    label=\"", e->id);
     dot_text(out, e->pattern->name);
     leat_buf_add_text(out, "\";\n");
     for (uint32_t i = 0; i < e->nfa->states_count; i++) {
-        leat_buf_add_format(out, "    p%us%u [label=\"", e->index, i);
+        leat_buf_add_format(out, "    p%us%u [label=\"", e->id, i);
         add_state(e, i, out);
         leat_buf_add_format(out, "\"%s];\n", e->nfa->states[i]->accepts ? ", peripheries=2" : "");
         for (uint32_t n = 0; n < e->nfa->states[i]->edges_count; n++)
             dot_edge(e, i, &e->nfa->states[i]->edges[n]);
     }
     if (by_time(e))
-        leat_buf_add_format(out, "    p%usmatch [label=\"match\", peripheries=2];\n", e->index);
+        leat_buf_add_format(out, "    p%usmatch [label=\"match\", peripheries=2];\n", e->id);
     leat_buf_add_text(out, "  }\n");
 }
 
@@ -406,7 +435,7 @@ uint32_t leat_detect_explain(const leat_step *step, leat_explain_form form, uint
     const detect_config *config = step->config;
     for (uint32_t i = 0; i < config->count; i++) {
         const detect_pattern *planned = &config->patterns[i];
-        explained e = {config, planned, planned->pattern, planned->nfa, i, out};
+        explained e = {config, planned, planned->pattern, planned->nfa, i, first + i, out};
         if (form == LEAT_EXPLAIN_TEXT) {
             if (first + i > 0) leat_buf_add_text(out, "\n\n");
             text_head(&e);

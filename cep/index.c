@@ -229,6 +229,7 @@ leat_code leat_index_new(const leat_index_pattern *patterns, uint32_t count, lea
     LEAT_TRY(index_choose(&b));
     LEAT_TRY(index_fill(&b));
     LEAT_TRY(settle(&b));
+    LEAT_ASSERT(made->rest_count <= made->predicates_count);
     *index = made;
     return LEAT_OK;
 }

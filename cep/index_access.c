@@ -326,6 +326,7 @@ static leat_code choose_one(chooser *c, uint32_t predicate)
     c->places = index_alloc(c->b, c->accesses_max, sizeof *c->places);
     if (c->accesses == NULL || c->places == NULL) return c->b->err->code;
     emit(c, form, NULL);
+    LEAT_ASSERT(c->accesses_count <= c->accesses_max && c->places_count > 0);
     p->exact = c->exact && !p->reads;
     p->places = c->places;
     p->places_count = c->places_count;

@@ -190,6 +190,7 @@ static void reached(leat_lookup *lookup, uint32_t predicate)
     leat_verdict verdict = lookup->known[predicate].verdict;
     if (verdict == LEAT_VERDICT_FAILS) return;
     lookup->groups |= p->groups;
+    LEAT_ASSERT(lookup->live_count < lookup->index->predicates_count); /* each comes once */
     lookup->live[lookup->live_count++] = predicate;
     if (verdict == LEAT_VERDICT_BROKEN) lookup->may_break = true;
     mark_set(verdict == LEAT_VERDICT_BROKEN ? &lookup->broken_starts : &lookup->starts,
@@ -199,6 +200,7 @@ static void reached(leat_lookup *lookup, uint32_t predicate)
 /* tested: its access holds; else nothing is known of it. */
 static leat_code reach(leat_lookup *lookup, uint32_t predicate, bool tested, leat_err *err)
 {
+    LEAT_ASSERT(predicate < lookup->index->predicates_count);
     const index_predicate *p = &lookup->index->predicates[predicate];
     known *k = &lookup->known[predicate];
     if (k->event == lookup->event) return LEAT_OK;
@@ -322,6 +324,7 @@ static leat_code look_at(leat_lookup *lookup, uint32_t s, leat_err *err)
 leat_code leat_lookup_begin(leat_lookup *lookup, const leat_eval *eval, leat_err *err)
 {
     const leat_index *index = lookup->index;
+    LEAT_ASSERT(eval->arena != NULL && (eval->slots != NULL || index->slots_count == 0));
     lookup->base = lookup->eval = *eval;
     lookup->eval.load = load;
     lookup->eval.self = lookup;

@@ -24,6 +24,7 @@
 static leat_code add_link(index_builder *b, uint32_t *head, uint32_t predicate)
 {
     leat_index *index = b->index;
+    LEAT_ASSERT(predicate < index->predicates_count && *head < index->links_size + 1);
     if (index->links_count == index->links_size) {
         uint32_t size = index->links_size == 0 ? 64 : index->links_size * 2;
         index_link *links = index_alloc(b, size, sizeof *links);
