@@ -59,7 +59,8 @@ static inline uint64_t leat_exec_place(int64_t offset)
 /* What happened; monotonic since open, survives nothing. Per node: leat_exec_node_counts. */
 typedef struct leat_exec_counts {
     uint64_t records_in, records_out, dead_letters, late, late_dropped, filtered, unrouted;
-    uint64_t dropped; /* by steps that say so: duplicates, throttled, not in the sample, empty */
+    uint64_t dropped; /* by steps that say so: duplicates, throttled, not in the sample, empty; and
+                         tombstones, where the source drops them */
 } leat_exec_counts;
 typedef struct leat_node_counts {
     uint64_t in, out, rejected;

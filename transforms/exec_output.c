@@ -227,6 +227,57 @@ static leat_code sink_encode(leat_exec *exec, const leat_sink *sink, const leat_
     return code;
 }
 
+static bool sink_sets(const leat_output *output, leat_str name)
+{
+    for (size_t i = 0; i < output->headers_count; i++)
+        if (leat_str_equal(output->headers[i].name, name)) return true;
+    return false;
+}
+
+/* The message's headers in front of the sink's own; what tells of an earlier failure stays here. */
+static leat_code keep_headers(leat_exec *exec, const leat_record *record, leat_output *output,
+                              leat_err *err)
+{
+    const leat_header *given = NULL;
+    size_t given_count = 0, count = 0;
+    if (record->message == NULL) return LEAT_OK;
+    LEAT_TRY(leat_message_headers(record->message, exec->arena, &given, &given_count, err));
+    if (given_count == 0) return LEAT_OK;
+    leat_header *headers =
+        leat_arena_array(exec->arena, given_count + output->headers_count, sizeof *headers);
+    if (headers == NULL) return leat_arena_full(exec->arena, err);
+    for (size_t i = 0; i < given_count; i++)
+        if (!sink_sets(output, given[i].name) && !leat_str_starts(given[i].name, LEAT_STR("leat.")))
+            headers[count++] = given[i];
+    if (output->headers_count > 0)
+        memcpy(headers + count, output->headers, output->headers_count * sizeof *headers);
+    output->headers = headers;
+    output->headers_count += count;
+    return LEAT_OK;
+}
+
+static leat_code sink_is_tombstone(leat_exec *exec, const leat_sink *sink,
+                                   const leat_record *record, bool *is, leat_err *err)
+{
+    exec->site = (leat_site){sink->views, record};
+    const leat_eval eval = {
+        .slots = record->slots, .arena = exec->arena, .load = leat_site_load, .self = &exec->site};
+    leat_code code = leat_expr_test(sink->tombstone_expr, &eval, is, err);
+    return code == LEAT_OK ? code : leat_err_prefix(err, "tombstone");
+}
+
+/* The value, and the headers that go with it. */
+static leat_code sink_value(leat_exec *exec, const leat_sink *sink, const leat_record *record,
+                            leat_output *output, size_t *offset, leat_err *err)
+{
+    bool tombstone = false;
+    if (sink->kind == LEAT_SINK_REDIS) return exec_effect(exec, sink, record, output, err);
+    if (sink->tombstone_expr != NULL)
+        LEAT_TRY(sink_is_tombstone(exec, sink, record, &tombstone, err));
+    if (!tombstone) LEAT_TRY(sink_encode(exec, sink, record, output, offset, err));
+    return sink->keep_headers ? keep_headers(exec, record, output, err) : LEAT_OK;
+}
+
 static leat_code sink_record(leat_exec *exec, const leat_sink *sink, const leat_record *record,
                              leat_err *err)
 {
@@ -242,10 +293,7 @@ static leat_code sink_record(leat_exec *exec, const leat_sink *sink, const leat_
     if (sink->topic_expr != NULL || sink->key_expr != NULL || sink->partition_expr != NULL ||
         sink->headers_count > 0)
         code = sink_address(exec, sink, record, &output, &why);
-    if (code == LEAT_OK && sink->kind == LEAT_SINK_REDIS)
-        code = exec_effect(exec, sink, record, &output, &why);
-    else if (code == LEAT_OK)
-        code = sink_encode(exec, sink, record, &output, &offset, &why);
+    if (code == LEAT_OK) code = sink_value(exec, sink, record, &output, &offset, &why);
     if (LEAT_UNLIKELY(code != LEAT_OK)) return exec_reject(exec, sink->place, record, &why, err);
     return exec_output_add(exec, record->moment, &output, offset, err);
 }

@@ -117,8 +117,12 @@ static leat_code source_record(leat_exec *exec, leat_json_decoder *decoder, exec
     leat_err why;
     leat_str place = exec->source_place;
     bool is = true;
-    leat_code code = exec_decode(exec, decoder, record, &is, &why);
     *goes = false;
+    if (LEAT_UNLIKELY(record->message->value.data == NULL && exec->source->tombstones_dropped)) {
+        exec->counts.dropped++;
+        return LEAT_OK;
+    }
+    leat_code code = exec_decode(exec, decoder, record, &is, &why);
     if (LEAT_UNLIKELY(!is && code == LEAT_OK)) {
         exec->counts.records_in--;
         exec_node_at(exec, exec->first)->counts.in--;

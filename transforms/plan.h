@@ -60,7 +60,9 @@ typedef struct leat_sink {
     const leat_field *layout;
     const leat_view *views; /* of its expressions: LEAT_EXTERN_VIEWS + i */
     size_t views_count;
-    leat_payload payload; /* of dead letters and late records */
+    leat_expr *tombstone_expr; /* true: the value is null; NULL: not given */
+    bool keep_headers;         /* those of the message come first */
+    leat_payload payload;      /* of dead letters and late records */
     bool payload_given;
     const leat_codec *codec;      /* NULL: json */
     bool container;               /* FILE: Avro's, not lines; codec is a leat_avro_codec */
@@ -76,6 +78,7 @@ typedef struct leat_source {
     const leat_str *topics; /* names; a pattern starts with ^; of files: paths, in order */
     size_t topics_count;
     bool files;
+    bool tombstones_dropped; /* else null values are dead letters */
     char row_quote;          /* of files: see leat_subscription */
     bool container;          /* of files: Avro's */
     const leat_codec *codec; /* NULL: json */

@@ -9,13 +9,12 @@
  * was renamed or cast, and all that an expression reads, as what is computed from a secret may tell
  * it. Fields of a record that a step has made anew (flatten) cannot be traced, nor what reads
  * `event`; that is warned of, and the dead letter takes rules of its own for it (`mask`). The first
- * rule for a field wins; a rule for an object covers what is in it.
+ * rule for a field wins, the dead letter's own before those of streams; a rule for an object covers
+ * what is in it.
  *
  * A record's key is told beside its value: a key that is a masked field, and that a topic gets as
  * it is, is warned of. */
 #include "transforms/plan_inside.h"
-
-#define PATHS_PER_RULE 32 /* more ways to one slot are not looked for */
 
 /* --- where a slot's value comes from --- */
 
@@ -28,7 +27,7 @@ static void origin_add(leat_planner *planner, plan_origin origin)
 
 void leat_planner_copies(leat_planner *planner, const leat_step *step, uint32_t to, uint32_t from)
 {
-    if (from == LEAT_SLOT_NONE || from == to) return;
+    if (from == LEAT_SLOT_NONE || from >= to) return; /* what it comes from was there before */
     origin_add(planner, (plan_origin){.shape = step->shape_in, .to = to, .from = from});
 }
 
@@ -53,22 +52,24 @@ static void masked_add(leat_planner *planner, plan_masked one, leat_path path)
     planner->masked[planner->masked_count++] = one;
 }
 
-/* All fields of the incoming record that slot may have its value from. Links go to slots that were
- * there before, so that this ends. */
+/* All fields of the incoming record that slot may have its value from; each slot is looked at once.
+ * seen: one per slot of the shape. */
 static void trace(leat_planner *planner, const leat_shape *shape, uint32_t slot, plan_masked one,
-                  size_t *found)
+                  bool *seen, size_t *found)
 {
     LEAT_ASSERT(slot < shape->slots);
+    if (seen[slot]) return;
+    seen[slot] = true;
     const leat_slot_request *request = plan_request_of(shape, slot);
     if (request != NULL) {
         masked_add(planner, one, request->path);
         (*found)++;
         return;
     }
-    for (size_t i = 0; i < planner->origins_count && *found < PATHS_PER_RULE; i++) {
+    for (size_t i = 0; i < planner->origins_count; i++) {
         const plan_origin origin = planner->origins[i];
         if (origin.shape == shape && origin.to == slot)
-            trace(planner, shape, origin.from, one, found);
+            trace(planner, shape, origin.from, one, seen, found);
     }
 }
 
@@ -79,7 +80,9 @@ void leat_planner_masked(leat_planner *planner, const leat_step *step, const lea
     const leat_source *source = &planner->plan->sources[planner->step_source];
     plan_masked one = {.source = source->index, .node = node, .rule = *rule};
     size_t found = 0;
-    if (step->shape_in == source->shape) trace(planner, source->shape, slot, one, &found);
+    if (step->shape_in == source->shape)
+        trace(planner, source->shape, slot, one,
+              leat_planner_alloc(planner, source->shape->slots * sizeof(bool)), &found);
     if (found == 0) masked_add(planner, one, (leat_path){NULL, 0});
 }
 
@@ -93,13 +96,13 @@ static bool covers(leat_path outer, leat_path inner)
     return true;
 }
 
-/* The rules of one source, none inside another. */
-static size_t rules_of(const leat_planner *planner, uint32_t source, plan_masked *list)
+/* Adds those of `source`, so that none is inside another. */
+static size_t rules_add(const leat_planner *planner, uint32_t source, plan_masked *list,
+                        size_t count)
 {
-    size_t count = 0;
     for (size_t i = 0; i < planner->masked_count; i++) {
         const plan_masked *one = &planner->masked[i];
-        if (one->path.count == 0 || (one->source != source && one->source != UINT32_MAX)) continue;
+        if (one->path.count == 0 || one->source != source) continue;
         bool covered = false;
         for (size_t k = 0; k < count && !covered; k++)
             covered = covers(list[k].path, one->path);
@@ -142,7 +145,8 @@ static void guard_new(leat_planner *planner, leat_source *source, const plan_mas
 static void warn_untraced(leat_planner *planner)
 {
     const leat_sink *sink = planner->plan->dead_letter;
-    if (sink == NULL || sink->kind == LEAT_SINK_DROP || sink->payload == LEAT_PAYLOAD_ORIGINAL)
+    if (sink == NULL || sink->kind == LEAT_SINK_DROP || sink->payload == LEAT_PAYLOAD_ORIGINAL ||
+        planner->dead_letter_mask != NULL)
         return;
     for (size_t i = 0; i < planner->masked_count; i++) {
         const plan_masked *one = &planner->masked[i];
@@ -211,7 +215,8 @@ void plan_guards(leat_planner *planner)
     plan_masked *list = leat_planner_alloc(planner, planner->masked_count * sizeof *list);
     for (size_t i = 0; i < plan->sources_count; i++) {
         leat_source *source = &plan->sources[i];
-        size_t count = rules_of(planner, (uint32_t)i, list);
+        size_t count = rules_add(planner, UINT32_MAX, list, 0); /* the dead letter's own first */
+        count = rules_add(planner, (uint32_t)i, list, count);
         if (count == 0) continue;
         guard_new(planner, source, list, count);
         warn_late(planner, source);

@@ -187,6 +187,16 @@ static uint32_t fill_add(leat_planner *planner, leat_step *step, leat_view view,
     return fills[step->fills_count++].slot;
 }
 
+/* What is looked up in a field comes from its slots. */
+static void note_origins(leat_planner *planner, const leat_step *step, uint32_t to,
+                         const leat_field *field)
+{
+    if (field->kind == LEAT_FIELD_REMOVED) return;
+    leat_planner_copies(planner, step, to, field->slot);
+    for (const leat_field *child = field->fields; child != NULL; child = child->next)
+        note_origins(planner, step, to, child);
+}
+
 /* exact false: only its existence and its being an object matter. */
 static uint32_t slot_of(leat_planner *planner, leat_step *step, leat_path path, bool exact)
 {
@@ -202,7 +212,9 @@ static uint32_t slot_of(leat_planner *planner, leat_step *step, leat_path path, 
         break;
     case PLAN_FOUND_OBJECT: view.field = found.field; break;
     }
-    return fill_add(planner, step, view, path);
+    uint32_t slot = fill_add(planner, step, view, path);
+    note_origins(planner, step, slot, view.field);
+    return slot;
 }
 
 uint32_t leat_planner_read(leat_planner *planner, leat_step *step, leat_path path)

@@ -37,8 +37,9 @@ static bool sink_reads(const leat_sink *sink)
 }
 
 /* These never take the record as text (leat_run_encode asserts it). */
-static const char *const slots_only[] = {"filter", "set",    "keep",     "drop",   "rename", "mask",
-                                         "split",  "sample", "throttle", "dedupe", "cast"};
+static const char *const slots_only[] = {"filter", "set",     "keep",   "drop",     "rename",
+                                         "mask",   "split",   "sample", "throttle", "dedupe",
+                                         "cast",   "decrypt", "unwrap"};
 
 static bool is_slots_only(const leat_operator_type *type)
 {

@@ -18,7 +18,8 @@
 
 typedef struct sink_options {
     const leat_node *topic, *file, *redis, *out, *drop, *format, *key, *headers, *partition, *kafka;
-    const leat_node *payload, *mask;
+    const leat_node *payload, *mask, *tombstone;
+    bool keep_headers;
 } sink_options;
 
 #define AT(field) .offset = offsetof(sink_options, field)
@@ -74,6 +75,16 @@ const leat_option plan_sink_options[] = {
      AT(kafka),
      .shape = PLAN_KAFKA_SHAPE,
      .doc = "librdkafka properties for this sink."},
+    {.name = "tombstone",
+     .type = LEAT_OPTION_EXPR,
+     AT(tombstone),
+     .doc = "Expression: where it is true, the written record has a null value, which a compacted "
+            "topic takes for a delete: `has(event.__deleted)`."},
+    {.name = "keep_headers",
+     .type = LEAT_OPTION_BOOL,
+     AT(keep_headers),
+     .doc = "The headers of the record that came in go out again, before those of `headers`; of "
+            "one name, only the latter."},
     {.name = "payload",
      .type = LEAT_OPTION_NODE,
      AT(payload),
@@ -205,6 +216,7 @@ static bool sink_kind(leat_planner *planner, const leat_node *node, const sink_o
     const char *why = "goes with a topic only";
     refuse(planner, options->key, why);
     refuse(planner, options->headers, why);
+    refuse(planner, options->tombstone, why);
     refuse(planner, options->partition, why);
     refuse(planner, options->kafka, why);
     return true;
@@ -326,10 +338,16 @@ static void sink_read(leat_planner *planner, leat_sink *sink, const leat_node *n
         refuse(planner, options.key, why);
         refuse(planner, options.headers, why);
         refuse(planner, options.partition, why);
+        refuse(planner, options.tombstone, why);
         return;
     }
     if (options.key != NULL) sink->key_expr = plan_expr(planner, options.key, *site, NULL);
     if (options.headers != NULL) sink_headers(planner, sink, options.headers, *site);
+    sink->keep_headers = options.keep_headers;
+    if (options.tombstone != NULL)
+        sink->tombstone_expr = plan_expr(planner, options.tombstone, *site, NULL);
+    if (sink->tombstone_expr != NULL)
+        (void)leat_planner_expect(planner, options.tombstone, sink->tombstone_expr, "bool");
     if (options.partition == NULL) return;
     sink->partition_expr = plan_expr(planner, options.partition, *site, NULL);
     if (sink->partition_expr != NULL)

@@ -20,6 +20,7 @@
 
 typedef struct source_options {
     const leat_node *topic, *topic_pattern, *file, *format, *key, *timestamp, *late, *start, *kafka;
+    int tombstones;
     int64_t out_of_orderness_ms, idle_after_ms;
 } source_options;
 
@@ -80,6 +81,12 @@ const leat_option plan_source_options[] = {
          "\"additionalProperties\": false}]}",
      .doc = "What becomes of records at or below the watermark: `drop`, or `{\"to\": topic}`; "
             "default: stateless steps take them, the first stateful one drops them."},
+    {.name = "tombstones",
+     .type = LEAT_OPTION_ENUM,
+     AT(tombstones),
+     .fallback = "dead_letter",
+     .choices = "dead_letter|drop",
+     .doc = "What becomes of records with a null value; `drop` counts them."},
     {.name = "start",
      .type = LEAT_OPTION_NODE,
      AT(start),
@@ -267,6 +274,7 @@ static void source_read(leat_planner *planner, const leat_node *node)
     if (node->kind != LEAT_NODE_OBJECT) return;
     source_names(planner, source, node, &options);
     source_format(planner, source, options.format);
+    source->tombstones_dropped = options.tombstones == 1;
     source_start(planner, source, options.start);
     source_late(planner, source, options.late);
     plan_settings(planner, options.kafka, &source->settings, &source->settings_count);
