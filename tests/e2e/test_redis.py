@@ -197,6 +197,20 @@ def wrong_logins():
         expect(leat("run", path), 0)
         path = write_pipeline(folder, "login", address(redis) | user, [{"at": 1, "k": "closed"}])
         expect(leat("run", path), 77, "NOPERM", "ACL")
+        rights = "+hello +auth +eval +evalsha +script|load +info +hset +hget +hmget +hlen +hkeys"
+        rights += " +hdel +incrby +xadd +set"  # as docs/REDIS.md has it
+        redis.call("ACL", "SETUSER", "writer", "on", ">pw", "~leat:*", "~w:*", *rights.split())
+        user = {"username": "writer", "password": "pw"}
+        streams = {"all": {"from": "in", "to": effects("w")}}
+        records = [{"at": i, "k": "k", "n": i} for i in range(10)]
+        path = write_pipeline(folder, "w", address(redis) | user, records, streams=streams)
+        expect(leat("run", path), 0)
+        check(redis.call("GET", "w:count") == "10", "effects of a user with few rights")
+        redis.call("ACL", "SETUSER", "writer", "-incrby")  # what a script may not do is refused
+        path = write_pipeline(folder, "x", address(redis) | user, records, streams=streams)
+        expect(leat("run", path), 0)
+        dead = [json.loads(line) for line in (pathlib.Path(folder) / "x-dead.jsonl").open()]
+        check(len(dead) == 20 and "redis has refused it" in dead[0]["error"], f"{dead}")
 
 
 def wrong_servers():
