@@ -38,6 +38,7 @@ typedef struct pattern_scope {
     uint32_t names_count;
     leat_arena *arena;
     leat_reading reading; /* of steps, since this was last cleared */
+    uint32_t mentions;    /* the same: how often steps were named */
 } pattern_scope;
 
 static void nearest_step(const leat_pattern *pattern, leat_str name, leat_str *nearest)
@@ -88,6 +89,7 @@ static leat_code resolve(leat_scope *scope, const leat_str *names, size_t count,
     LEAT_ASSERT(count > 0);
     if (!absolute && leat_pattern_step(self->pattern, names[0], &step)) {
         note_reading(&self->reading, scope->use, step);
+        self->mentions++;
         *ref = (leat_ref){
             .kind = LEAT_REF_EXTERN, .index = INDEX_STEP + step, .used = 1, .type = "list(dyn)"};
         return LEAT_OK;
@@ -133,6 +135,23 @@ static const leat_expr *compile_bool(maker *m, const leat_node *node)
     return expr;
 }
 
+/* The operand that is a link; any of them will do. */
+static void find_link(const leat_expr *expr, uint32_t mentions, leat_condition_link *found)
+{
+    const leat_form *form = leat_expr_form(expr);
+    found->link = form->link;
+    for (uint32_t i = 0; form->kind == LEAT_FORM_AND && i < form->parts_count; i++)
+        if (form->parts[i]->link != NULL) found->link = form->parts[i]->link;
+    const leat_link *link = found->link;
+    if (link == NULL) return;
+    bool step = link->list >= INDEX_STEP && link->list < INDEX_EVENT;
+    bool left = link->kind == LEAT_REF_SLOT ||
+                (link->kind == LEAT_REF_EXTERN && link->index >= INDEX_FIELD);
+    if (!step || !left) found->link = NULL;
+    found->step = link->list - INDEX_STEP;
+    found->lone = mentions == 1;
+}
+
 static void compile_emit(maker *m, const leat_node *object, leat_emit_field **fields,
                          uint32_t *count)
 {
@@ -172,13 +191,16 @@ bool leat_conditions_new(const leat_pattern *pattern, leat_scope *fields,
     made->count = count;
     made->exprs = need(arena, (count + 1) * sizeof *made->exprs);
     made->reads = need(arena, (count + 1) * sizeof *made->reads);
+    made->links = need(arena, (count + 1) * sizeof *made->links);
     made->held = fields == NULL;
     for (uint32_t i = 0; i < count; i++) {
         leat_reading *reading = &m.scope.reading;
         *reading = (leat_reading){.known = true};
+        m.scope.mentions = 0;
         made->exprs[i] = compile_bool(&m, pattern->conditions[i].node);
         made->reads[i] = (reading->first | reading->last | reading->size | reading->whole) != 0;
         pattern->conditions[i].reading = *reading;
+        if (made->exprs[i] != NULL) find_link(made->exprs[i], m.scope.mentions, &made->links[i]);
     }
     if (pattern->order_by != NULL)
         made->order_by = compile(self, pattern->order_by, &m.scope.scope);
@@ -199,6 +221,8 @@ typedef struct memory {
     const leat_take *takes;
     verdict known;
     bool always;     /* for whatever takes */
+    uint64_t linked; /* the event of which is known what the condition is where its link holds */
+    bool linked_holds;
     uint8_t useless; /* blind tries in a row that told nothing */
 } memory;
 
@@ -309,8 +333,85 @@ static leat_code ask_lookup(const leat_testing *testing, uint32_t condition, boo
     return LEAT_OK;
 }
 
+/* --- links --- */
+
+/* What a comparison comes to; UNKNOWN: it takes more than this to tell. */
+static verdict compare(leat_link_op op, leat_value a, leat_value b)
+{
+    int order = 0;
+    if (a.tag != b.tag) return UNKNOWN;
+    if (a.tag == LEAT_INT) {
+        order = a.as.i < b.as.i ? -1 : a.as.i > b.as.i;
+    } else if (a.tag == LEAT_DOUBLE) {
+        if (a.as.d != a.as.d || b.as.d != b.as.d) return UNKNOWN;
+        order = a.as.d < b.as.d ? -1 : a.as.d > b.as.d;
+    } else if (a.tag == LEAT_STRING && (op == LEAT_LINK_EQ || op == LEAT_LINK_NE)) {
+        order = !leat_str_equal(leat_value_str(a), leat_value_str(b));
+    } else {
+        return UNKNOWN;
+    }
+    bool holds = false;
+    switch (op) {
+    case LEAT_LINK_EQ: holds = order == 0; break;
+    case LEAT_LINK_NE: holds = order != 0; break;
+    case LEAT_LINK_LT: holds = order < 0; break;
+    case LEAT_LINK_LE: holds = order <= 0; break;
+    case LEAT_LINK_GT: holds = order > 0; break;
+    case LEAT_LINK_GE: holds = order >= 0; break;
+    }
+    return holds ? HOLDS : FAILS;
+}
+
+/* The link of a condition, where it can be told without an evaluation. */
+static verdict link_verdict(leat_testing *testing, const leat_condition_link *found,
+                            const leat_take *takes)
+{
+    const leat_link *link = found->link;
+    const leat_take *item = NULL;
+    leat_arena *arena = testing->eval.arena;
+    leat_value left;
+    leat_value right;
+    leat_err why;
+    for (const leat_take *take = takes; take != NULL; take = take->before) {
+        if (take->step != found->step) continue;
+        item = take;
+        if (link->last) break;
+    }
+    if (item == NULL) return UNKNOWN;
+    if (link->kind == LEAT_REF_SLOT)
+        left = testing->base.slots[link->index];
+    else if (load(testing, link->index, arena, &left, &why) != LEAT_OK)
+        return UNKNOWN;
+    if (leat_event_field(item->event, link->field, arena, &right, &why) != LEAT_OK) return UNKNOWN;
+    return compare(link->op, left, right);
+}
+
+static leat_code test_plain(void *self, uint32_t condition, const leat_take *takes, bool *holds,
+                            leat_err *err);
+
+/* A link that does not hold decides. Where one holds and nothing else reads a step, the outcome is
+ * that of the event's last such evaluation. */
 static leat_code test(void *self, uint32_t condition, const leat_take *takes, bool *holds,
                       leat_err *err)
+{
+    leat_testing *testing = self;
+    const leat_condition_link *found = &testing->conditions->links[condition];
+    if (found->link == NULL || takes == NULL) return test_plain(self, condition, takes, holds, err);
+    verdict link = link_verdict(testing, found, takes);
+    memory *m = &testing->memories[condition];
+    bool known = link == HOLDS && found->lone && m->linked == testing->number;
+    *holds = known && m->linked_holds;
+    if (known || link == FAILS) return LEAT_OK;
+    LEAT_TRY(test_plain(self, condition, takes, holds, err));
+    if (link == HOLDS && found->lone) {
+        m->linked = testing->number;
+        m->linked_holds = *holds;
+    }
+    return LEAT_OK;
+}
+
+static leat_code test_plain(void *self, uint32_t condition, const leat_take *takes, bool *holds,
+                            leat_err *err)
 {
     leat_testing *testing = self;
     LEAT_ASSERT(condition < testing->conditions->count && !testing->blind);
@@ -334,6 +435,44 @@ static leat_code test(void *self, uint32_t condition, const leat_take *takes, bo
     return LEAT_OK;
 }
 
+/* One blind evaluation; *known: what it came to. */
+static leat_code evaluate_blind(leat_testing *testing, uint32_t condition, verdict *known,
+                                leat_err *err)
+{
+    memory *m = &testing->memories[condition];
+    LEAT_ASSERT(testing->conditions->reads[condition]);
+    testing->blind = true;
+    leat_code code = evaluate(testing, condition, NULL, known, err);
+    testing->blind = false;
+    LEAT_TRY(code);
+    m->useless = *known == FAILS ? 0 : (uint8_t)(m->useless + 1);
+    if (*known != FAILS) return LEAT_OK;
+    m->event = testing->number;
+    m->always = true;
+    m->takes = NULL;
+    m->known = FAILS;
+    return LEAT_OK;
+}
+
+static leat_code never(void *self, uint32_t condition, bool *fails, leat_err *err)
+{
+    leat_testing *testing = self;
+    const memory *m = &testing->memories[condition];
+    verdict known = UNKNOWN;
+    *fails = m->event == testing->number && m->always && m->known == FAILS;
+    if (*fails) return LEAT_OK;
+    if (testing->lookup != NULL) {
+        leat_verdict told = LEAT_VERDICT_MAYBE;
+        LEAT_TRY(leat_lookup_verdict(testing->lookup, testing->pattern, condition, &told, err));
+        *fails = told == LEAT_VERDICT_FAILS;
+        return LEAT_OK;
+    }
+    if (m->useless >= BLIND_TRIES) return LEAT_OK;
+    LEAT_TRY(evaluate_blind(testing, condition, &known, err));
+    *fails = known == FAILS;
+    return LEAT_OK;
+}
+
 static leat_code keep(void *self, leat_event **event, leat_err *err)
 {
     leat_testing *testing = self;
@@ -343,7 +482,7 @@ static leat_code keep(void *self, leat_event **event, leat_err *err)
 leat_testing *leat_testing_new(const leat_conditions *conditions)
 {
     leat_testing *testing = leat_mem_need(sizeof *testing);
-    testing->host = (leat_matcher_host){testing, test, keep};
+    testing->host = (leat_matcher_host){testing, test, keep, never};
     leat_testing_use(testing, conditions, NULL, 0);
     return testing;
 }
@@ -401,12 +540,12 @@ leat_code leat_testing_idle(leat_testing *testing, bool *idle, leat_err *err)
         if (m->event == testing->number && m->always && m->known == FAILS) continue;
         if (conditions->reads[i] && m->useless >= BLIND_TRIES) return LEAT_OK;
         verdict known = UNKNOWN;
-        testing->blind = conditions->reads[i];
-        leat_code code = evaluate(testing, i, NULL, &known, err);
-        testing->blind = false;
-        LEAT_TRY(code);
-        if (conditions->reads[i]) m->useless = known == FAILS ? 0 : (uint8_t)(m->useless + 1);
-        if (conditions->reads[i] && known != FAILS) return LEAT_OK;
+        if (conditions->reads[i]) {
+            LEAT_TRY(evaluate_blind(testing, i, &known, err));
+            if (known != FAILS) return LEAT_OK;
+            continue;
+        }
+        LEAT_TRY(evaluate(testing, i, NULL, &known, err));
         m->event = testing->number;
         m->always = true;
         m->takes = NULL;

@@ -11,6 +11,7 @@
 
 #include "cep/matcher.h"
 #include "transforms/expr.h"
+#include "transforms/expr_form.h"
 
 /* Compiles an expression of the pattern at node; a mistake is a finding and gives NULL. self is the
  * caller's. (The planner's leat_planner_expr, or leat_expr_compile in tests.) */
@@ -21,10 +22,19 @@ typedef struct leat_emit_field {
     const leat_expr *value;
 } leat_emit_field;
 
+/* An operand of a condition without which it is false, and that can be compared without evaluating
+ * it: `amount > last(a).amount`. */
+typedef struct leat_condition_link {
+    const leat_link *link; /* NULL: there is none */
+    uint32_t step;
+    bool lone; /* nothing else of the condition reads a step */
+} leat_condition_link;
+
 typedef struct leat_conditions {
     const leat_pattern *pattern;
     const leat_expr **exprs; /* by number */
     bool *reads;             /* does it read steps? */
+    struct leat_condition_link *links;
     uint32_t count;
     leat_emit_field *emit, *timeout_emit;
     uint32_t emit_count, timeout_emit_count;

@@ -204,14 +204,26 @@ static leat_code ask_run(const feeding *f, const bundle *c, uint32_t condition, 
     return host->test(host->self, condition, takes, holds, f->err);
 }
 
-static leat_code ask(const feeding *f, const bundle *c, uint32_t condition, bool *holds)
+/* *alike: whatever was taken. */
+static leat_code ask(const feeding *f, const bundle *c, uint32_t condition, bool *holds,
+                     bool *alike)
 {
     machine_known *known = &f->work->known;
+    const leat_matcher_host *host = f->work->host;
     uint64_t bit = (uint64_t)1 << (condition & 63);
     uint32_t word = condition >> 6;
-    if ((f->machine->once[word] & bit) == 0) return ask_run(f, c, condition, holds);
+    bool once = (f->machine->once[word] & bit) != 0;
+    if (!once && (f->work->tried[word] & bit) == 0) {
+        bool fails = false;
+        f->work->tried[word] |= bit;
+        if (host->never != NULL) LEAT_TRY(host->never(host->self, condition, &fails, f->err));
+        if (fails) known->known[word] |= bit;
+    }
     if ((known->known[word] & bit) == 0) {
-        const leat_matcher_host *host = f->work->host;
+        if (!once) {
+            *alike = false;
+            return ask_run(f, c, condition, holds);
+        }
         LEAT_TRY(host->test(host->self, condition, NULL, holds, f->err));
         known->known[word] |= bit;
         if (*holds) known->holds[word] |= bit;
@@ -224,10 +236,14 @@ static leat_code ask(const feeding *f, const bundle *c, uint32_t condition, bool
 static leat_code decide(const feeding *f, const bundle *c, const machine_leaf **leaf)
 {
     machine *m = f->machine;
+    struct decided *decided = &f->work->decided[c->config & (DECIDED_SIZE - 1)];
     machine_known path = {{0}, {0}};
     uint32_t at = machine_config_at(m, c->config)->tree;
     uint32_t above = 0;
     bool holds = false;
+    bool alike = true;
+    *leaf = decided->leaf;
+    if (decided->config == c->config) return LEAT_OK;
     for (;;) {
         if (LEAT_UNLIKELY(at == 0)) {
             LEAT_TRY(machine_grow(m, c->config, &path, &at, f->err));
@@ -235,13 +251,14 @@ static leat_code decide(const feeding *f, const bundle *c, const machine_leaf **
         }
         if ((at & MACHINE_LEAF) != 0) break;
         uint32_t condition = m->branches[at].condition;
-        LEAT_TRY(ask(f, c, condition, &holds));
+        LEAT_TRY(ask(f, c, condition, &holds, &alike));
         path.known[condition >> 6] |= (uint64_t)1 << (condition & 63);
         path.holds[condition >> 6] |= (uint64_t)holds << (condition & 63);
         above = at;
         at = m->branches[at].next[holds];
     }
     *leaf = m->leaves[at & ~MACHINE_LEAF];
+    if (alike) *decided = (struct decided){c->config, *leaf};
     return LEAT_OK;
 }
 
@@ -433,6 +450,9 @@ static leat_code begin(feeding *f, int64_t timestamp_ms)
     machine_trim(f->machine);
     if (work->arena == NULL) LEAT_TRY(leat_arena_new(&work->arena, SHOWN_BYTES_MAX, f->err));
     work->known = (machine_known){{0}, {0}};
+    memset(work->tried, 0, sizeof work->tried);
+    for (size_t i = 0; i < DECIDED_SIZE; i++)
+        work->decided[i].config = MACHINE_NONE;
     work->number = 0;
     work->moved = false;
     work->fresh.count = work->done_count = 0;

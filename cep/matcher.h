@@ -41,6 +41,9 @@ typedef struct leat_matcher_host {
                       leat_err *err);
     /* The event in hand, to be held: a reference. Asked for at most once per event. */
     leat_code (*keep)(void *self, leat_event **event, leat_err *err);
+    /* NULL, or: whether a condition that reads steps fails for the event in hand whatever was
+     * taken. Asked for at most once per event and matcher; false is no answer. */
+    leat_code (*never)(void *self, uint32_t condition, bool *fails, leat_err *err);
 } leat_matcher_host;
 
 typedef struct leat_match {

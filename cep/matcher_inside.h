@@ -67,6 +67,8 @@ typedef struct done {
     uint32_t from, to;
 } done;
 
+#define DECIDED_SIZE 8 /* a power of 2 */
+
 struct leat_matcher_work {
     machine **machines;
     size_t machines_count, machines_size;
@@ -76,8 +78,13 @@ struct leat_matcher_work {
     leat_event *event; /* once somebody has taken it */
     uint32_t number;   /* in the graph; 0: not there */
     machine_known known;
-    bundles fresh; /* made by it */
-    bool moved;    /* a bundle has another configuration now */
+    uint64_t tried[2]; /* conditions that read steps: asked whether they fail whatever was taken */
+    struct decided {
+        uint32_t config; /* MACHINE_NONE: free */
+        const machine_leaf *leaf;
+    } decided[DECIDED_SIZE]; /* for all of a configuration */
+    bundles fresh;           /* made by it */
+    bool moved;              /* a bundle has another configuration now */
     done *done;
     size_t done_count, done_size;
     uint32_t *table; /* of bundles, while they are merged */

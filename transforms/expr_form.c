@@ -75,6 +75,56 @@ static void form_call(const leat_expr_node *node, leat_form *form)
     set_slot(form, a);
 }
 
+static const struct {
+    const char *name;
+    leat_link_op op, turned;
+} link_lines[] = {
+    {"_==_", LEAT_LINK_EQ, LEAT_LINK_EQ}, {"_!=_", LEAT_LINK_NE, LEAT_LINK_NE},
+    {"_<_", LEAT_LINK_LT, LEAT_LINK_GT},  {"_<=_", LEAT_LINK_LE, LEAT_LINK_GE},
+    {"_>_", LEAT_LINK_GT, LEAT_LINK_LT},  {"_>=_", LEAT_LINK_GE, LEAT_LINK_LE},
+};
+
+/* first(x).field, x[0].field, last(x).field, x being an EXTERN. */
+static bool is_item(const leat_expr_node *node, leat_link *link)
+{
+    if (node->kind != EXPR_NODE_SELECT || node->test || node->optional) return false;
+    const leat_expr_node *call = node->args[0];
+    if (call->kind != EXPR_NODE_CALL || call->count == 0 || call->optional) return false;
+    const leat_expr_node *list = call->args[0];
+    if (list->kind != EXPR_NODE_REF || list->ref.kind != LEAT_REF_EXTERN || list->test)
+        return false;
+    link->list = list->ref.index;
+    link->field = node->name;
+    link->last = call->count == 1 && leat_str_is(call->name, "last");
+    if (link->last || (call->count == 1 && leat_str_is(call->name, "first"))) return true;
+    return call->count == 2 && leat_str_is(call->name, "_[_]") &&
+           call->args[1]->kind == EXPR_NODE_CONST && call->args[1]->constant.tag == LEAT_INT &&
+           call->args[1]->constant.as.i == 0;
+}
+
+static leat_code form_link(leat_expr_builder *builder, const leat_expr_node *node, leat_form *form)
+{
+    leat_link link = {.kind = LEAT_REF_NONE};
+    if (node->kind != EXPR_NODE_CALL || node->count != 2 || node->member) return LEAT_OK;
+    bool turned = is_item(node->args[0], &link);
+    const leat_expr_node *left = node->args[turned ? 1 : 0];
+    if (!turned && !is_item(node->args[1], &link)) return LEAT_OK;
+    if (left->kind != EXPR_NODE_REF || left->test) return LEAT_OK;
+    for (size_t i = 0; i < sizeof link_lines / sizeof *link_lines; i++) {
+        if (!leat_str_is(node->name, link_lines[i].name)) continue;
+        leat_link *made = leat_arena_alloc(builder->arena, sizeof *made);
+        link.op = turned ? link_lines[i].turned : link_lines[i].op;
+        link.kind = left->ref.kind;
+        link.index = left->ref.index;
+        link.field = leat_arena_copy(builder->arena, link.field);
+        if (made == NULL || link.field.data == NULL)
+            return leat_arena_full(builder->arena, builder->err);
+        *made = link;
+        form->link = made;
+    }
+    return LEAT_OK;
+}
+
 leat_code leat_expr_form_of(leat_expr_builder *builder, const leat_expr_node *node,
                             const leat_form **form)
 {
@@ -89,6 +139,7 @@ leat_code leat_expr_form_of(leat_expr_builder *builder, const leat_expr_node *no
     form_call(node, made);
     if (made->kind == LEAT_FORM_TEST)
         return leat_value_copy(made->constant, builder->arena, &made->constant, builder->err);
+    LEAT_TRY(form_link(builder, node, made));
     if (node->kind != EXPR_NODE_AND && node->kind != EXPR_NODE_OR) return LEAT_OK;
     const leat_form **parts = leat_arena_array(builder->arena, node->count, sizeof(leat_form *));
     if (parts == NULL) return leat_arena_full(builder->arena, builder->err);

@@ -36,6 +36,26 @@ typedef enum leat_form_test {
     LEAT_FORM_HAS,     /* no constant */
 } leat_form_test;
 
+/* An operand that compares something with a member of the first or last item of a list, which a
+ * scope gives as an EXTERN: `amount > last(a).amount`. */
+typedef enum leat_link_op {
+    LEAT_LINK_EQ,
+    LEAT_LINK_NE,
+    LEAT_LINK_LT,
+    LEAT_LINK_LE,
+    LEAT_LINK_GT,
+    LEAT_LINK_GE,
+} leat_link_op;
+
+typedef struct leat_link {
+    leat_link_op op;
+    leat_ref_kind kind; /* of the left side: SLOT or EXTERN */
+    uint32_t index;     /* of that */
+    uint32_t list;      /* EXTERN */
+    bool last;          /* its last item; else its first */
+    leat_str field;     /* member of the item */
+} leat_link;
+
 typedef struct leat_form leat_form;
 struct leat_form {
     leat_form_kind kind;
@@ -43,6 +63,7 @@ struct leat_form {
     uint32_t slot;
     bool fallback; /* the field's name is a type's too: MISSING is that type, no error */
     leat_value constant;
+    const leat_link *link;         /* of OPAQUE; NULL: it is none */
     const leat_form *const *parts; /* of AND and OR */
     uint32_t parts_count;
 };

@@ -64,7 +64,7 @@ static void play(leat_matcher *matcher, leat_matcher_work *work, const leat_patt
     leat_err err;
     leat_matches matches = {0};
     bench b = {pattern, 'a', 0};
-    leat_matcher_host host = {&b, test, keep};
+    leat_matcher_host host = {.self = &b, .test = test, .keep = keep};
     leat_event *held = NULL;
     int64_t deadline_ms = leat_matcher_deadline(matcher);
     b.at_ms = deadline_ms == LEAT_TIME_MAX ? INT64_MAX / 2 : deadline_ms;

@@ -70,7 +70,7 @@ static leat_code cep_keep(void *self, leat_event **event, leat_err *err)
 static inline const leat_matcher_host *cep_host(cep_bed *bed)
 {
     static leat_matcher_host host;
-    host = (leat_matcher_host){bed, cep_test, cep_keep};
+    host = (leat_matcher_host){.self = bed, .test = cep_test, .keep = cep_keep};
     return &host;
 }
 
