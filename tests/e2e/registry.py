@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real schema registry (Apicurio, by its Confluent-compatible interface) for the end-to-end tests,
-and a gate in front of it that asks for a password over TLS."""
+"""A real schema registry (Apicurio, by its Confluent interface) for end-to-end tests, and
+a gate in front of it that asks for a password over TLS."""
 
 import base64
 import http.server
