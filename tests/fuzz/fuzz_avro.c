@@ -29,69 +29,40 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define GIVEN(name, type, value) "{\"name\":\"" name "\",\"type\":" type ",\"default\":" value "}"
 #define LOGICAL(type, name)      "{\"type\":\"" type "\",\"logicalType\":\"" name "\"}"
 
+#define ARRAY(items)  "{\"type\":\"array\",\"items\":" items "}"
+#define MAP(values)   "{\"type\":\"map\",\"values\":" values "}"
+#define ENUM(symbols) "{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[" symbols "]}"
+#define DECIMAL       "{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"precision\":30,\"scale\":5}"
+#define DURATION      "{\"type\":\"fixed\",\"name\":\"F\",\"size\":12,\"logicalType\":\"duration\"}"
+#define INNER         "{\"type\":\"record\",\"name\":\"S\",\"fields\":["
+#define ABC           ENUM("\"A\",\"B\",\"C\"")
+
+/* clang-format off */
 /* Written with, read as (NULL: the same). */
 static const struct {
     const char *writer, *reader;
 } schemas[] = {
     {RECORD(FIELD("a", "\"int\"") "," FIELD("b", "\"string\"") "," FIELD("c", "\"double\"")), NULL},
-    {RECORD(FIELD("a", "[\"null\",\"string\",\"long\"]") "," FIELD(
-         "b", "{\"type\":\"array\",\"items\":[\"null\",\"string\"]}")),
-     NULL},
-    {RECORD(
-         FIELD("a", "{\"type\":\"map\",\"values\":{\"type\":\"array\",\"items\":\"int\"}}") "," FIELD(
-             "b", "{\"type\":\"record\",\"name\":\"S\",\"fields\":[" FIELD(
-                      "c", "\"bytes\"") "," FIELD("d", "\"boolean\"") "]}")),
-     NULL},
-    {RECORD(FIELD(
-         "a",
-         "{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"precision\":30,"
-         "\"scale\":5}") "," FIELD("b",
-                                   LOGICAL(
-                                       "long",
-                                       "timestamp-millis")) "," FIELD("c",
-                                                                      LOGICAL(
-                                                                          "int",
-                                                                          "date")) "," FIELD("d",
-                                                                                             LOGICAL(
-                                                                                                 "i"
-                                                                                                 "n"
-                                                                                                 "t",
-                                                                                                 "t"
-                                                                                                 "i"
-                                                                                                 "m"
-                                                                                                 "e"
-                                                                                                 "-"
-                                                                                                 "m"
-                                                                                                 "i"
-                                                                                                 "l"
-                                                                                                 "l"
-                                                                                                 "i"
-                                                                                                 "s"))),
-     NULL},
-    {RECORD(
-         FIELD("a", "{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"A\",\"B\",\"C\"]}") "," FIELD(
-             "b", "{\"type\":\"fixed\",\"name\":\"F\",\"size\":12,\"logicalType\":"
-                  "\"duration\"}") "," FIELD("c", LOGICAL("string", "uuid"))),
-     NULL},
-    {RECORD(FIELD("a", "[\"null\",\"R\"]") "," FIELD("b", "{\"type\":\"array\",\"items\":\"R\"}")),
-     NULL},
-    {RECORD(FIELD("a", "{\"type\":\"array\",\"items\":\"null\"}") "," FIELD("b", "\"float\"")),
-     NULL},
-    {RECORD(FIELD("a", "\"int\"") "," FIELD("b", "[\"string\",\"bytes\",\"int\"]") "," FIELD(
-         "old", "\"long\"")),
-     RECORD(GIVEN("d", "{\"type\":\"map\",\"values\":\"int\"}", "{\"k\":1}") "," FIELD(
-         "b", "[\"string\",\"double\"]") "," FIELD("a", "\"double\"") "," GIVEN("c",
-                                                                                "[\"null\",\"R\"]",
-                                                                                "null"))},
-    {RECORD(
-         FIELD("a", "{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"A\",\"B\",\"C\"]}") "," FIELD(
-             "b", "{\"type\":\"array\",\"items\":\"int\"}")),
-     RECORD(FIELD("b", "{\"type\":\"array\",\"items\":\"float\"}") "," FIELD(
-         "a", "{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"B\",\"Z\"]}"))},
-    {RECORD(FIELD("a", LOGICAL("long", "timestamp-micros")) "," FIELD(
-         "b", LOGICAL("long", "timestamp-nanos")) "," FIELD("c", LOGICAL("long", "time-micros"))),
-     NULL},
+    {RECORD(FIELD("a", "[\"null\",\"string\",\"long\"]") ","
+            FIELD("b", ARRAY("[\"null\",\"string\"]"))), NULL},
+    {RECORD(FIELD("a", MAP(ARRAY("\"int\""))) ","
+            FIELD("b", INNER FIELD("c", "\"bytes\"") "," FIELD("d", "\"boolean\"") "]}")), NULL},
+    {RECORD(FIELD("a", DECIMAL) "," FIELD("b", LOGICAL("long", "timestamp-millis")) ","
+            FIELD("c", LOGICAL("int", "date")) "," FIELD("d", LOGICAL("int", "time-millis"))), NULL},
+    {RECORD(FIELD("a", ABC) "," FIELD("b", DURATION) "," FIELD("c", LOGICAL("string", "uuid"))), NULL},
+    {RECORD(FIELD("a", "[\"null\",\"R\"]") "," FIELD("b", ARRAY("\"R\""))), NULL},
+    {RECORD(FIELD("a", ARRAY("\"null\"")) "," FIELD("b", "\"float\"")), NULL},
+    {RECORD(FIELD("a", "\"int\"") "," FIELD("b", "[\"string\",\"bytes\",\"int\"]") ","
+            FIELD("old", "\"long\"")),
+     RECORD(GIVEN("d", MAP("\"int\""), "{\"k\":1}") "," FIELD("b", "[\"string\",\"double\"]") ","
+            FIELD("a", "\"double\"") "," GIVEN("c", "[\"null\",\"R\"]", "null"))},
+    {RECORD(FIELD("a", ABC) "," FIELD("b", ARRAY("\"int\""))),
+     RECORD(FIELD("b", ARRAY("\"float\"")) "," FIELD("a", ENUM("\"B\",\"Z\"")))},
+    {RECORD(FIELD("a", LOGICAL("long", "timestamp-micros")) ","
+            FIELD("b", LOGICAL("long", "timestamp-nanos")) ","
+            FIELD("c", LOGICAL("long", "time-micros"))), NULL},
 };
+/* clang-format on */
 #define SCHEMAS (sizeof schemas / sizeof schemas[0])
 
 typedef struct pair {
