@@ -32,24 +32,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define ARRAY(items)  "{\"type\":\"array\",\"items\":" items "}"
 #define MAP(values)   "{\"type\":\"map\",\"values\":" values "}"
 #define ENUM(symbols) "{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[" symbols "]}"
-#define DECIMAL       "{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"precision\":30,\"scale\":5}"
 #define DURATION      "{\"type\":\"fixed\",\"name\":\"F\",\"size\":12,\"logicalType\":\"duration\"}"
 #define INNER         "{\"type\":\"record\",\"name\":\"S\",\"fields\":["
 #define ABC           ENUM("\"A\",\"B\",\"C\"")
+
+#define DECIMAL "{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"precision\":30,\"scale\":5}"
 
 /* clang-format off */
 /* Written with, read as (NULL: the same). */
 static const struct {
     const char *writer, *reader;
 } schemas[] = {
-    {RECORD(FIELD("a", "\"int\"") "," FIELD("b", "\"string\"") "," FIELD("c", "\"double\"")), NULL},
+    {RECORD(FIELD("a", "\"int\"") "," FIELD("b", "\"string\"") ","
+            FIELD("c", "\"double\"")), NULL},
     {RECORD(FIELD("a", "[\"null\",\"string\",\"long\"]") ","
             FIELD("b", ARRAY("[\"null\",\"string\"]"))), NULL},
     {RECORD(FIELD("a", MAP(ARRAY("\"int\""))) ","
             FIELD("b", INNER FIELD("c", "\"bytes\"") "," FIELD("d", "\"boolean\"") "]}")), NULL},
     {RECORD(FIELD("a", DECIMAL) "," FIELD("b", LOGICAL("long", "timestamp-millis")) ","
-            FIELD("c", LOGICAL("int", "date")) "," FIELD("d", LOGICAL("int", "time-millis"))), NULL},
-    {RECORD(FIELD("a", ABC) "," FIELD("b", DURATION) "," FIELD("c", LOGICAL("string", "uuid"))), NULL},
+            FIELD("c", LOGICAL("int", "date")) ","
+            FIELD("d", LOGICAL("int", "time-millis"))), NULL},
+    {RECORD(FIELD("a", ABC) "," FIELD("b", DURATION) ","
+            FIELD("c", LOGICAL("string", "uuid"))), NULL},
     {RECORD(FIELD("a", "[\"null\",\"R\"]") "," FIELD("b", ARRAY("\"R\""))), NULL},
     {RECORD(FIELD("a", ARRAY("\"null\"")) "," FIELD("b", "\"float\"")), NULL},
     {RECORD(FIELD("a", "\"int\"") "," FIELD("b", "[\"string\",\"bytes\",\"int\"]") ","
