@@ -6,13 +6,15 @@
  *
  * What is compared is said in case_run.c. The first failures (--show) are made smaller and printed
  * as files to run again. Cases run in a child, so that one that crashes or hangs is a failure like
- * others; a hang is what takes more than a minute. Nothing depends on the machine or the time. */
+ * others; a hang is what takes a minute of the processor. Nothing depends on the machine or the
+ * time. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -48,6 +50,13 @@ static leat_arena *new_arena(void)
     return arena;
 }
 
+/* The process ends with a signal if it is still at it then. */
+static void hang_after(time_t seconds)
+{
+    struct itimerval timer = {.it_value = {.tv_sec = seconds}};
+    if (setitimer(ITIMER_PROF, &timer, NULL) != 0) give_up("timer", "cannot be set");
+}
+
 /* --- many cases --- */
 
 static void run_seeds(progress *p, uint64_t end)
@@ -55,7 +64,7 @@ static void run_seeds(progress *p, uint64_t end)
     leat_arena *arena = new_arena();
     while (p->seed < end) {
         leat_arena_reset(arena);
-        (void)alarm(HANG_S);
+        hang_after(HANG_S);
         diff_case c = diff_generate(p->seed, arena);
         diff_outcome outcome = diff_run(&c, arena);
         p->refused += outcome.verdict == DIFF_REFUSED;
@@ -68,7 +77,7 @@ static void run_seeds(progress *p, uint64_t end)
             p->failures[p->failures_count++] = p->seed;
         p->seed++;
     }
-    (void)alarm(0);
+    hang_after(0);
     leat_arena_free(&arena);
 }
 
@@ -114,7 +123,7 @@ static bool fails(void *self, const diff_case *c)
     if (child == 0) {
         leat_arena *arena = new_arena();
         if (freopen("/dev/null", "w", stderr) == NULL) _exit(3);
-        (void)alarm(HANG_S);
+        hang_after(HANG_S);
         diff_verdict verdict = diff_run(c, arena).verdict;
         _exit(verdict == DIFF_SAME || verdict == DIFF_REFUSED ? 0 : 1);
     }
@@ -127,7 +136,7 @@ static void tell(const diff_case *c)
     pid_t child = start_child();
     if (child == 0) {
         leat_arena *arena = new_arena();
-        (void)alarm(HANG_S);
+        hang_after(HANG_S);
         diff_outcome outcome = diff_run(c, arena);
         (void)printf("%s\ngot:\n%.*swanted:\n%.*s", diff_verdict_names[outcome.verdict],
                      LEAT_STR_ARG(outcome.got), LEAT_STR_ARG(outcome.want));
