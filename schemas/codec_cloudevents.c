@@ -210,16 +210,20 @@ static leat_code events_decode(const leat_codec *codec, void *kept, leat_codec_i
         if (leat_str_is(headers[i].name, "ce_specversion")) version = headers[i].value;
     }
     leat_str text = in->message->value;
+    bool made = false; /* the text is not the payload: an offset in it tells nobody anything */
     if (begins(content_type, "application/cloudevents-batch"))
         return leat_err_set(err, LEAT_ERR_SYNTAX, "a batch of CloudEvents cannot be read");
     if (version.data != NULL && !begins(content_type, "application/cloudevents")) {
         LEAT_TRY(binary_text(state, in, headers, count, content_type, err));
         text = leat_arena_copy(in->arena, leat_buf_str(&state->text));
         if (text.data == NULL) return leat_arena_full(in->arena, err);
+        made = true;
     }
-    LEAT_TRY(leat_json_decode(in->json, text, in->arena, in->slots, &in->raw, err));
-    LEAT_TRY(leat_json_decode(state->decoder, in->raw, in->arena, state->slots, &raw, err));
-    return check_needed(state, err);
+    leat_code code = leat_json_decode(in->json, text, in->arena, in->slots, &in->raw, err);
+    if (code == LEAT_OK)
+        code = leat_json_decode(state->decoder, in->raw, in->arena, state->slots, &raw, err);
+    if (code != LEAT_OK && made) err->offset = 0;
+    return code == LEAT_OK ? check_needed(state, err) : code;
 }
 
 /* --- writing --- */
@@ -308,11 +312,12 @@ static leat_code put_headers(leat_codec_out *out, leat_str event, leat_err *err)
     LEAT_ASSERT(map.tag == LEAT_MAP);
     leat_header *headers = leat_arena_array(out->arena, map.len + 1, sizeof *headers);
     size_t count = 0;
-    bool typed = false;
+    bool typed = false, coded = false;
     if (headers == NULL) return leat_arena_full(out->arena, err);
     for (uint32_t i = 0; i < map.len && count < ATTRIBUTES_MAX; i++) {
         leat_str name = leat_value_str(map.as.entries[i].key);
         leat_value value = map.as.entries[i].value;
+        coded |= leat_str_is(name, "data_base64");
         if (leat_str_is(name, "data") || leat_str_is(name, "data_base64") || value.tag == LEAT_NULL)
             continue;
         bool type = leat_str_is(name, "datacontenttype");
@@ -328,7 +333,9 @@ static leat_code put_headers(leat_codec_out *out, leat_str event, leat_err *err)
         LEAT_TRY(attribute_text(value, out->arena, &headers[count++].value, err));
     }
     if (!typed)
-        headers[count++] = (leat_header){LEAT_STR("content-type"), LEAT_STR("application/json")};
+        headers[count++] =
+            (leat_header){LEAT_STR("content-type"), coded ? LEAT_STR("application/octet-stream")
+                                                          : LEAT_STR("application/json")};
     out->headers = headers;
     out->headers_count = count;
     return LEAT_OK;

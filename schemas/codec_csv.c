@@ -272,10 +272,13 @@ static leat_code layout_from_header(csv_state *state, const leat_csv_codec *code
     leat_code code = leat_csv_header(codec, message->value, state->arena, &names, &count, err);
     if (code == LEAT_OK) code = layout_columns(state, layout, codec, names, count, err);
     if (code == LEAT_OK) code = layout_check(layout, codec, err);
-    if (code != LEAT_OK) {
-        layout->bad = true;
-        layout->why = *err;
+    if (code == LEAT_OK) return code;
+    if (leat_code_blame(code) != LEAT_BLAME_RECORD) { /* not its fault: read again after an abort */
+        state->layouts = layout->next;
+        return code;
     }
+    layout->bad = true;
+    layout->why = *err;
     return code;
 }
 
@@ -382,10 +385,10 @@ static leat_code csv_decode(const leat_codec *of, void *kept, leat_codec_in *in,
         if (layout->offset == message->offset && !layout->bad) return LEAT_OK;
         if (layout->bad) {
             *err = layout->why;
-            return layout->offset == message->offset
-                       ? err->code
-                       : leat_err_prefix(err, "line %lld cannot be read, as of the header",
-                                         (long long)message->offset);
+            if (layout->offset == message->offset) return err->code;
+            err->offset = 0; /* it was of another line */
+            return leat_err_prefix(err, "line %lld cannot be read, as of the header",
+                                   (long long)message->offset);
         }
     }
     LEAT_ASSERT(layout != NULL);

@@ -126,7 +126,7 @@ Test(codec_cloudevents, writing)
                "out -1 2 k: {\"a\":1.50} ce_specversion=1.0 ce_id=7 ce_source=/shop ce_type=paid "
                "content-type=application/json\n"
                "out -1 3 k: \x01\xff ce_specversion=1.0 ce_id=7 ce_source=/shop ce_type=paid "
-               "content-type=application/json\n");
+               "content-type=application/octet-stream\n");
     bed.terse = true;
     bed_send(&bed, "{" ATTRIBUTES ",\"o\":{}}");
     bed_send(&bed, "{\"id\":\"7\"}");
