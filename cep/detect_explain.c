@@ -299,6 +299,39 @@ static void json_text(leat_buf *out, const char *name, leat_str text)
     leat_json_write_string(text, out);
 }
 
+static void json_word(const explained *e, const edge_word *word)
+{
+    leat_buf *out = e->out;
+    if (is_empty(word->any)) return;
+    leat_buf_add_format(out, ",\"%s\":[", word->name);
+    if (word->any.always) leat_buf_add_text(out, "\"true\"");
+    for (uint32_t i = 0; i < word->any.count; i++) {
+        if (i > 0 || word->any.always) leat_buf_add_char(out, ',');
+        leat_json_write_string(condition_text(e, word->any.conditions[i]), out);
+    }
+    leat_buf_add_char(out, ']');
+}
+
+static void json_edge(const explained *e, const leat_nfa_edge *edge)
+{
+    leat_buf *out = e->out;
+    edge_word words[EDGE_WORDS];
+    edge_words(edge, words);
+    if (edge->target == LEAT_NFA_ACCEPT) {
+        leat_buf_add_text(out, "{\"target\":null");
+    } else {
+        leat_buf_add_format(out, "{\"target\":%u", edge->target);
+        json_text(out, "step", e->pattern->steps[edge->step]->name);
+        json_text(out, "link", leat_str_of(links[edge->link]));
+        json_text(out, "where", condition_text(e, edge->where));
+    }
+    for (size_t i = 0; i < EDGE_WORDS; i++)
+        json_word(e, &words[i]);
+    if (edge->within_ms > 0)
+        leat_buf_add_format(out, ",\"within_ms\":%lld", (long long)edge->within_ms);
+    leat_buf_add_char(out, '}');
+}
+
 static void json_state(const explained *e, uint32_t number)
 {
     leat_buf *out = e->out;
@@ -306,34 +339,9 @@ static void json_state(const explained *e, uint32_t number)
     leat_buf_add_format(out, "%s{\"state\":\"", number > 0 ? "," : "");
     add_state(e, number, out);
     leat_buf_add_format(out, "\",\"accepts\":%s,\"edges\":[", state->accepts ? "true" : "false");
-    for (uint32_t n = 0; n < state->edges_count; n++) {
-        const leat_nfa_edge *edge = &state->edges[n];
-        edge_word words[EDGE_WORDS];
-        edge_words(edge, words);
-        bool accept = edge->target == LEAT_NFA_ACCEPT;
-        leat_buf_add_format(out, "%s{\"target\":", n > 0 ? "," : "");
-        if (accept)
-            leat_buf_add_text(out, "null");
-        else
-            leat_buf_add_uint(out, edge->target);
-        if (!accept) {
-            json_text(out, "step", e->pattern->steps[edge->step]->name);
-            json_text(out, "link", leat_str_of(links[edge->link]));
-            json_text(out, "where", condition_text(e, edge->where));
-        }
-        for (size_t i = 0; i < EDGE_WORDS; i++) {
-            if (is_empty(words[i].any)) continue;
-            leat_buf_add_format(out, ",\"%s\":[", words[i].name);
-            if (words[i].any.always) leat_buf_add_text(out, "\"true\"");
-            for (uint32_t c = 0; c < words[i].any.count; c++) {
-                if (c > 0 || words[i].any.always) leat_buf_add_char(out, ',');
-                leat_json_write_string(condition_text(e, words[i].any.conditions[c]), out);
-            }
-            leat_buf_add_char(out, ']');
-        }
-        if (edge->within_ms > 0)
-            leat_buf_add_format(out, ",\"within_ms\":%lld", (long long)edge->within_ms);
-        leat_buf_add_char(out, '}');
+    for (uint32_t i = 0; i < state->edges_count; i++) {
+        if (i > 0) leat_buf_add_char(out, ',');
+        json_edge(e, &state->edges[i]);
     }
     leat_buf_add_text(out, "]}");
 }

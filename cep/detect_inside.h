@@ -21,7 +21,7 @@
 #define DETECT_NONE            UINT32_MAX /* no pattern */
 
 typedef enum detect_key_kind {
-    DETECT_KEY_RECORD, /* the record's own */
+    DETECT_KEY_RECORD, /* the record's own: what the source's `key` gave, else the message's */
     DETECT_KEY_EXPR,
     DETECT_KEY_GLOBAL, /* one sequence of all */
 } detect_key_kind;
@@ -29,9 +29,9 @@ typedef enum detect_key_kind {
 /* Patterns with the same key: they share the cells. */
 typedef struct detect_group {
     detect_key_kind kind;
-    leat_str text; /* what cells' keys begin with, before a NUL */
-    const leat_expr *expr;
-    bool strict; /* one of its patterns can be touched by any event */
+    leat_str text;         /* what cells' keys begin with, before a NUL */
+    const leat_expr *expr; /* of EXPR; of RECORD: the source's, or NULL */
+    bool strict;           /* one of its patterns can be touched by any event */
 } detect_group;
 
 typedef struct detect_pattern {

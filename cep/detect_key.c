@@ -21,8 +21,9 @@ static leat_code write_key(detect_state *state, const detect_group *group, const
     leat_value value = LEAT_VALUE_NULL;
     const leat_record *record = state->record;
     LEAT_ASSERT(record != NULL);
-    if (group->kind == DETECT_KEY_EXPR) LEAT_TRY(leat_expr_eval(group->expr, eval, &value, err));
-    if (group->kind == DETECT_KEY_RECORD && record->key.data != NULL)
+    if (group->expr != NULL)
+        LEAT_TRY(leat_expr_eval(group->expr, eval, &value, err));
+    else if (group->kind == DETECT_KEY_RECORD && record->key.data != NULL)
         value = leat_value_text(leat_str_utf8_valid(record->key) ? LEAT_STRING : LEAT_BYTES,
                                 record->key);
     LEAT_TRY(leat_json_write(value, eval->arena, buf, err));

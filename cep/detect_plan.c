@@ -87,6 +87,7 @@ static uint32_t group_of(detect_planner *d, detect_key_kind kind, leat_str text,
     }
     detect_group *group = &config->groups[config->groups_count];
     *group = (detect_group){.kind = kind, .text = text};
+    if (kind == DETECT_KEY_RECORD) group->expr = leat_planner_source_key_expr(d->planner, d->step);
     if (kind == DETECT_KEY_EXPR)
         group->expr =
             leat_planner_expr(d->planner, d->step, node, leat_planner_scope(d->planner, d->step));

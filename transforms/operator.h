@@ -218,6 +218,10 @@ void leat_planner_masked(leat_planner *planner, const leat_step *step, const lea
                          uint32_t slot, const struct leat_mask_rule *rule);
 /* The `key` expression of the stream's source as it was written; NULL: the record's key. */
 const leat_node *leat_planner_source_key(leat_planner *planner, const leat_step *step);
+/* That expression as it was compiled, good for records of this step: the slots that it reads are
+ * the source's own, whatever steps have assigned since. NULL: there is none, or it reads what only
+ * the source can put together. */
+const leat_expr *leat_planner_source_key_expr(leat_planner *planner, const leat_step *step);
 leat_str leat_planner_pipeline_name(leat_planner *planner);
 /* The Redis server that the pipeline calls so; name NULL: the only one. NULL: a finding (on `at`,
  * if there is no name to complain of). */

@@ -111,6 +111,14 @@ const leat_node *leat_planner_source_key(leat_planner *planner, const leat_step 
     return step->shape_in == source->shape ? source->key_node : NULL;
 }
 
+const leat_expr *leat_planner_source_key_expr(leat_planner *planner, const leat_step *step)
+{
+    const leat_plan *plan = planner->plan;
+    if (leat_planner_source_key(planner, step) == NULL) return NULL;
+    const leat_source *source = &plan->sources[planner->step_source];
+    return source->views_count == 0 ? source->key : NULL;
+}
+
 bool leat_planner_files(leat_planner *planner, const leat_node *glob, leat_planned_file **files,
                         size_t *count)
 {

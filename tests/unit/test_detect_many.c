@@ -418,6 +418,23 @@ static leat_code restored_with(const test_bed *bed, leat_str key, leat_str bytes
     return code;
 }
 
+/* Without a key of its own, detect goes by the source's, as the source has read it. */
+Test(detect_many, the_key_of_the_source_is_what_it_was)
+{
+    test_bed bed;
+    bed_open_with(
+        &bed,
+        "{\"name\":\"p\",\"sources\":{\"s\":{\"topic\":\"in\",\"key\":\"k\"}},\"streams\":{"
+        "\"a\":{\"from\":\"s\",\"steps\":[{\"set\":{\"k\":\"'z'\"}},{\"detect\":{"
+        "\"patterns\":[{\"name\":\"p\",\"emit\":{\"k\":\"first(a).k\"},\"events\":false,"
+        "\"steps\":[{\"name\":\"a\",\"where\":\"v == 1\"}]}]}},{\"keep\":[\"key\",\"k\"]}],"
+        "\"to\":\"out\"}},\"dead_letter\":{\"topic\":\"dead\"}}",
+        &leat_operator_detect);
+    send(&bed, "{\"k\":7,\"v\":1}");
+    bed_expect(&bed, "out: {\"key\":7,\"k\":\"z\"}\n");
+    bed_close(&bed);
+}
+
 Test(detect_many, refuses_damaged_cells)
 {
     test_bed bed;
