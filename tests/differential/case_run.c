@@ -323,7 +323,7 @@ static leat_str as_set(const runner *r, const play_result *items, size_t count)
     return all;
 }
 
-static void run_rules(const runner *first, const leat_conditions *conditions, diff_outcome *outcome)
+static void run_rules(const runner *first, diff_outcome *outcome)
 {
     const leat_pattern *pattern = first->nfa->pattern;
     if (pattern->skip != LEAT_SKIP_NONE || pattern->order_by != NULL || !first->ended) return;
@@ -332,8 +332,7 @@ static void run_rules(const runner *first, const leat_conditions *conditions, di
     LEAT_ASSERT(events != NULL);
     for (size_t i = 0; i < first->count; i++)
         if (first->events[i] != NULL) events[count++] = first->events[i];
-    rules_found found =
-        rules_search(pattern, conditions, events, count, RULES_BUDGET, first->arena);
+    rules_found found = rules_search(pattern, events, count, RULES_BUDGET, first->arena);
     if (found.given_up) return;
     leat_str got = as_set(first, first->all.items, first->all.count);
     leat_str want = as_set(first, found.items, found.count);
@@ -378,7 +377,7 @@ diff_outcome diff_run(const diff_case *c, leat_arena *arena)
     outcome.cut_short = !r.ended;
     outcome.results = r.results;
     run_product(&r, conditions, &outcome);
-    if (outcome.verdict == DIFF_SAME) run_rules(&r, conditions, &outcome);
+    if (outcome.verdict == DIFF_SAME) run_rules(&r, &outcome);
     release(&r);
     for (size_t i = 0; i < c->count; i++)
         leat_event_release(&r.events[i]);

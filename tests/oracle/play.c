@@ -8,7 +8,7 @@
 
 struct play_kit {
     const leat_nfa *nfa;
-    leat_testing *testing; /* the product's; also asked for order_by */
+    leat_testing *testing; /* the product's */
     leat_matcher_work *work;
     leat_matches matches;
     bool plain;
@@ -31,7 +31,7 @@ play_kit *play_kit_new(const leat_nfa *nfa, const leat_conditions *conditions, b
     made->plain = plain;
     made->testing = leat_testing_new(conditions);
     made->work = leat_matcher_work_new();
-    made->plain_testing = oracle_testing_new(conditions);
+    made->plain_testing = oracle_testing_new(nfa->pattern);
     made->plain_work = oracle_work_new();
     return made;
 }
@@ -181,9 +181,13 @@ leat_code play_hold(play *key, leat_event *event, leat_arena *arena, leat_err *e
 {
     play_kit *kit = key->kit;
     leat_value order = LEAT_VALUE_NULL;
+    if (kit->plain) {
+        oracle_testing_begin(kit->plain_testing, event, arena);
+        order = oracle_order_value(oracle_testing_order(kit->plain_testing));
+        return oracle_hold(key->plain, event, order, err);
+    }
     begin(kit, event, arena);
     if (leat_testing_order(kit->testing, &order, err) != LEAT_OK) order = LEAT_VALUE_NULL;
-    if (kit->plain) return oracle_hold(key->plain, event, oracle_order_value(order), err);
     return leat_matcher_hold(key->matcher, event, leat_matcher_order_value(order), err);
 }
 

@@ -390,11 +390,11 @@ static uint64_t final_nots(const leat_part *root)
     return nots;
 }
 
-rules_found rules_search(const leat_pattern *pattern, const leat_conditions *conditions,
-                         leat_event **events, size_t count, uint64_t budget, leat_arena *arena)
+rules_found rules_search(const leat_pattern *pattern, leat_event **events, size_t count,
+                         uint64_t budget, leat_arena *arena)
 {
     search s = {.pattern = pattern,
-                .testing = oracle_testing_new(conditions),
+                .testing = oracle_testing_new(pattern),
                 .events = events,
                 .count = count,
                 .budget = budget,

@@ -16,7 +16,7 @@ typedef struct rules_found {
 } rules_found;
 
 /* All matches of the pattern without a skip strategy; the events are those of one key, in order. */
-rules_found rules_search(const leat_pattern *pattern, const leat_conditions *conditions,
-                         leat_event **events, size_t count, uint64_t budget, leat_arena *arena);
+rules_found rules_search(const leat_pattern *pattern, leat_event **events, size_t count,
+                         uint64_t budget, leat_arena *arena);
 
 #endif
