@@ -23,6 +23,7 @@ from harness import (  # pylint: disable=wrong-import-position
     SEED,
     Worker,
     check,
+    generate,
     make_topics,
     read_topic,
     run_tests,
@@ -449,7 +450,7 @@ def cached_answers():
 def once_under_kills():
     """Two workers, killed in turn; then Redis, and its scripts forgotten. Each effect once."""
     dice = random.Random(SEED)
-    keys, count = [f"k{i}" for i in range(8)], 60000
+    keys, count = [f"k{i}" for i in range(8)], 48000
     records = [{"k": dice.choice(keys), "at": i, "n": i} for i in range(count)]
     with tempfile.TemporaryDirectory() as folder:
         redis = Server(folder, "appendonly yes", "appendfsync always")
@@ -515,6 +516,59 @@ def once_under_kills():
             check(
                 "had been applied before" in logs, "no kill has hit the middle: nothing was shown"
             )
+
+
+def alerts_under_kills():
+    """Effects behind a step that keeps state: as many as Kafka has of the same alerts, and those."""
+    dice = random.Random(SEED + 1)
+    name = f"alerts-{STAMP}"
+    make_topics(f"{name}-in", f"{name}-out", f"{name}-clean", f"{name}-late", f"{name}-dead")
+    with tempfile.TemporaryDirectory() as folder, Server(folder) as redis:
+        example = ROOT / "examples/card-fraud"
+        document = json.loads((example / "pipeline.json").read_text())
+        source, streams = document["sources"]["payments"], document["streams"]
+        document |= {"name": name, "redis": {"main": address(redis)}}
+        document["kafka"] = {"bootstrap.servers": BROKERS}
+        document["dead_letter"] = f"{name}-dead"
+        source |= {"topic": f"{name}-in", "late": {"to": f"{name}-late"}}
+        streams["clean"]["to"] = f"{name}-clean"
+        streams["alerts"]["steps"][0]["detect"]["patterns"] = [f"{example}/patterns/*.json"]
+        fields = {"id": "match_id", "key": "key"}
+        streams["alerts"]["to"] = [
+            f"{name}-out",
+            {"redis": {"xadd": {"key": "'alerts'", "fields": fields}}},
+        ]
+        path = pathlib.Path(folder) / "pipeline.json"
+        path.write_text(json.dumps(document))
+        logs = ""
+        feed = generate(f"{name}-in", 60000, 10000, SEED)
+        worker = Worker(name, path, *FAST, "worker.threads=2")
+        try:
+            for turn in range(5):
+                before = redis.call("XLEN", "alerts")
+                until(
+                    lambda b=before: redis.call("XLEN", "alerts") > b or feed.poll() is not None,
+                    "alerts come",
+                )
+                time.sleep(dice.uniform(0.2, 0.6))
+                worker.kill()
+                logs += worker.tail(1000)
+                flags = ("--until-end",) if turn == 4 else ()
+                if flags:
+                    check(feed.wait(60) == 0, "the generator has failed")
+                worker = Worker(name, path, *FAST, "worker.threads=2", flags=flags)
+            worker.wait(60)
+            logs += worker.tail(1000)
+        finally:
+            if worker.alive():
+                worker.kill()
+            feed.kill()
+            feed.wait()
+        wanted = sorted((row["match_id"], row["key"]) for row in values(f"{name}-out"))
+        got = sorted((e[1][1], e[1][3]) for e in redis.call("XRANGE", "alerts", "-", "+"))
+        check(len(wanted) > 20, f"only {len(wanted)} alerts: nothing was shown")
+        check(got == wanted, f"{len(got)} alerts in Redis, {len(wanted)} on Kafka")
+        check("had been applied before" in logs, "no kill has hit the middle: nothing was shown")
 
 
 def a_failover():
@@ -599,6 +653,7 @@ if __name__ == "__main__":
             a_server_that_hangs,
             cached_answers,
             once_under_kills,
+            alerts_under_kills,
             a_failover,
         )
     )
