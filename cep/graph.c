@@ -99,7 +99,8 @@ uint32_t graph_union(graph *g, uint32_t a, uint32_t b)
 {
     if (!graph_lives(g, a)) return graph_lives(g, b) ? b : 0;
     if (!graph_lives(g, b)) return a;
-    LEAT_ASSERT(a != b && g->nodes_count < g->nodes_size);
+    if (LEAT_UNLIKELY(a == b)) return a; /* of bytes that somebody has made up */
+    LEAT_ASSERT(g->nodes_count < g->nodes_size);
     const graph_node *x = &g->nodes[a - 1];
     const graph_node *y = &g->nodes[b - 1];
     graph_node *made = &g->nodes[g->nodes_count++];

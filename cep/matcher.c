@@ -59,7 +59,6 @@ void leat_matcher_work_free(leat_matcher_work **work)
     leat_mem_free(gone->machines);
     leat_mem_free(gone->fresh.words);
     leat_mem_free(gone->done);
-    leat_mem_free(gone->table);
     leat_mem_free(gone);
     *work = NULL;
 }
@@ -232,8 +231,8 @@ static leat_code ask(const feeding *f, const bundle *c, uint32_t condition, bool
     return LEAT_OK;
 }
 
-/* Down the tree of the bundle's configuration. */
-static leat_code decide(const feeding *f, const bundle *c, const machine_leaf **leaf)
+/* Down the tree of the bundle's configuration. *alike: so it is for all of that configuration. */
+static leat_code decide(const feeding *f, const bundle *c, const machine_leaf **leaf, bool *alike)
 {
     machine *m = f->machine;
     struct decided *decided = &f->work->decided[c->config & (DECIDED_SIZE - 1)];
@@ -241,7 +240,7 @@ static leat_code decide(const feeding *f, const bundle *c, const machine_leaf **
     uint32_t at = machine_config_at(m, c->config)->tree;
     uint32_t above = 0;
     bool holds = false;
-    bool alike = true;
+    *alike = true;
     *leaf = decided->leaf;
     if (decided->config == c->config) return LEAT_OK;
     for (;;) {
@@ -251,14 +250,14 @@ static leat_code decide(const feeding *f, const bundle *c, const machine_leaf **
         }
         if ((at & MACHINE_LEAF) != 0) break;
         uint32_t condition = m->branches[at].condition;
-        LEAT_TRY(ask(f, c, condition, &holds, &alike));
+        LEAT_TRY(ask(f, c, condition, &holds, alike));
         path.known[condition >> 6] |= (uint64_t)1 << (condition & 63);
         path.holds[condition >> 6] |= (uint64_t)holds << (condition & 63);
         above = at;
         at = m->branches[at].next[holds];
     }
     *leaf = m->leaves[at & ~MACHINE_LEAF];
-    if (alike) *decided = (struct decided){c->config, *leaf};
+    if (*alike) *decided = (struct decided){c->config, *leaf};
     return LEAT_OK;
 }
 
@@ -356,9 +355,7 @@ static leat_code apply(const feeding *f, bundle *c, const machine_leaf *leaf)
     if (leaf->config == MACHINE_NONE) {
         c->root = 0;
     } else if (leaf->config != c->config) {
-        c->config = leaf->config;
-        bundle_settle(f->machine, c);
-        f->work->moved = true;
+        return bundle_move(f->machine, f->work, c, leaf->config, f->err);
     }
     return LEAT_OK;
 }
@@ -412,20 +409,33 @@ static leat_code feed_start(const feeding *f)
     const machine_leaf *leaf = NULL;
     bundle *start = bundle_at(f->machine, &one, 0);
     memset(words, 0, (3 + f->machine->slots_count) * sizeof *words);
-    LEAT_TRY(decide(f, start, &leaf));
+    bool alike = false;
+    LEAT_TRY(decide(f, start, &leaf, &alike));
     LEAT_ASSERT(!leaf->completes);
     return apply(f, start, leaf);
+}
+
+/* Whether a leaf changes nothing. */
+static bool idle(const machine_leaf *leaf, uint32_t config)
+{
+    return leaf->config == config && leaf->takes_count == 0 && !leaf->completes;
 }
 
 static leat_code feed_all(const feeding *f)
 {
     bundles *list = &f->matcher->bundles;
+    const machine *m = f->machine;
     const machine_leaf *leaf = NULL;
     bool gone = false;
+    bool alike = false;
     for (size_t i = 0; i < list->count; i++) {
-        bundle *c = bundle_at(f->machine, list, i);
+        bundle *c = bundle_at(m, list, i);
         if (graph_lives(&f->matcher->graph, c->root)) {
-            LEAT_TRY(decide(f, c, &leaf));
+            LEAT_TRY(decide(f, c, &leaf, &alike));
+            if (alike && idle(leaf, c->config)) {
+                i = bundles_end(m, list, i) - 1;
+                continue;
+            }
             LEAT_TRY(apply(f, c, leaf));
         } else {
             c->root = 0;
@@ -454,7 +464,6 @@ static leat_code begin(feeding *f, int64_t timestamp_ms)
     for (size_t i = 0; i < DECIDED_SIZE; i++)
         work->decided[i].config = MACHINE_NONE;
     work->number = 0;
-    work->moved = false;
     work->fresh.count = work->done_count = 0;
     matcher_pass(matcher, timestamp_ms);
     const graph *g = &matcher->graph;

@@ -1,20 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bundles: partial matches that behave alike, held as one root of the graph.
  *
- *   [configuration | root | depth | slots]    a few words each, in one array per key
+ *   [configuration | root | depth | slots]    a few words each, in one array per key, sorted
  *
- * What an event has made, and what it has moved to another configuration, is merged at the end of
- * the event: equal configuration and equal slots are one bundle, by one union. Up to a handful they
- * are compared one by one; beyond, a table finds the equal one. Partial matches of which a later
- * condition may read everything are never equal, as no two have the same takes: each is a bundle of
- * its own, and the machine is the plain list of partial matches that it replaces.
+ * The order is by configuration, then by slots. So those that one look at the event settles lie
+ * together, and what an event has made finds its equal, or its place, by halving. Equal
+ * configuration and equal slots are one bundle, by one union. What an event makes is collected
+ * apart and merged in at its end, as a bundle too that the event has moved to another
+ * configuration; many at once are sorted in together. Partial matches of which a later condition
+ * may read everything are never equal, as no two have the same takes: each is a bundle of its own,
+ * and the machine is the plain list of partial matches that it replaces.
  *
- * Bundles whose runs have all begun before the bound are dead. They are dropped when they are met.
- */
+ * Bundles whose runs have all begun before the bound are dead. They go when enough of them may be
+ * there; who meets one before has to see that it is dead. */
 #include "cep/matcher_inside.h"
 #include "core/mem.h"
 
-#define SCAN_MAX 12 /* bundles that are compared one by one */
+#include <stdlib.h>
+
+#define INSERT_MAX 16 /* more at once are sorted in together */
+#define DEAD_MAX   16 /* of so few bundles none stays that is dead */
 
 static size_t bundle_words(const machine *m)
 {
@@ -44,6 +49,18 @@ void bundle_settle(const machine *m, bundle *c)
         if ((config->slots >> i & 1) == 0) c->slots[i] = 0;
 }
 
+leat_code bundle_move(const machine *m, leat_matcher_work *work, bundle *c, uint32_t config,
+                      leat_err *err)
+{
+    bundle *moved = NULL;
+    LEAT_TRY(bundle_add(m, &work->fresh, &moved, err));
+    memcpy(moved, c, bundle_words(m) * sizeof(uint32_t));
+    moved->config = config;
+    bundle_settle(m, moved);
+    c->root = 0;
+    return LEAT_OK;
+}
+
 void bundles_drop_dead(leat_matcher *matcher)
 {
     const machine *m = matcher->machine;
@@ -56,51 +73,56 @@ void bundles_drop_dead(leat_matcher *matcher)
         kept++;
     }
     list->count = kept;
+    matcher->dropped_at = matcher->graph.bound;
 }
 
 /* --- merging --- */
 
-static bool same(const machine *m, const bundle *a, const bundle *b)
+/* Order of two bundles; slots are compared as long as they are. */
+static int compare(const machine *m, const bundle *a, const bundle *b)
 {
-    return a->config == b->config &&
-           (m->slots_count == 0 ||
-            memcmp(a->slots, b->slots, m->slots_count * sizeof *a->slots) == 0);
-}
-
-static size_t hash_of(const machine *m, const bundle *c)
-{
-    uint64_t hash = (c->config + 1) * 0x9e3779b97f4a7c15u;
+    if (a->config != b->config) return a->config < b->config ? -1 : 1;
     for (uint32_t i = 0; i < m->slots_count; i++)
-        hash = (hash ^ c->slots[i]) * 0xff51afd7ed558ccdu;
-    return (size_t)(hash ^ hash >> 32);
+        if (a->slots[i] != b->slots[i]) return a->slots[i] < b->slots[i] ? -1 : 1;
+    return 0;
 }
 
-static leat_code table_clear(leat_matcher_work *work, size_t count, leat_err *err)
+/* The first of the list that is not before c. Most of what is new goes to the end. */
+static size_t place_of(const machine *m, const bundles *list, const bundle *c)
 {
-    size_t size = 64;
-    while (size < count * 2)
-        size *= 2;
-    if (size > work->table_size) {
-        void *grown = leat_mem_try_resize(work->table, size * sizeof *work->table);
-        if (grown == NULL)
-            return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for partial matches");
-        work->table = grown;
-        work->table_size = size;
+    size_t from = 0;
+    size_t to = list->count;
+    if (to > 0 && compare(m, bundle_at(m, list, to - 1), c) < 0) return to;
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        if (compare(m, bundle_at(m, list, middle), c) < 0)
+            from = middle + 1;
+        else
+            to = middle;
     }
-    memset(work->table, 0, work->table_size * sizeof *work->table);
-    return LEAT_OK;
+    return from;
 }
 
-/* The place of the bundle that is equal to c, or where it would be entered. */
-static uint32_t *table_find(const leat_matcher *matcher, leat_matcher_work *work, const bundle *c)
+size_t bundles_end(const machine *m, const bundles *list, size_t at)
 {
-    const machine *m = matcher->machine;
-    size_t mask = work->table_size - 1;
-    size_t at = hash_of(m, c) & mask;
-    while (work->table[at] != 0 &&
-           !same(m, bundle_at(m, &matcher->bundles, work->table[at] - 1), c))
-        at = (at + 1) & mask;
-    return &work->table[at];
+    uint32_t config = bundle_at(m, list, at)->config;
+    size_t from = at + 1;
+    size_t to = list->count;
+    if (from == to || bundle_at(m, list, from)->config != config) return from;
+    if (bundle_at(m, list, to - 1)->config == config) return to;
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        if (bundle_at(m, list, middle)->config <= config)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from;
+}
+
+static bool mergeable(const machine *m, const bundle *a, const bundle *b)
+{
+    return !machine_config_at(m, a->config)->whole && compare(m, a, b) == 0;
 }
 
 static void unite(leat_matcher *matcher, bundle *into, const bundle *c)
@@ -109,34 +131,48 @@ static void unite(leat_matcher *matcher, bundle *into, const bundle *c)
     if (c->depth > into->depth) into->depth = c->depth;
 }
 
-/* Adds c, which lies elsewhere, to the list or to the bundle that it is equal to. */
-static leat_code join(leat_matcher *matcher, leat_matcher_work *work, const bundle *c, bool table,
-                      leat_err *err)
+/* Puts c, which lies elsewhere, into its place or together with its equal. */
+static leat_code insert(leat_matcher *matcher, const bundle *c, leat_err *err)
 {
     const machine *m = matcher->machine;
     bundles *list = &matcher->bundles;
-    uint32_t *entry = NULL;
-    bundle *into = NULL;
-    if (!machine_config_at(m, c->config)->whole) {
-        if (table) {
-            entry = table_find(matcher, work, c);
-            if (*entry != 0) into = bundle_at(m, list, *entry - 1);
-        }
-        for (size_t i = 0; i < list->count && !table && into == NULL; i++)
-            if (same(m, bundle_at(m, list, i), c)) into = bundle_at(m, list, i);
-    }
-    if (into != NULL) {
-        unite(matcher, into, c);
+    size_t bytes = bundle_words(m) * sizeof(uint32_t);
+    bundle *added = NULL;
+    size_t at = place_of(m, list, c);
+    if (at < list->count && mergeable(m, bundle_at(m, list, at), c)) {
+        unite(matcher, bundle_at(m, list, at), c);
         return LEAT_OK;
     }
-    if (list->words != NULL && bundle_at(m, list, list->count) == c) {
-        list->count++; /* it stays where it is */
-    } else {
-        LEAT_TRY(bundle_add(m, list, &into, err));
-        memcpy(into, c, bundle_words(m) * sizeof(uint32_t));
-    }
-    if (entry != NULL) *entry = (uint32_t)list->count;
+    LEAT_TRY(bundle_add(m, list, &added, err));
+    size_t behind = list->count - 1 - at;
+    if (behind > 0) memmove(bundle_at(m, list, at + 1), bundle_at(m, list, at), behind * bytes);
+    memcpy(bundle_at(m, list, at), c, bytes);
     return LEAT_OK;
+}
+
+static int compare_bytes(const void *a, const void *b, void *machine_of)
+{
+    return compare(machine_of, a, b);
+}
+
+/* Sorts the list anew, and makes one of those that are equal. */
+void bundles_sort(leat_matcher *matcher)
+{
+    machine *m = matcher->machine;
+    bundles *list = &matcher->bundles;
+    size_t bytes = bundle_words(m) * sizeof(uint32_t);
+    size_t kept = 0;
+    if (list->count > 1) qsort_r(list->words, list->count, bytes, compare_bytes, m);
+    for (size_t i = 0; i < list->count; i++) {
+        const bundle *c = bundle_at(m, list, i);
+        if (kept > 0 && mergeable(m, bundle_at(m, list, kept - 1), c)) {
+            unite(matcher, bundle_at(m, list, kept - 1), c);
+            continue;
+        }
+        if (kept != i) memcpy(bundle_at(m, list, kept), c, bytes);
+        kept++;
+    }
+    list->count = kept;
 }
 
 leat_code bundles_merge(leat_matcher *matcher, leat_matcher_work *work, leat_err *err)
@@ -144,23 +180,18 @@ leat_code bundles_merge(leat_matcher *matcher, leat_matcher_work *work, leat_err
     const machine *m = matcher->machine;
     bundles *list = &matcher->bundles;
     bundles *fresh = &work->fresh;
-    size_t all = list->count + fresh->count;
-    LEAT_ASSERT(all < UINT32_MAX);
-    if (fresh->count == 0 && !work->moved) return LEAT_OK;
-    LEAT_TRY(graph_reserve(&matcher->graph, (uint32_t)all, err));
-    bool table = all > SCAN_MAX;
-    if (table) LEAT_TRY(table_clear(work, all, err));
-    size_t count = list->count;
-    if (work->moved || table) { /* those that are there are entered one by one, in place */
-        list->count = 0;
-        for (size_t i = 0; i < count; i++) {
-            const bundle *c = bundle_at(m, list, i);
-            LEAT_ASSERT(list->count <= i); /* to its own place, or to one before */
-            LEAT_TRY(join(matcher, work, c, table, err));
+    LEAT_ASSERT(list->count + fresh->count < UINT32_MAX);
+    LEAT_TRY(graph_reserve(&matcher->graph, (uint32_t)fresh->count, err));
+    for (size_t i = 0; i < fresh->count; i++) {
+        bundle *added = NULL;
+        if (fresh->count <= INSERT_MAX) {
+            LEAT_TRY(insert(matcher, bundle_at(m, fresh, i), err));
+            continue;
         }
+        LEAT_TRY(bundle_add(m, list, &added, err));
+        memcpy(added, bundle_at(m, fresh, i), bundle_words(m) * sizeof(uint32_t));
     }
-    for (size_t i = 0; i < fresh->count; i++)
-        LEAT_TRY(join(matcher, work, bundle_at(m, fresh, i), table, err));
+    if (fresh->count > INSERT_MAX) bundles_sort(matcher);
     fresh->count = 0;
     return LEAT_OK;
 }
@@ -212,6 +243,7 @@ leat_code matcher_collect(leat_matcher *matcher, leat_matcher_work *work, leat_e
     work->number = graph_moved_event(moves, work->number);
     if (work->number > g->events_count) work->number = 0; /* nothing has kept it */
     matcher->skipped = graph_moved_event(moves, matcher->skipped);
+    matcher->dropped_at = g->bound;
     matcher->collect_at = g->nodes_count < 8 ? 16 : g->nodes_count * 2;
     return LEAT_OK;
 }
@@ -219,10 +251,14 @@ leat_code matcher_collect(leat_matcher *matcher, leat_matcher_work *work, leat_e
 leat_code matcher_settle(leat_matcher *matcher, leat_matcher_work *work, leat_err *err)
 {
     graph *g = &matcher->graph;
-    if (matcher->bundles.count > 0) bundles_drop_dead(matcher);
+    size_t count = matcher->bundles.count;
+    /* As many as began since the last time may have died: they pay for the look at all. */
+    bool due = count <= DEAD_MAX || g->bound - matcher->dropped_at > count / 4 ||
+               g->bound > g->events_count;
+    if (count > 0 && due && g->bound != matcher->dropped_at) bundles_drop_dead(matcher);
     if (matcher->bundles.count == 0 && matcher->waiting_count == 0) {
         graph_clear(g);
-        matcher->skipped = 0;
+        matcher->skipped = matcher->dropped_at = 0;
         return LEAT_OK;
     }
     return g->bound > g->events_count / 2 + 8 ? matcher_collect(matcher, work, err) : LEAT_OK;

@@ -425,6 +425,10 @@ static leat_code read_body(decoder *d)
     LEAT_TRY(read_count(d, 4, &count));
     for (; count > 0; count--)
         LEAT_TRY(read_bundle(d));
+    size_t bundles_count = matcher->bundles.count;
+    LEAT_TRY(graph_reserve(g, (uint32_t)bundles_count, d->err));
+    bundles_sort(matcher);
+    if (matcher->bundles.count < bundles_count) return damaged(d->err, "two bundles are equal");
     LEAT_TRY(read_waiting(d));
     if (matcher->bundles.count == 0 && matcher->waiting_count > 0)
         return damaged(d->err, "matches wait for nothing");

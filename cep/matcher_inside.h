@@ -56,6 +56,7 @@ struct leat_matcher {
     size_t held_count, held_size;
     uint32_t skipped;    /* matches that began before this event do not come out any more */
     uint32_t collect_at; /* nodes */
+    uint32_t dropped_at; /* the bound when dead bundles were dropped */
     int64_t window_ms;   /* when somebody has to look whether runs are out of the window */
     int64_t deadline_ms;
 };
@@ -87,8 +88,6 @@ struct leat_matcher_work {
     bool moved;              /* a bundle has another configuration now */
     done *done;
     size_t done_count, done_size;
-    uint32_t *table; /* of bundles, while they are merged */
-    size_t table_size;
     graph_walk walk;
     graph_moves moves;
     graph_depths depths;
@@ -112,8 +111,15 @@ leat_code matcher_limit_failed(const leat_matcher *matcher, const char *what, ui
 leat_code bundle_add(const machine *m, bundles *list, bundle **added, leat_err *err) LEAT_CHECKED;
 /* Slots that do not matter in the bundle's configuration become 0. */
 void bundle_settle(const machine *m, bundle *c);
+/* The end of those that have the configuration of bundle `at`. */
+size_t bundles_end(const machine *m, const bundles *list, size_t at);
+/* c goes to another configuration: a fresh bundle is it from now on. */
+leat_code bundle_move(const machine *m, leat_matcher_work *work, bundle *c, uint32_t config,
+                      leat_err *err) LEAT_CHECKED;
 /* The bundles of work->fresh join those of the matcher; equal ones become one. */
 leat_code bundles_merge(leat_matcher *matcher, leat_matcher_work *work, leat_err *err) LEAT_CHECKED;
+/* Brings those that were read into order. */
+void bundles_sort(leat_matcher *matcher);
 void bundles_drop_dead(leat_matcher *matcher);
 /* Collects what is dead of the graph. */
 leat_code matcher_collect(leat_matcher *matcher, leat_matcher_work *work,

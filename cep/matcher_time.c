@@ -229,9 +229,9 @@ static leat_code expire_steps(const expiry *x, bundle *c)
         code = tell(x, c->root, g->bound, UINT32_MAX, NULL, 0, v.end_ms);
     if (v.count == 0) c->root = 0;
     if (code == LEAT_OK && v.count > 0) {
-        code = machine_config_of(m, places, v.count, config->fresh, &c->config, x->err);
-        if (code == LEAT_OK) bundle_settle(m, c);
-        x->work->moved = true;
+        uint32_t number = 0;
+        code = machine_config_of(m, places, v.count, config->fresh, &number, x->err);
+        if (code == LEAT_OK) code = bundle_move(m, x->work, c, number, x->err);
     }
     leat_mem_free(places);
     return code;
@@ -242,7 +242,7 @@ static leat_code expire(const expiry *x)
     leat_matcher *matcher = x->matcher;
     const machine *m = matcher->machine;
     bundles *list = &matcher->bundles;
-    x->work->moved = false;
+    x->work->fresh.count = 0;
     for (size_t i = 0; i < list->count && m->exact; i++) {
         bundle *c = bundle_at(m, list, i);
         LEAT_TRY(expire_starts(x, c));
