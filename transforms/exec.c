@@ -166,6 +166,7 @@ leat_code leat_exec_open(const leat_plan *plan, uint32_t source, uint64_t bytes_
     leat_code code = leat_arena_new(&made->arena, EXEC_ARENA_BYTES_MAX, err);
     if (code == LEAT_OK) code = open_places(made, err);
     if (code == LEAT_OK) code = exec_progress_open(made, err);
+    if (code == LEAT_OK) code = exec_tables_open(made, err);
     if (code == LEAT_OK) code = open_codecs(made, err);
     if (code == LEAT_OK) code = open_nodes(made, err);
     exec_effects_open(made);
@@ -202,6 +203,7 @@ void leat_exec_close(leat_exec **exec)
     close_codecs(gone);
     leat_masker_free(&gone->masker);
     exec_progress_close(gone);
+    exec_tables_close(gone);
     exec_effects_close(gone);
     leat_mem_free(gone->outputs);
     leat_mem_free(gone->notes);
@@ -244,6 +246,7 @@ static leat_code begin(leat_exec *exec, size_t messages, leat_err *err)
     if (!exec->carries) clear(exec);
     exec->carries = false;
     exec->before_ms = exec->progress.watermark_ms;
+    exec->before_seq = exec->progress.seq;
     exec->marks_count = 0;
     exec->marks = NULL;
     exec->numbered_count = 0;
@@ -253,6 +256,7 @@ static leat_code begin(leat_exec *exec, size_t messages, leat_err *err)
         node->last_moment = 0;
     }
     if (!exec->source->stateful) return LEAT_OK;
+    if (exec->joined_count > 0) LEAT_TRY(exec_tables_sweep(exec, err));
     exec->marks_size = messages + 1;
     exec->marks = leat_arena_array(exec->arena, exec->marks_size, sizeof *exec->marks);
     return exec->marks != NULL ? LEAT_OK : leat_arena_full(exec->arena, err);
@@ -355,8 +359,9 @@ leat_code leat_exec_idle(leat_exec *exec, leat_str topic, int32_t partition,
 {
     exec_input *input = NULL;
     leat_code code = begin(exec, 1, err);
-    if (code == LEAT_OK) code = exec_progress_input(exec, topic, partition, &input, err);
-    if (code == LEAT_OK) {
+    bool counts = leat_source_table(exec->source, topic) == NULL; /* tables hold nothing back */
+    if (code == LEAT_OK && counts) code = exec_progress_input(exec, topic, partition, &input, err);
+    if (code == LEAT_OK && counts) {
         exec->progress.seq++;
         exec_progress_idle(exec, input);
         code = run_nodes(exec, err);
@@ -396,6 +401,7 @@ leat_code leat_exec_restored(leat_exec *exec, leat_err *err)
     clear(exec);
     exec->carries = false;
     LEAT_TRY(exec_progress_restored(exec, err));
+    LEAT_TRY(exec_tables_restored(exec, err));
     for (size_t i = 0; i < exec->nodes_count; i++) {
         exec_node *node = &exec->nodes[i];
         node->advanced_ms = LEAT_TIME_NONE;

@@ -14,6 +14,7 @@
  *   exec_effect.c    what is done to Redis, and the place in the input that it belongs to
  *   exec_guard.c     masks on what goes out as it came
  *   exec_run.c       what operators may ask for
+ *   exec_tables.c    tables that streams join
  *   exec_schemas.c   what codecs have to be told
  *
  * Thread: the shard's. */
@@ -23,6 +24,7 @@
 #include "core/map.h"
 #include "core/number.h"
 #include "core/time.h"
+#include "core/timers.h"
 #include "transforms/exec.h"
 
 /* No single batch needs more; it bounds what a mistake can take. */
@@ -119,6 +121,14 @@ typedef struct exec_place {
     int64_t offset; /* -1: none yet */
 } exec_place;
 
+/* A table that streams join (exec_tables.c). */
+typedef struct exec_joined {
+    const leat_source *table;
+    leat_table *cells;
+    leat_timers *old; /* key -> when its newest version's time is: those before it can go */
+    leat_str place;   /* "tables.cards" */
+} exec_joined;
+
 /* A node of the plan at work. */
 typedef struct exec_node {
     leat_run run; /* first: a leat_run * of ours is an exec_node * */
@@ -150,11 +160,14 @@ struct leat_exec {
     size_t tables_count, tables_size;
     leat_map *names; /* table name -> number in tables */
     uint64_t bytes_max;
+    exec_joined *joined;
+    size_t joined_count;
 
     /* The batch under way. */
     exec_mark *marks;
     size_t marks_count, marks_size;
-    int64_t before_ms; /* the watermark when the batch began */
+    int64_t before_ms;   /* the watermark when the batch began */
+    uint64_t before_seq; /* and the number of the last message */
     leat_output *outputs;
     exec_output_note *notes; /* as many as outputs */
     size_t outputs_count, outputs_size;
@@ -202,6 +215,9 @@ leat_code exec_source_process(leat_exec *exec, exec_node *node, const leat_messa
 /* The record's message into its slots and raw; *is: it is a record at all. */
 leat_code exec_decode(leat_exec *exec, leat_json_decoder *decoder, leat_record *record, bool *is,
                       leat_err *err) LEAT_CHECKED;
+
+/* What a `timestamp` expression has given, in ms. */
+leat_code exec_time_of_value(leat_value value, int64_t *timestamp_ms, leat_err *err) LEAT_CHECKED;
 
 /* --- exec_progress.c --- */
 leat_code exec_progress_open(leat_exec *exec, leat_err *err) LEAT_CHECKED;
@@ -305,6 +321,18 @@ typedef struct exec_guarded {
 /* Hides masked values in why's text, too. */
 leat_code exec_guard(leat_exec *exec, const leat_record *record, leat_payload payload,
                      leat_err *why, exec_guarded *out, leat_err *err) LEAT_CHECKED;
+
+/* --- exec_tables.c --- */
+leat_code exec_tables_open(leat_exec *exec, leat_err *err) LEAT_CHECKED;
+void exec_tables_close(leat_exec *exec);
+/* Before a batch: forgets versions that no record can ask for any more. */
+leat_code exec_tables_sweep(leat_exec *exec, leat_err *err) LEAT_CHECKED;
+leat_code exec_tables_restored(leat_exec *exec, leat_err *err) LEAT_CHECKED;
+/* The table that this topic or file feeds; NULL: none. */
+exec_joined *exec_tables_of(leat_exec *exec, leat_str topic);
+/* A message of a table; record: its message, key, timestamp, number. */
+leat_code exec_tables_take(leat_exec *exec, exec_joined *joined, leat_record *record,
+                           leat_err *err) LEAT_CHECKED;
 
 /* --- exec_reject.c --- */
 /* The message (or, if there is none, the made record's value) goes to the dead letter. */

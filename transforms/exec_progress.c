@@ -135,6 +135,7 @@ leat_code leat_exec_inputs(leat_exec *exec, const leat_str *topics, const int32_
     for (size_t i = 0; i < count; i++) {
         leat_str topic = topics[i];
         int32_t partition = partitions[i];
+        if (leat_source_table(exec->source, topic) != NULL) continue;
         input_name(exec, &topic, &partition);
         exec_input *input = input_find(progress, topic, partition);
         if (input == NULL) LEAT_TRY(input_add(progress, topic, partition, &input, err));

@@ -138,7 +138,9 @@ static leat_code tell_in_line(leat_exec *exec, leat_str place, const leat_messag
     member(out, "{\"pipeline\":", exec->plan->name);
     member(out, ",\"step\":", place);
     member(out, ",\"error\":", error);
-    member(out, ",\"source\":", exec->source->name);
+    const leat_source *table =
+        message != NULL ? leat_source_table(exec->source, message->topic) : NULL;
+    member(out, ",\"source\":", table != NULL ? table->name : exec->source->name);
     leat_buf_add_text(out, ",\"line\":");
     if (message != NULL)
         leat_buf_add_int(out, message->offset);

@@ -35,7 +35,7 @@ static void source_eval(leat_exec *exec, const leat_record *record, leat_eval *e
         .slots = record->slots, .arena = exec->arena, .load = leat_site_load, .self = &exec->site};
 }
 
-static leat_code time_of_value(leat_value value, int64_t *timestamp_ms, leat_err *err)
+leat_code exec_time_of_value(leat_value value, int64_t *timestamp_ms, leat_err *err)
 {
     if (value.tag == LEAT_STRING) LEAT_TRY(leat_time_parse(leat_value_str(value), &value, err));
     if (value.tag == LEAT_INT)
@@ -68,7 +68,7 @@ static leat_code source_time(leat_exec *exec, leat_record *record, leat_err *err
         source_eval(exec, record, &eval);
         LEAT_TRY(leat_expr_eval(source->timestamp, &eval, &value, err));
     }
-    return time_of_value(value, &record->timestamp_ms, err);
+    return exec_time_of_value(value, &record->timestamp_ms, err);
 }
 
 static leat_code source_key(leat_exec *exec, leat_record *record, leat_err *err)
@@ -169,8 +169,6 @@ leat_code exec_source_process(leat_exec *exec, exec_node *node, const leat_messa
     for (size_t i = 0; i < count; i++) {
         const leat_message *message = &messages[i];
         if (skips_blank && is_blank(message->value) && message->value.data != NULL) continue;
-        exec_input *input;
-        LEAT_TRY(exec_progress_input(exec, message->topic, message->partition, &input, err));
         exec->progress.changed = true;
         uint64_t seq = ++exec->progress.seq;
         records[i] = (leat_record){.slots = values + i * slots,
@@ -180,6 +178,14 @@ leat_code exec_source_process(leat_exec *exec, exec_node *node, const leat_messa
                                    .seq = seq,
                                    .moment = seq,
                                    .message = message};
+        exec_joined *joined = exec->joined_count > 0 ? exec_tables_of(exec, message->topic) : NULL;
+        if (joined != NULL) {
+            exec->counts.records_in++;
+            LEAT_TRY(exec_tables_take(exec, joined, &records[i], err));
+            continue;
+        }
+        exec_input *input;
+        LEAT_TRY(exec_progress_input(exec, message->topic, message->partition, &input, err));
         if (exec->effects) LEAT_TRY(exec_effect_note(exec, message, seq, count, err));
         exec->counts.records_in++;
         node->counts.in++;

@@ -222,6 +222,10 @@ const leat_node *leat_planner_source_key(leat_planner *planner, const leat_step 
  * the source's own, whatever steps have assigned since. NULL: there is none, or it reads what only
  * the source can put together. */
 const leat_expr *leat_planner_source_key_expr(leat_planner *planner, const leat_step *step);
+/* The table called so at node, which the tasks of the step's source will read; NULL: a finding. */
+struct leat_source;
+const struct leat_source *leat_planner_table(leat_planner *planner, const leat_step *step,
+                                             const leat_node *node);
 leat_str leat_planner_pipeline_name(leat_planner *planner);
 /* The Redis server that the pipeline calls so; name NULL: the only one. NULL: a finding (on `at`,
  * if there is no name to complain of). */
@@ -273,6 +277,11 @@ leat_code leat_run_make(leat_run *run, uint32_t port, leat_str json, leat_str ke
  * message, its own text as raw, and as its time the timer's. */
 leat_code leat_run_reject(leat_run *run, const leat_record *record, const leat_err *why,
                           leat_err *err) LEAT_CHECKED;
+/* What the table holds under key as of the record's time, as JSON text in the batch arena: the
+ * latest value at or before that time, of what had come when the record came here. data NULL:
+ * nothing. */
+leat_code leat_run_table_at(leat_run *run, const struct leat_source *table, leat_str key,
+                            const leat_record *record, leat_str *json, leat_err *err) LEAT_CHECKED;
 /* Records that the step lets go on purpose: counted under reason ("filtered", "no_route",
  * "late"; all others together, as dropped). */
 void leat_run_count(leat_run *run, const char *reason, uint64_t count);

@@ -266,17 +266,16 @@ static void read_top(leat_planner *planner, leat_node *root)
     plan_mask_keys(planner, &top);
     plan_settings(planner, top.kafka, &plan->kafka, &plan->kafka_count);
     plan_warn_security(planner, top.kafka);
-    if (top.tables != NULL)
-        leat_findings_add_key(planner->findings, top.tables, false,
-                              "this version does not have tables yet");
     plan_redis(planner, top.redis);
     plan_worker(planner, top.worker);
     plan_registry(planner, top.schema_registry);
     plan_sources(planner, top.sources);
+    plan_tables(planner, top.tables);
     plan_streams(planner, top.streams);
     read_dead_letter(planner, top.dead_letter);
     plan_guards(planner);
     plan_check_topics(planner, top.sources);
+    plan_tables_settle(planner, top.tables);
     plan->version_hash = version_hash(root);
 }
 

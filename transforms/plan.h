@@ -72,7 +72,8 @@ typedef struct leat_sink {
     const leat_effect *effect; /* REDIS */
 } leat_sink;
 
-typedef struct leat_source {
+typedef struct leat_source leat_source;
+struct leat_source {
     uint32_t index;
     leat_str name;
     const leat_str *topics; /* names; a pattern starts with ^; of files: paths, in order */
@@ -98,7 +99,22 @@ typedef struct leat_source {
     bool stateful; /* some step behind it keeps state or needs time order */
     const leat_setting *settings;
     size_t settings_count;
-} leat_source;
+    /* Tables that steps behind it join. Their topics stand first among `topics` (those of files
+     * are read first), partition p of each is read by the task of partition p, and none of them
+     * holds a watermark back. */
+    leat_source **tables;
+    size_t tables_count;
+    leat_source *joined_by; /* of a table: the source whose tasks read it; NULL: nobody yet */
+};
+
+/* The table among those of source that reads this topic or file; NULL: it is the source's own. */
+static inline const leat_source *leat_source_table(const leat_source *source, leat_str topic)
+{
+    for (size_t i = 0; i < source->tables_count; i++)
+        for (size_t k = 0; k < source->tables[i]->topics_count; k++)
+            if (leat_str_equal(source->tables[i]->topics[k], topic)) return source->tables[i];
+    return NULL;
+}
 
 /* One node per source, order and step; nodes of one source are contiguous, inputs first. */
 typedef enum leat_node_type { LEAT_AT_SOURCE, LEAT_AT_ORDER, LEAT_AT_STEP } leat_at;
@@ -127,6 +143,8 @@ typedef struct leat_plan {
     size_t redis_count;
     leat_source *sources;
     size_t sources_count;
+    leat_source *tables; /* what tables are read from: topics, key, timestamp */
+    size_t tables_count;
     leat_plan_node *nodes;
     size_t nodes_count;
     leat_sink **sinks; /* those of streams, late and dead letter */

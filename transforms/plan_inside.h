@@ -161,6 +161,11 @@ void plan_raw(leat_plan *plan);
 extern const leat_option plan_source_options[];
 extern const size_t plan_source_options_count;
 void plan_sources(leat_planner *planner, const leat_node *object);
+extern const leat_option plan_table_options[];
+extern const size_t plan_table_options_count;
+void plan_tables(leat_planner *planner, const leat_node *object);
+/* When all streams are planned: tables join the topics of their sources. */
+void plan_tables_settle(leat_planner *planner, const leat_node *object);
 
 /* --- plan_sink.c --- */
 #define PLAN_FORMAT_SHAPE "{\"$ref\": \"#/definitions/format\"}"

@@ -142,6 +142,7 @@ void leat_plan_schema(const leat_operator_type *const *operators, size_t count, 
     leat_buf_add_text(&raw, ", \"sinks\": ");
     leat_buf_add_text(&raw, sinks);
     add_definition(&raw, "source", plan_source_options, plan_source_options_count);
+    add_definition(&raw, "table", plan_table_options, plan_table_options_count);
     add_definition(&raw, "stream", plan_stream_options, plan_stream_options_count);
     add_definition(&raw, "sink", plan_sink_options, plan_sink_options_count);
     add_definition(&raw, "redis", plan_redis_options, plan_redis_options_count);
@@ -166,6 +167,7 @@ void leat_plan_manual(const leat_operator_type *const *operators, size_t count, 
     leat_buf_add_text(out, "# Pipeline files\n\n");
     manual_part(out, "Pipeline", plan_top_options, plan_top_options_count);
     manual_part(out, "Source", plan_source_options, plan_source_options_count);
+    manual_part(out, "Table", plan_table_options, plan_table_options_count);
     manual_part(out, "Stream", plan_stream_options, plan_stream_options_count);
     manual_part(out, "Sink", plan_sink_options, plan_sink_options_count);
     manual_part(out, "Redis server", plan_redis_options, plan_redis_options_count);

@@ -96,8 +96,9 @@ const leat_option plan_top_options[] = {
     {.name = "tables",
      .type = LEAT_OPTION_NODE,
      AT(tables),
-     .shape = "{\"not\": {}}",
-     .doc = "Not in this version."},
+     .shape = "{\"type\": \"object\", \"additionalProperties\": {\"$ref\": "
+              "\"#/definitions/table\"}}",
+     .doc = "Keyed tables that streams can join, by name."},
     {.name = "streams",
      .type = LEAT_OPTION_NODE,
      AT(streams),

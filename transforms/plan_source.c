@@ -99,7 +99,6 @@ const leat_option plan_source_options[] = {
      .shape = PLAN_KAFKA_SHAPE,
      .doc = "librdkafka properties for this source."},
 };
-#undef AT
 const size_t plan_source_options_count = sizeof plan_source_options / sizeof plan_source_options[0];
 
 static void topic_add(leat_planner *planner, leat_source *source, size_t *size, leat_str name)
@@ -304,4 +303,177 @@ void plan_sources(leat_planner *planner, const leat_node *object)
     for (const leat_node *node = count > 0 ? object->child : NULL;
          node != NULL && !plan_failed(planner); node = node->next)
         source_read(planner, node);
+}
+
+/* --- tables --- */
+
+const leat_option plan_table_options[] = {
+    {.name = "topic",
+     .type = LEAT_OPTION_NODE,
+     AT(topic),
+     .shape = "{\"type\": \"string\"}",
+     .doc = "The topic, as a rule a compacted one, with as many partitions as that of the stream "
+            "that joins it, and partitioned by the same key."},
+    {.name = "file",
+     .type = LEAT_OPTION_NODE,
+     AT(file),
+     .shape = NAMES_SHAPE,
+     .doc = "In place of topic, for streams from files: files of JSON lines, read before those of "
+            "the source."},
+    {.name = "format",
+     .type = LEAT_OPTION_NODE,
+     AT(format),
+     .shape = "{\"enum\": [\"json\"]}",
+     .doc = "How records are read: `json`, the default."},
+    {.name = "key",
+     .type = LEAT_OPTION_EXPR,
+     AT(key),
+     .doc = "Expression for the key, as text; default: the Kafka record's. A record without value "
+            "removes what is under its key."},
+    {.name = "timestamp",
+     .type = LEAT_OPTION_EXPR,
+     AT(timestamp),
+     .doc = "Expression for the time from which on the record holds; default: the Kafka record's; "
+            "of a file, since ever."},
+    {.name = "kafka",
+     .type = LEAT_OPTION_NODE,
+     AT(kafka),
+     .shape = PLAN_KAFKA_SHAPE,
+     .doc = "librdkafka properties for this table."},
+};
+#undef AT
+const size_t plan_table_options_count = sizeof plan_table_options / sizeof plan_table_options[0];
+
+static void table_read(leat_planner *planner, const leat_node *node)
+{
+    leat_plan *plan = planner->plan;
+    leat_source *table = &plan->tables[plan->tables_count];
+    source_options options = {0};
+    table->index = (uint32_t)plan->tables_count++;
+    table->name = node->key;
+    table->shape = plan_shape_new(planner);
+    table->layout = plan_layout_open(planner);
+    (void)plan_name_good(planner, node);
+    (void)leat_options_read(plan_table_options, plan_table_options_count, node, &options,
+                            planner->findings);
+    if (node->kind != LEAT_NODE_OBJECT) return;
+    source_names(planner, table, node, &options);
+    if (options.format != NULL &&
+        !(options.format->kind == LEAT_NODE_STRING && leat_str_is(options.format->text, "json")))
+        leat_findings_add(planner->findings, options.format, false,
+                          "a table's format is json in this version");
+    plan_settings(planner, options.kafka, &table->settings, &table->settings_count);
+    plan_site site = {table->shape, table->layout, &table->views, &table->views_count};
+    table->key_node = options.key;
+    if (options.key != NULL) table->key = plan_expr(planner, options.key, site, NULL);
+    if (table->files && options.key == NULL)
+        leat_findings_add(planner->findings, node, false,
+                          "records of a file have no key: 'key' is missing");
+    source_time(planner, table, options.timestamp, site);
+}
+
+void plan_tables(leat_planner *planner, const leat_node *object)
+{
+    size_t count = 0;
+    if (object == NULL) return;
+    if (object->kind == LEAT_NODE_OBJECT)
+        for (const leat_node *node = object->child; node != NULL; node = node->next)
+            count++;
+    if (object->kind != LEAT_NODE_OBJECT || count > PLAN_SOURCES_MAX) {
+        leat_findings_add(planner->findings, object, false,
+                          "must be an object with at most %d tables", PLAN_SOURCES_MAX);
+        return;
+    }
+    planner->plan->tables =
+        leat_planner_alloc(planner, (count + 1) * sizeof *planner->plan->tables);
+    for (const leat_node *node = object->child; node != NULL && !plan_failed(planner);
+         node = node->next)
+        table_read(planner, node);
+}
+
+/* A task reads a table once, however many of its steps join it. */
+static void table_add(leat_planner *planner, leat_source *source, leat_source *table)
+{
+    for (size_t i = 0; i < source->tables_count; i++)
+        if (source->tables[i] == table) return;
+    source->tables =
+        plan_grow(planner, source->tables, source->tables_count, sizeof(leat_source *));
+    source->tables[source->tables_count++] = table;
+    table->joined_by = source;
+}
+
+const leat_source *leat_planner_table(leat_planner *planner, const leat_step *step,
+                                      const leat_node *node)
+{
+    const leat_plan *plan = planner->plan;
+    leat_str *names = leat_planner_alloc(planner, (plan->tables_count + 1) * sizeof *names);
+    leat_source *table = NULL;
+    LEAT_ASSERT(step != NULL);
+    for (size_t i = 0; i < plan->tables_count; i++) {
+        names[i] = plan->tables[i].name;
+        if (leat_str_equal(names[i], node->text)) table = &plan->tables[i];
+    }
+    if (table == NULL) {
+        leat_finding *finding = leat_findings_add(planner->findings, node, false,
+                                                  "there is no table '%.*s' in 'tables'",
+                                                  LEAT_STR_ARG(plan_shown(node)));
+        finding->suggestion = leat_str_nearest(node->text, names, plan->tables_count);
+        return NULL;
+    }
+    if (planner->step_source >= plan->sources_count) return table; /* a stream of nothing */
+    leat_source *source = &plan->sources[planner->step_source];
+    if (table->joined_by != NULL && table->joined_by != source) {
+        leat_findings_add(planner->findings, node, false,
+                          "table '%.*s' is joined by streams of two sources, '%.*s' and '%.*s', "
+                          "and in this version only one can: give the other a table of its own",
+                          LEAT_STR_ARG(table->name), LEAT_STR_ARG(table->joined_by->name),
+                          LEAT_STR_ARG(source->name));
+        return NULL;
+    }
+    if (source->topics_count > 0 && table->topics_count > 0 &&
+        (source->files != table->files || source->topics[0].data[0] == '^')) {
+        leat_findings_add(planner->findings, node, false,
+                          source->files != table->files
+                              ? "a stream from %s cannot join a table from the other kind; both "
+                                "have to be files, or both topics"
+                              : "a source with a topic_pattern cannot feed a join (%s)",
+                          source->files ? "files" : "topics");
+        return NULL;
+    }
+    table_add(planner, source, table);
+    return table;
+}
+
+void plan_tables_settle(leat_planner *planner, const leat_node *object)
+{
+    leat_plan *plan = planner->plan;
+    for (size_t i = 0; i < plan->tables_count; i++) {
+        const leat_node *node = object->child;
+        while (node->index != i)
+            node = node->next;
+        if (plan->tables[i].joined_by == NULL)
+            leat_findings_add_key(planner->findings, node, true, "nobody joins table '%.*s'",
+                                  LEAT_STR_ARG(plan->tables[i].name));
+    }
+    for (size_t i = 0; i < plan->sources_count; i++) {
+        leat_source *source = &plan->sources[i];
+        size_t count = source->topics_count;
+        for (size_t k = 0; k < source->tables_count; k++)
+            count += source->tables[k]->topics_count;
+        if (count == source->topics_count) continue;
+        leat_str *topics = leat_planner_alloc(planner, count * sizeof *topics);
+        size_t at = 0;
+        for (size_t k = 0; k < source->tables_count; k++)
+            for (size_t t = 0; t < source->tables[k]->topics_count; t++)
+                topics[at++] = source->tables[k]->topics[t];
+        for (size_t t = 0; t < source->topics_count; t++) {
+            if (leat_source_table(source, source->topics[t]) != NULL)
+                leat_findings_add(planner->findings, object, false,
+                                  "topic '%.*s' is read by source '%.*s' already, which joins it",
+                                  LEAT_STR_ARG(source->topics[t]), LEAT_STR_ARG(source->name));
+            topics[at++] = source->topics[t];
+        }
+        source->topics = topics;
+        source->topics_count = count;
+    }
 }

@@ -38,12 +38,7 @@ const leat_option plan_stream_options[] = {
 const size_t plan_stream_options_count = sizeof plan_stream_options / sizeof plan_stream_options[0];
 
 /* Steps of the language that this version does not have. */
-static const char *const later_steps[] = {
-    "join",
-    "key",
-    "window",
-    "aggregate",
-};
+static const char *const later_steps[] = {"key", "window", "aggregate"};
 
 leat_shape *plan_shape_new(leat_planner *planner)
 {

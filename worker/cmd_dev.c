@@ -195,7 +195,8 @@ static bool may_send(const dev *self, uint64_t sent, int64_t began)
 
 static leat_code feed(dev *self, leat_err *err)
 {
-    leat_str topic = self->loaded.plan->sources[0].topics[0];
+    const leat_source *source = &self->loaded.plan->sources[0];
+    leat_str topic = source->topics[source->topics_count - 1]; /* those of tables come first */
     leat_session_config config = {.guarantee = LEAT_AT_LEAST_ONCE};
     leat_session *session = NULL;
     LEAT_TRY(self->type->session_open(self->log, &config, &topic, 1, &session, err));

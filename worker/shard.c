@@ -211,7 +211,8 @@ static leat_code tick_idle(leat_shard *shard, leat_err *err)
     for (size_t i = 0; i < shard->tasks_count; i++) {
         leat_task *task = shard->tasks[i];
         int64_t after = shard->pipeline->plan->sources[task->source].idle_after_ms;
-        if (after == 0 || task->state != LEAT_TASK_RUNNING || task->waits) continue;
+        if (after == 0 || task->state != LEAT_TASK_RUNNING || task->waits || task->tables_first)
+            continue;
         for (size_t k = 0; k < task->inputs_count; k++) {
             leat_input *input = &task->inputs[k];
             if (input->idle || now - input->heard_ms < after) continue;
@@ -238,7 +239,7 @@ static bool at_end(leat_shard *shard)
     size_t count = type->lags(shard->input, lags, sizeof lags / sizeof lags[0]);
     for (size_t i = 0; i < shard->tasks_count; i++) {
         leat_task *task = shard->tasks[i];
-        if (task->state == LEAT_TASK_RESTORING || task->waits) return false;
+        if (task->state == LEAT_TASK_RESTORING || task->waits || task->tables_first) return false;
         for (size_t k = 0; k < task->inputs_count; k++) {
             leat_input *input = &task->inputs[k];
             int64_t end = -1;
@@ -331,6 +332,7 @@ static leat_code turn(leat_shard *shard, leat_err *err)
     LEAT_TRY(code);
     if (shard->must_rewind) LEAT_TRY(leat_shard_rewind(shard, err));
     LEAT_TRY(leat_shard_look_for_schemas(shard, err));
+    LEAT_TRY(leat_shard_tables(shard, err));
     LEAT_TRY(tick_idle(shard, err));
     if (!restoring) LEAT_TRY(look_for_end(shard, state, err));
     if (commit_is_due(shard)) LEAT_TRY(leat_shard_commit(shard, err));
@@ -408,16 +410,18 @@ static size_t subscribe(const leat_pipeline *pipeline, leat_subscription *subscr
         static const leat_start starts[] = {LEAT_START_EARLIEST, LEAT_START_LATEST,
                                             LEAT_START_TIME};
         for (size_t k = 0; k < source->topics_count; k++) {
+            /* A table is read from its beginning, wherever its stream begins. */
+            const leat_source *table = leat_source_table(source, source->topics[k]);
+            const leat_source *of = table != NULL ? table : source;
             if (subscriptions != NULL)
-                subscriptions[count] =
-                    (leat_subscription){.topic = source->topics[k],
-                                        .container = source->container,
-                                        .row_quote = source->row_quote,
-                                        .source = source->index,
-                                        .start = starts[source->start],
-                                        .start_ms = source->start_ms,
-                                        .properties = source->settings,
-                                        .properties_count = source->settings_count};
+                subscriptions[count] = (leat_subscription){.topic = source->topics[k],
+                                                           .container = source->container,
+                                                           .row_quote = source->row_quote,
+                                                           .source = source->index,
+                                                           .start = starts[of->start],
+                                                           .start_ms = of->start_ms,
+                                                           .properties = of->settings,
+                                                           .properties_count = of->settings_count};
             count++;
         }
     }

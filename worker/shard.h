@@ -133,6 +133,8 @@ void leat_shard_assigned(void *shard, leat_partition *partitions, size_t count);
 void leat_shard_revoked(void *shard, const leat_partition *partitions, size_t count, bool lost);
 /* Reads some of the changelogs of restoring tasks; *busy: there are such tasks. */
 leat_code leat_shard_restore(leat_shard *shard, bool *busy, leat_err *err) LEAT_CHECKED;
+/* Lets the streams of tasks begin whose tables have been read as far as they go. */
+leat_code leat_shard_tables(leat_shard *shard, leat_err *err) LEAT_CHECKED;
 leat_task *leat_shard_task(const leat_shard *shard, leat_str topic, int32_t partition);
 void leat_shard_drop_tasks(leat_shard *shard);
 

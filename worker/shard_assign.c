@@ -15,7 +15,9 @@
 #include "core/regex.h"
 #include "worker/logger.h"
 
-#define RESTORE_SLICES 16 /* batches of one task between two polls */
+#define RESTORE_SLICES   16 /* batches of one task between two polls */
+#define LAGS_MAX         1024
+#define TABLE_SILENCE_MS 5000
 
 static bool reads_topic(const leat_pipeline *pipeline, uint32_t source, leat_str topic)
 {
@@ -159,6 +161,16 @@ void leat_shard_revoked(void *context, const leat_partition *partitions, size_t 
 
 /* --- restore --- */
 
+static const leat_source *source_of(const leat_shard *shard, const leat_task *task)
+{
+    return &shard->pipeline->plan->sources[task->source];
+}
+
+static bool feeds_table(const leat_shard *shard, const leat_task *task, const leat_input *input)
+{
+    return leat_source_table(source_of(shard, task), leat_str_of(input->topic)) != NULL;
+}
+
 static leat_code begin_work(leat_shard *shard, leat_task *task, leat_err *err)
 {
     const leat_log_type *type = shard->pipeline->input_type;
@@ -167,9 +179,12 @@ static leat_code begin_work(leat_shard *shard, leat_task *task, leat_err *err)
     task->ready = true;
     task->grew = false;
     task->state = LEAT_TASK_RUNNING;
+    /* Files are read one after the other, those of tables first. */
+    task->tables_first = !source_of(shard, task)->files && source_of(shard, task)->tables_count > 0;
     for (size_t k = 0; k < task->inputs_count; k++) {
         leat_input *input = &task->inputs[k];
         input->heard_ms = leat_shard_now_ms();
+        if (task->tables_first && !feeds_table(shard, task, input)) continue;
         LEAT_TRY(type->resume(shard->input, leat_str_of(input->topic), input->partition, err));
     }
     if (task->restored > 0)
@@ -227,6 +242,51 @@ leat_code leat_shard_restore(leat_shard *shard, bool *busy, leat_err *err)
         if (task->state != LEAT_TASK_RESTORING && !task->grew) continue;
         LEAT_TRY(restore_task(shard, task, err));
         *busy |= task->state == LEAT_TASK_RESTORING;
+    }
+    return LEAT_OK;
+}
+
+/* --- tables --- */
+
+/* Has all been read that the topics of the task's tables hold? Where the end is not known, silence
+ * will have to do. */
+static bool tables_read(leat_shard *shard, const leat_task *task, const leat_lag *lags,
+                        size_t count)
+{
+    int64_t now = leat_shard_now_ms();
+    for (size_t k = 0; k < task->inputs_count; k++) {
+        const leat_input *input = &task->inputs[k];
+        int64_t end = -1;
+        if (!feeds_table(shard, task, input)) continue;
+        for (size_t n = 0; n < count; n++)
+            if (lags[n].partition == input->partition && leat_str_is(lags[n].topic, input->topic))
+                end = lags[n].end_offset;
+        bool read = end == 0 || (end > 0 && input->next >= end);
+        if (!read && now - input->heard_ms < TABLE_SILENCE_MS) return false;
+    }
+    return true;
+}
+
+leat_code leat_shard_tables(leat_shard *shard, leat_err *err)
+{
+    const leat_log_type *type = shard->pipeline->input_type;
+    leat_lag lags[LAGS_MAX];
+    size_t count = SIZE_MAX;
+    for (size_t i = 0; i < shard->tasks_count; i++) {
+        leat_task *task = shard->tasks[i];
+        if (!task->tables_first || task->state != LEAT_TASK_RUNNING) continue;
+        if (count == SIZE_MAX) count = type->lags(shard->input, lags, LAGS_MAX);
+        if (!tables_read(shard, task, lags, count)) continue;
+        task->tables_first = false;
+        for (size_t k = 0; k < task->inputs_count; k++) {
+            leat_input *input = &task->inputs[k];
+            if (feeds_table(shard, task, input)) continue;
+            input->heard_ms = leat_shard_now_ms();
+            LEAT_TRY(type->resume(shard->input, leat_str_of(input->topic), input->partition, err));
+        }
+        leat_log_line(LEAT_LEVEL_INFO, "assign", shard->pipeline->name,
+                      "partition %d: its tables have been read, the stream begins",
+                      (int)task->partition);
     }
     return LEAT_OK;
 }

@@ -38,10 +38,11 @@ typedef struct leat_task {
     leat_restore *restore; /* while RESTORING */
     uint64_t restored;     /* records */
     int64_t restore_began_ms;
-    bool ready; /* its state is restored */
-    bool grew;  /* inputs that came while it was at work: exec is to be told */
-    bool dirty; /* something to commit */
-    bool waits; /* for this schema; its partitions are paused meanwhile */
+    bool ready;        /* its state is restored */
+    bool grew;         /* inputs that came while it was at work: exec is to be told */
+    bool dirty;        /* something to commit */
+    bool waits;        /* for this schema; its partitions are paused meanwhile */
+    bool tables_first; /* its streams are paused until its tables have been read */
     leat_want missing;
 } leat_task;
 

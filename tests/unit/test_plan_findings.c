@@ -46,7 +46,8 @@ static const finding_case top_cases[] = {
                                            "at_least_once (did you mean 'exactly_once'?)\n"},
     {TOP("\"commit_interval\":\"soon\""), "p:1:120: commit_interval: `soon` is no duration: write "
                                           "a whole number and ms, s, m, h or d, as 250ms or 7d\n"},
-    {TOP("\"tables\":{}"), "p:1:102: tables: this version does not have tables yet\n"},
+    {TOP("\"tables\":{}"), ""},
+    {TOP("\"tables\":7"), "p:1:111: tables: must be an object with at most 1000 tables\n"},
     {TOP("\"limits\":{\"record\":\"1MB\"}"),
      "p:1:121: limits.record: `1MB` is no size: write a whole number and B, KiB, MiB, GiB or TiB, "
      "as 64KiB\n"},
@@ -224,8 +225,8 @@ Test(plan_findings, splits)
 static const finding_case step_cases[] = {
     {STEPS("{\"filtre\":\"a\"}"),
      "p:3:2: streams.t.steps[0].filtre: unknown step 'filtre' (did you mean 'filter'?)\n"},
-    {STEPS("{\"join\":{}}"),
-     "p:3:2: streams.t.steps[0].join: this version does not have the step 'join' yet\n"},
+    {STEPS("{\"key\":{}}"),
+     "p:3:2: streams.t.steps[0].key: this version does not have the step 'key' yet\n"},
     {STEPS("{\"window\":{}},{}"),
      "p:3:2: streams.t.steps[0].window: this version does not have the step 'window' yet\n"
      "p:3:15: streams.t.steps[1]: a step is an object with one key, and this one has none\n"},
