@@ -228,6 +228,7 @@ def stage_golden(stage):
     for preset in ("dev", "asan"):
         stage.build(preset, "leat")
         stage.program(sys.executable, "tests/golden/golden.py", f"build/{preset}/leat")
+        stage.program(sys.executable, "tests/golden/patterns_doc.py", f"build/{preset}/leat")
 
 
 def conformance(stage, kind, cases):
