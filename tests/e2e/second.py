@@ -4,7 +4,7 @@
     second.py make FOLDER       orders-CODEC.avro and orders.avsc, by seed
     second.py compare FOLDER    back-CODEC.avro holds what orders-CODEC has; back-CODEC.jsonl too
 
-Runs in a virtual environment of its own (test_avro.py makes it), as it is nothing that Leat needs."""
+    second.py compare FOLDER    back-CODEC.avro and .jsonl hold what orders-CODEC.avro has
 
 import base64
 import datetime
