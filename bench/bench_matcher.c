@@ -88,7 +88,8 @@ static uint32_t next_random(uint64_t *state, uint32_t below)
     return (uint32_t)((z ^ (z >> 31)) % below);
 }
 
-static __attribute__((noinline)) void generate(const bench_case *c, bench_event *events, uint32_t count)
+static __attribute__((noinline)) void generate(const bench_case *c, bench_event *events,
+                                               uint32_t count)
 {
     uint64_t random = 42;
     for (uint32_t i = 0; i < count; i++) {
@@ -175,7 +176,8 @@ static uint64_t count_fraud(const bench_event *events, uint32_t count, uint32_t 
     return matches;
 }
 
-static __attribute__((noinline)) uint64_t count_matches(const bench_case *c, const bench_event *events, uint32_t count)
+static __attribute__((noinline)) uint64_t count_matches(const bench_case *c,
+                                                        const bench_event *events, uint32_t count)
 {
     uint64_t matches = 0;
     if (c->rule == FRAUD) return count_fraud(events, count, c->keys, c->window_ms);

@@ -25,7 +25,9 @@
 #include "core/mem.h"
 
 #define SHOWN_BYTES_MAX ((size_t)1 << 30)
-#define DROPS_COUNTED   100000u /* matches that are counted one by one when a limit ends them */
+#define UNSEALED        0x80000000u /* in bundle.depth: the take in front of the root is missing */
+#define SHARE_MAX       4           /* bundles of the event that are looked at for an equal one */
+#define DROPS_COUNTED   100000u     /* matches that are counted one by one when a limit ends them */
 
 /* --- life --- */
 
@@ -271,17 +273,12 @@ leat_code matcher_limit_failed(const leat_matcher *matcher, const char *what, ui
                         LEAT_STR_ARG(matcher->nfa->pattern->name), limit, what);
 }
 
-static leat_code add_fresh(const feeding *f, const bundle *c, const machine_take *take,
-                           uint32_t root)
+/* The slots of what c becomes by a take of the event in hand. */
+static void take_slots(const feeding *f, const bundle *c, uint32_t step, bundle *made)
 {
     const machine *m = f->machine;
-    bundle *made = NULL;
-    LEAT_TRY(bundle_add(m, &f->work->fresh, &made, f->err));
-    made->config = take->config;
-    made->root = root;
-    made->depth = c->depth + 1;
     for (uint32_t i = 0; i < m->slots_count; i++) {
-        bool own = m->slots[i].step == take->step;
+        bool own = m->slots[i].step == step;
         made->slots[i] = c->slots[i];
         switch (m->slots[i].kind) {
         case SLOT_FIRST:
@@ -295,6 +292,51 @@ static leat_code add_fresh(const feeding *f, const bundle *c, const machine_take
         }
     }
     bundle_settle(m, made);
+}
+
+/* What c becomes by a take. root: with the take in front; 0: it is put there by and by, so that
+ * bundles that become the same share one take (seal). */
+static leat_code add_fresh(const feeding *f, const bundle *c, const machine_take *take,
+                           uint32_t root)
+{
+    const machine *m = f->machine;
+    bundles *fresh = &f->work->fresh;
+    graph *g = &f->matcher->graph;
+    bundle *made = NULL;
+    LEAT_TRY(bundle_add(m, fresh, &made, f->err));
+    made->config = take->config;
+    made->root = root != 0 ? root : c->root;
+    made->depth = (c->depth + 1) | (root != 0 ? 0 : UNSEALED);
+    take_slots(f, c, take->step, made);
+    if (root != 0) return LEAT_OK;
+    for (size_t i = fresh->count - 1; i-- > 0 && i + 1 + SHARE_MAX >= fresh->count;) {
+        bundle *other = bundle_at(m, fresh, i);
+        if (c->root == 0 || other->root == 0 || (other->depth & UNSEALED) == 0) continue;
+        if (!bundles_equal(m, other, made)) continue;
+        LEAT_TRY(graph_reserve(g, 1, f->err));
+        other->root = graph_union(g, other->root, c->root);
+        if (made->depth > other->depth) other->depth = made->depth;
+        fresh->count--;
+        return LEAT_OK;
+    }
+    f->work->unsealed++;
+    return LEAT_OK;
+}
+
+/* Puts the takes in front of those that wait for it. */
+static leat_code seal(const feeding *f)
+{
+    bundles *fresh = &f->work->fresh;
+    if (f->work->unsealed == 0) return LEAT_OK;
+    LEAT_TRY(graph_reserve(&f->matcher->graph, f->work->unsealed, f->err));
+    for (size_t i = 0; i < fresh->count; i++) {
+        bundle *c = bundle_at(f->machine, fresh, i);
+        if ((c->depth & UNSEALED) == 0) continue;
+        c->depth &= ~UNSEALED;
+        uint32_t step = machine_config_at(f->machine, c->config)->step;
+        c->root = graph_take(&f->matcher->graph, c->root, f->work->number, step);
+    }
+    f->work->unsealed = 0;
     return LEAT_OK;
 }
 
@@ -302,22 +344,23 @@ static leat_code take_one(const feeding *f, const bundle *c, const machine_take 
 {
     graph *g = &f->matcher->graph;
     bool goes_on = take->config != MACHINE_NONE;
-    bool waits = f->pattern->skip != LEAT_SKIP_NONE;
-    if (goes_on && f->pattern->beyond == LEAT_DROP_NEWEST && g->takes >= f->pattern->runs_max) {
+    bool waits = f->pattern->skip != LEAT_SKIP_NONE && take->completes;
+    uint32_t root = 0;
+    if (goes_on && f->pattern->beyond == LEAT_DROP_NEWEST &&
+        g->takes + f->work->unsealed >= f->pattern->runs_max) {
         f->matches->dropped++;
         goes_on = false;
     }
-    if (!goes_on && !take->completes) return LEAT_OK;
-    if (!goes_on && !waits) {
+    if (goes_on || waits) LEAT_TRY(enter(f));
+    if (waits) {
+        LEAT_TRY(graph_reserve(g, 1, f->err));
+        root = graph_take(g, c->root, f->work->number, take->step);
+        LEAT_TRY(done_add(f->work, (done){root, MACHINE_NONE, g->bound, UINT32_MAX}, f->err));
+    } else if (take->completes) {
         LEAT_TRY(keep(f));
-        return done_add(f->work, (done){c->root, take->step, g->bound, UINT32_MAX}, f->err);
+        LEAT_TRY(done_add(f->work, (done){c->root, take->step, g->bound, UINT32_MAX}, f->err));
     }
-    LEAT_TRY(enter(f));
-    LEAT_TRY(graph_reserve(g, 1, f->err));
-    uint32_t root = graph_take(g, c->root, f->work->number, take->step);
-    if (goes_on) LEAT_TRY(add_fresh(f, c, take, root));
-    if (!take->completes) return LEAT_OK;
-    return done_add(f->work, (done){root, MACHINE_NONE, g->bound, UINT32_MAX}, f->err);
+    return goes_on ? add_fresh(f, c, take, root) : LEAT_OK;
 }
 
 /* Runs that have all the takes allowed do not go on: `full` of them were found in the bundle. */
@@ -443,6 +486,7 @@ static leat_code feed_all(const feeding *f)
         gone = gone || c->root == 0;
     }
     LEAT_TRY(feed_start(f));
+    LEAT_TRY(seal(f));
     if (gone) bundles_drop_dead(f->matcher);
     LEAT_TRY(bundles_merge(f->matcher, f->work, f->err));
     LEAT_TRY(skip_emit(f->matcher, f->work, f->matches, f->err));
@@ -465,6 +509,7 @@ static leat_code begin(feeding *f, int64_t timestamp_ms)
         work->decided[i].config = MACHINE_NONE;
     work->number = 0;
     work->fresh.count = work->done_count = 0;
+    work->unsealed = 0;
     matcher_pass(matcher, timestamp_ms);
     const graph *g = &matcher->graph;
     if (g->nodes_count < matcher->collect_at || g->nodes_count < 16) return LEAT_OK;

@@ -120,7 +120,7 @@ size_t bundles_end(const machine *m, const bundles *list, size_t at)
     return from;
 }
 
-static bool mergeable(const machine *m, const bundle *a, const bundle *b)
+bool bundles_equal(const machine *m, const bundle *a, const bundle *b)
 {
     return !machine_config_at(m, a->config)->whole && compare(m, a, b) == 0;
 }
@@ -139,7 +139,7 @@ static leat_code insert(leat_matcher *matcher, const bundle *c, leat_err *err)
     size_t bytes = bundle_words(m) * sizeof(uint32_t);
     bundle *added = NULL;
     size_t at = place_of(m, list, c);
-    if (at < list->count && mergeable(m, bundle_at(m, list, at), c)) {
+    if (at < list->count && bundles_equal(m, bundle_at(m, list, at), c)) {
         unite(matcher, bundle_at(m, list, at), c);
         return LEAT_OK;
     }
@@ -165,7 +165,7 @@ void bundles_sort(leat_matcher *matcher)
     if (list->count > 1) qsort_r(list->words, list->count, bytes, compare_bytes, m);
     for (size_t i = 0; i < list->count; i++) {
         const bundle *c = bundle_at(m, list, i);
-        if (kept > 0 && mergeable(m, bundle_at(m, list, kept - 1), c)) {
+        if (kept > 0 && bundles_equal(m, bundle_at(m, list, kept - 1), c)) {
             unite(matcher, bundle_at(m, list, kept - 1), c);
             continue;
         }

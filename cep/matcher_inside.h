@@ -84,6 +84,7 @@ struct leat_matcher_work {
         uint32_t config; /* MACHINE_NONE: free */
         const machine_leaf *leaf;
     } decided[DECIDED_SIZE]; /* for all of a configuration */
+    uint32_t unsealed;       /* of fresh: see matcher.c */
     bundles fresh;           /* made by it */
     bool moved;              /* a bundle has another configuration now */
     done *done;
@@ -111,6 +112,8 @@ leat_code matcher_limit_failed(const leat_matcher *matcher, const char *what, ui
 leat_code bundle_add(const machine *m, bundles *list, bundle **added, leat_err *err) LEAT_CHECKED;
 /* Slots that do not matter in the bundle's configuration become 0. */
 void bundle_settle(const machine *m, bundle *c);
+/* Whether they are one bundle. */
+bool bundles_equal(const machine *m, const bundle *a, const bundle *b);
 /* The end of those that have the configuration of bundle `at`. */
 size_t bundles_end(const machine *m, const bundles *list, size_t at);
 /* c goes to another configuration: a fresh bundle is it from now on. */
