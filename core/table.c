@@ -56,6 +56,7 @@ struct leat_table {
     void *self;
     char *name;
     uint64_t bytes, bytes_max;
+    leat_table_sum *sum; /* of all tables that share it; NULL: none */
     uint64_t used_bytes; /* committed bytes of the cells in use */
     uint64_t cells;      /* that are there: without those removed but not yet committed */
     use *uses;           /* uses[0] is no use */
@@ -92,12 +93,19 @@ void leat_table_free(leat_table **table)
     }
     for (size_t at = 0; at < gone->slots.size; at++)
         leat_mem_free(gone->slots.slots[at].item);
+    if (gone->sum != NULL) gone->sum->bytes -= gone->bytes;
     leat_slots_release(&gone->slots);
     leat_buf_release(&gone->pending);
     leat_mem_free(gone->uses);
     leat_mem_free(gone->name);
     leat_mem_free(gone);
     *table = NULL;
+}
+
+void leat_table_share(leat_table *table, leat_table_sum *sum)
+{
+    LEAT_ASSERT(table->bytes == 0 && table->sum == NULL);
+    table->sum = sum;
 }
 
 const char *leat_table_name(const leat_table *table)
@@ -131,6 +139,19 @@ static size_t cell_room(size_t key_len, size_t len)
     return ((sizeof(leat_item) + key_len + len + 15) & ~(size_t)15) - sizeof(leat_item) - key_len;
 }
 
+static void grow(leat_table *table, const leat_item *cell)
+{
+    table->bytes += cell_bytes(cell);
+    if (table->sum != NULL) table->sum->bytes += cell_bytes(cell);
+}
+
+static void shrink(leat_table *table, const leat_item *cell)
+{
+    LEAT_ASSERT(table->bytes >= cell_bytes(cell));
+    table->bytes -= cell_bytes(cell);
+    if (table->sum != NULL) table->sum->bytes -= cell_bytes(cell);
+}
+
 /* A cell with this value (data NULL: never committed) that is in no slot yet. */
 static leat_item *cell_new(leat_str key, leat_str value)
 {
@@ -145,8 +166,7 @@ static leat_item *cell_new(leat_str key, leat_str value)
 static void cell_drop(leat_table *table, size_t at)
 {
     leat_item *cell = table->slots.slots[at].item;
-    LEAT_ASSERT(table->bytes >= cell_bytes(cell));
-    table->bytes -= cell_bytes(cell);
+    shrink(table, cell);
     leat_slots_erase(&table->slots, at);
     leat_mem_free(cell);
 }
@@ -295,9 +315,14 @@ static uint32_t use_of(leat_table *table, leat_str key)
 static leat_code cell_add(leat_table *table, leat_str key, uint32_t hash, uint32_t *number,
                           leat_err *err)
 {
-    if (table->bytes + OVERHEAD + key.len > table->bytes_max)
+    uint64_t more = OVERHEAD + key.len;
+    if (table->bytes + more > table->bytes_max)
         return leat_err_set(err, LEAT_ERR_LIMIT, "table %s has reached its limit of %llu bytes",
                             table->name, (unsigned long long)table->bytes_max);
+    if (table->sum != NULL && table->sum->bytes + more > table->sum->bytes_max)
+        return leat_err_set(err, LEAT_ERR_LIMIT,
+                            "table %s: the tables have reached their common limit of %llu bytes",
+                            table->name, (unsigned long long)table->sum->bytes_max);
     if (!leat_slots_reserve(&table->slots)) return no_memory(table, err);
     leat_item *cell = cell_new(key, LEAT_STR_NONE);
     if (cell == NULL) return no_memory(table, err);
@@ -308,7 +333,7 @@ static leat_code cell_add(leat_table *table, leat_str key, uint32_t hash, uint32
     }
     size_t at = leat_slots_insert(&table->slots, cell, hash);
     table->slots.slots[at].extra = *number;
-    table->bytes += cell_bytes(cell);
+    grow(table, cell);
     table->cells++;
     return LEAT_OK;
 }
@@ -440,7 +465,7 @@ leat_code leat_table_flush(leat_table *table, leat_table_sink sink, void *contex
 static void commit_use(leat_table *table, use *u)
 {
     if (u->pending_len == NEVER) return;
-    table->bytes -= cell_bytes(u->cell);
+    shrink(table, u->cell);
     table->used_bytes -= value_len(u->cell);
     if (u->grown != NULL) {
         table->slots.slots[slot_of(table, u)].item = u->grown;
@@ -452,7 +477,7 @@ static void commit_use(leat_table *table, use *u)
                u->pending_len);
         u->cell->note = u->pending_len;
     }
-    table->bytes += cell_bytes(u->cell);
+    grow(table, u->cell);
     table->used_bytes += value_len(u->cell);
     u->pending_len = NEVER;
 }
@@ -558,7 +583,7 @@ leat_code leat_table_restore(leat_table *table, leat_str key, leat_str value, le
     if (cell == NULL) return no_memory(table, err);
     if (at != LEAT_SLOTS_NONE) {
         leat_item *old = table->slots.slots[at].item;
-        table->bytes -= cell_bytes(old);
+        shrink(table, old);
         leat_mem_free(old);
         table->slots.slots[at].item = cell;
     } else {
@@ -569,7 +594,7 @@ leat_code leat_table_restore(leat_table *table, leat_str key, leat_str value, le
         leat_slots_insert(&table->slots, cell, hash);
         table->cells++;
     }
-    table->bytes += cell_bytes(cell);
+    grow(table, cell);
     return LEAT_OK;
 }
 

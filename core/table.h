@@ -35,6 +35,12 @@ typedef struct leat_table_type {
  * bytes_max bounds keys + cells; past it put fails with LEAT_ERR_LIMIT. */
 leat_code leat_table_new(leat_table **table, const char *name, const leat_table_type *type,
                          void *self, uint64_t bytes_max, leat_err *err) LEAT_CHECKED;
+/* Tables that share a sum are bounded together by its bytes_max, and each by its own as well. The
+ * sum is the caller's, and outlives them. Only while the table is empty. */
+typedef struct leat_table_sum {
+    uint64_t bytes, bytes_max;
+} leat_table_sum;
+void leat_table_share(leat_table *table, leat_table_sum *sum);
 void leat_table_free(leat_table **table);
 const char *leat_table_name(const leat_table *table);
 

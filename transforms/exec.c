@@ -40,6 +40,7 @@ leat_code exec_table_add(leat_exec *exec, const char *name, const leat_table_typ
     }
     LEAT_ASSERT(leat_exec_table(exec, leat_str_of(name)) == NULL);
     LEAT_TRY(leat_table_new(table, name, type, self, bytes_max, err));
+    leat_table_share(*table, &exec->tables_sum);
     exec->tables[exec->tables_count++] = *table;
     return LEAT_OK;
 }
@@ -159,6 +160,7 @@ leat_code leat_exec_open(const leat_plan *plan, uint32_t source, uint64_t bytes_
     made->plan = plan;
     made->source = &plan->sources[source];
     made->bytes_max = bytes_max;
+    made->tables_sum.bytes_max = bytes_max;
     made->decoders = leat_mem_need((plan->shapes_count + 1) * sizeof(leat_json_decoder *));
     made->sink_states = leat_mem_need((plan->sinks_count + 1) * sizeof(void *));
     leat_buf_init(&made->out, EXEC_OUTPUT_BYTES_MAX);

@@ -158,6 +158,7 @@ struct leat_exec {
     exec_progress progress;
     leat_table **tables;
     size_t tables_count, tables_size;
+    leat_table_sum tables_sum;
     leat_map *names; /* table name -> number in tables */
     uint64_t bytes_max;
     exec_joined *joined;

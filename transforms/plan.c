@@ -276,6 +276,7 @@ static void read_top(leat_planner *planner, leat_node *root)
     plan_guards(planner);
     plan_check_topics(planner, top.sources);
     plan_tables_settle(planner, top.tables);
+    if (top.streams != NULL) plan_check_files(planner, top.streams);
     plan->version_hash = version_hash(root);
 }
 

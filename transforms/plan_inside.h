@@ -181,6 +181,7 @@ void plan_sinks(leat_planner *planner, const leat_node *node, const plan_point *
 leat_sink *plan_plain_sink(leat_planner *planner, const leat_node *node, leat_payload payload);
 /* Topics read twice, or read and written. */
 void plan_check_topics(leat_planner *planner, const leat_node *sources);
+void plan_check_files(leat_planner *planner, const leat_node *streams);
 
 /* --- plan_format.c --- */
 /* node may be NULL: json. False: a mistake. */

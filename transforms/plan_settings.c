@@ -272,6 +272,16 @@ void plan_worker(leat_planner *planner, const leat_node *node)
     worker_options options = {0};
     planner->plan->worker = node;
     if (node == NULL) return;
+    const leat_node *admin = leat_node_member(node, "admin"),
+                    *state = leat_node_member(node, "state"),
+                    *folder = state == NULL ? NULL : leat_node_member(state, "dir");
+    if (admin != NULL)
+        leat_findings_add_key(planner->findings, admin, true,
+                              "this version has no admin page yet: nothing listens there");
+    if (folder != NULL)
+        leat_findings_add_key(planner->findings, folder, true,
+                              "this version keeps state in memory and in the changelog only: "
+                              "nothing is written there");
     if (!leat_options_read(plan_worker_options, plan_worker_options_count, node, &options,
                            planner->findings))
         return;

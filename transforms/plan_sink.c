@@ -444,3 +444,23 @@ void plan_check_topics(leat_planner *planner, const leat_node *sources)
         }
     }
 }
+
+void plan_check_files(leat_planner *planner, const leat_node *streams)
+{
+    const leat_plan *plan = planner->plan;
+    for (size_t i = 0; i < plan->sinks_count; i++) {
+        const leat_sink *sink = plan->sinks[i], *other = NULL;
+        if (sink->kind != LEAT_SINK_FILE || leat_str_starts(sink->topic, LEAT_STR("/dev/")))
+            continue;
+        for (size_t k = 0; k < i && other == NULL; k++)
+            if (plan->sinks[k]->kind == LEAT_SINK_FILE &&
+                leat_str_equal(plan->sinks[k]->topic, sink->topic))
+                other = plan->sinks[k];
+        if (other != NULL)
+            leat_findings_add_key(planner->findings, streams, true,
+                                  "'%.*s' and '%.*s' write to one file, '%.*s': it holds the lines "
+                                  "of both, and on a full disk one cuts the other's off",
+                                  LEAT_STR_ARG(other->place), LEAT_STR_ARG(sink->place),
+                                  LEAT_STR_ARG(sink->topic));
+    }
+}

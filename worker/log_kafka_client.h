@@ -99,6 +99,7 @@ struct leat_session {
     const rd_kafka_topic_t *owned_handle;
     bool hangs;       /* the consumer did not close and may still call back: never freed */
     bool called;      /* a listener ran in this poll */
+    bool closing;     /* the consumer is on its way out of the group */
     bool calling;     /* it runs: neither poll nor close may be called, the library would hang */
     bool assigned;    /* this handle was, ever: it has joined */
     leat_code failed; /* what a callback could not say itself; the next poll does */

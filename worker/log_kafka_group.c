@@ -17,9 +17,10 @@
 #include "core/regex.h"
 #include "worker/log_kafka_client.h"
 
-#define ASSIGN_MS 60000 /* to learn where to begin */
-#define ASK_MS    5000
-#define RETRY_MS  100
+#define ASSIGN_MS  60000 /* to learn where to begin */
+#define ASK_MS     5000
+#define RETRY_MS   100
+#define CLOSING_MS 1000 /* a closing consumer asks nobody any more, and says so for ever */
 
 /* --- owned partitions --- */
 
@@ -60,6 +61,7 @@ void leat_kafka_owned_drop(leat_session *session, kafka_owned *owned)
 leat_code leat_kafka_ask_committed(leat_session *session, rd_kafka_topic_partition_list_t *list,
                                    int timeout_ms, leat_err *err)
 {
+    if (session->closing && timeout_ms > CLOSING_MS) timeout_ms = CLOSING_MS;
     int64_t deadline = leat_kafka_now_ms() + timeout_ms;
     for (;;) {
         for (int i = 0; i < list->cnt; i++) {
@@ -200,9 +202,24 @@ static leat_code assign_library(leat_session *session, rd_kafka_topic_partition_
     return LEAT_OK;
 }
 
+/* A rebalance that was under way when the consumer began to close. The library wants its answer;
+ * what it brings is given back in the revoke that follows, and nobody hears of it. */
+static void assign_closing(leat_session *session, rd_kafka_topic_partition_list_t *list)
+{
+    leat_err ignored;
+    for (int i = 0; i < list->cnt; i++)
+        list->elems[i].offset = 0; /* a number, so that it is not asked for; it is paused anyway */
+    if (assign_library(session, list, &ignored) != LEAT_OK)
+        rd_kafka_assign(session->consumer, NULL);
+}
+
 static void on_assign(leat_session *session, rd_kafka_topic_partition_list_t *list)
 {
     leat_err err;
+    if (session->closing) {
+        assign_closing(session, list);
+        return;
+    }
     leat_code code = LEAT_OK;
     if (list->cnt > 0) code = leat_kafka_ask_committed(session, list, ASSIGN_MS, &err);
     if (code == LEAT_OK) code = resolve_starts(session, list, &err);

@@ -48,6 +48,7 @@ static bool leave_group(leat_session *session, int64_t deadline)
 {
     rd_kafka_t *handle = session->consumer;
     if (!session->assigned && rd_kafka_version() < OLD_CLOSE) wait_for_assignment(session);
+    session->closing = true; /* and stays so: only a session's end closes a consumer */
     rd_kafka_queue_t *queue = rd_kafka_queue_new(handle);
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(handle, queue);
     if (error != NULL) { /* it has died: there is nothing to leave */

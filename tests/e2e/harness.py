@@ -6,6 +6,7 @@ Everything is read back by kcat, a client that is not ours, with isolation.level
 
 import os
 import pathlib
+import shutil
 import signal
 import struct
 import subprocess
@@ -111,6 +112,18 @@ def compacted(topic):
     return state
 
 
+def stacks(process):
+    """Where the threads of a process are that does not end, if there is a debugger to say it."""
+    if not shutil.which("gdb"):
+        return ""
+    command = ["gdb", "-p", str(process.pid), "-batch", "-ex", "thread apply all bt 14"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    except subprocess.TimeoutExpired:
+        return ""
+    return "\n".join(line for line in done.stdout.splitlines() if line.startswith(("#", "Thread")))
+
+
 class Worker:
     """A `leat run` of its own."""
 
@@ -145,9 +158,11 @@ class Worker:
         try:
             code = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
+            where = stacks(self.process)
             self.process.kill()
             self.process.wait()
-            raise Failed(f"worker {self.name} did not end in {timeout} s\n{self.tail()}") from None
+            text = f"worker {self.name} did not end in {timeout} s\n{self.tail()}\n{where}"
+            raise Failed(text) from None
         check(code == 0, f"worker {self.name} ended with {code}\n{self.tail()}")
         return code
 

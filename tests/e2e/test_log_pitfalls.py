@@ -19,6 +19,7 @@ from harness import (
     read_topic,
 )
 from probing import (
+    LONG,
     STAMP,
     Copy,
     arrived,
@@ -92,6 +93,23 @@ def test_closing_at_every_moment():
             time.sleep(i * 0.05)
             copy.stop(timeout=15)
             check("did not close" not in copy.said(), copy.said())
+
+
+def test_closing_in_the_middle_of_a_rebalance():
+    """What is assigned to a consumer that is closing is not waited for."""
+    group, source, target = topics("leaving")
+    stays = Copy("-g", group, "-t", group, "copy", source, target)
+    stays.wait_for("running")
+    for i in range(12 if LONG else 4):
+        args = ("-g", group, "-d", 8000)
+        one = Copy(*args, "-t", f"{group}-{i}", "copy", source, target)
+        one.wait_for("running")
+        two = Copy(*args, "-t", f"{group}-{i}x", "copy", source, target)
+        two.wait_for("open")
+        time.sleep(i * 0.1)
+        one.stop(timeout=20)
+        two.stop(timeout=20)
+    stays.stop(timeout=20)
 
 
 def test_closing_while_brokers_hang():

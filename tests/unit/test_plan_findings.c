@@ -79,6 +79,17 @@ static const finding_case top_cases[] = {
     {"{\"name\":\"p\"," SOURCES "," STREAMS ",\"dead_letter\":\"in\"}",
      "p:1:24: warning: sources.s: 'dead_letter' writes to topic 'in', which this source reads: the "
      "records would go round in a circle\n"},
+    {"{\"name\":\"p\"," SOURCES "," STREAMS
+     ",\"worker\":{\"admin\":{\"listen\":\":1\"},\"state\":{\"dir\":\"/x\"}}}",
+     "p:1:1: warning: without 'dead_letter', records that fail are only counted and logged\n"
+     "p:1:94: warning: worker.admin: this version has no admin page yet: nothing listens there\n"
+     "p:1:127: warning: worker.state.dir: this version keeps state in memory and in the changelog "
+     "only: nothing is written there\n"},
+    {"{\"name\":\"p\"," SOURCES ",\"streams\":{\"t\":{\"from\":\"s\",\"to\":[{\"file\":\"f\"},"
+     "{\"file\":\"g\"},{\"file\":\"f\"}]}}}",
+     "p:1:1: warning: without 'dead_letter', records that fail are only counted and logged\n"
+     "p:1:44: warning: streams: 'streams.t.to[0]' and 'streams.t.to[2]' write to one file, 'f': it "
+     "holds the lines of both, and on a full disk one cuts the other's off\n"},
 };
 
 Test(plan_findings, first_level)

@@ -199,6 +199,45 @@ Test(table, has_a_limit)
     leat_table_free(&table);
 }
 
+Test(table, shares_a_limit)
+{
+    leat_table_sum sum = {.bytes_max = 10000};
+    leat_table *one = table_of(10000), *other = table_of(1000);
+    leat_err err;
+    char key[32];
+    leat_table_share(one, &sum);
+    leat_table_share(other, &sum);
+    leat_code code = LEAT_OK;
+    for (int i = 0; code == LEAT_OK && i < 10000; i++) { /* its own limit comes first */
+        snprintf(key, sizeof key, "%d", i);
+        code = put(other, key, i, &err);
+    }
+    cr_assert_eq(code, LEAT_ERR_LIMIT);
+    cr_assert_eq(sum.bytes, leat_table_bytes(other));
+    code = LEAT_OK;
+    for (int i = 0; code == LEAT_OK && i < 10000; i++) { /* and then the common one */
+        snprintf(key, sizeof key, "%d", i);
+        code = put(one, key, i, &err);
+    }
+    cr_assert_eq(code, LEAT_ERR_LIMIT);
+    cr_assert_not_null(strstr(err.text, "common"));
+    cr_assert_leq(sum.bytes, 10000);
+    cr_assert_eq(sum.bytes, leat_table_bytes(one) + leat_table_bytes(other));
+    leat_table_abort(one);
+    cr_assert_eq(sum.bytes, leat_table_bytes(other));
+    leat_table_free(&other);
+    cr_assert_eq(sum.bytes, 0);
+    ok(put(one, "x", 5, &err));
+    leat_buf out;
+    leat_buf_init(&out, 10000);
+    ok(leat_table_flush(one, note, &out, &err));
+    leat_table_commit(one);
+    cr_assert_eq(sum.bytes, leat_table_bytes(one));
+    leat_table_free(&one);
+    leat_buf_release(&out);
+    cr_assert_eq(sum.bytes, 0);
+}
+
 static leat_code fail_sink(void *context, leat_str key, leat_str value, leat_err *err)
 {
     (void)key;
