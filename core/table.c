@@ -18,14 +18,13 @@
  *                                                                             cell too if new
  *   REMOVED    no     committed           tombstone           cell dropped    use dropped
  *
- * A cell that was never committed has value_len NEVER; removing it drops cell and use at once, so
- * that it leaves no trace. The committed bytes are overwritten at commit only. What flush has
- * encoded waits in one buffer; where the allocation of the cell must grow, flush allocates the new
- * one, so that commit, which may not fail, allocates nothing.
+ * A cell that was never committed has value_len NEVER; removing it leaves no trace. Committed bytes
+ * are overwritten at commit only. What flush has encoded waits in one buffer; where the allocation
+ * of the cell must grow, flush allocates the new one: commit, which may not fail, allocates
+ * nothing.
  *
  * Refused: an undo log (the committed bytes are one already), encoding at each change (a hot key
- * changes a thousand times a commit), per-cell pointers to live objects (8 bytes a cell for
- * something that 99 % of a large table never has). */
+ * has thousands a commit), pointers from cells to live objects (8 bytes that few cells need). */
 #include "core/table.h"
 
 #include "core/mem.h"
@@ -68,16 +67,16 @@ struct leat_table {
 };
 
 leat_code leat_table_new(leat_table **table, const char *name, const leat_table_type *type,
-                         void *self, uint64_t bytes_max, leat_err *err)
+                         void *self, uint64_t bytes_max, leat_table_sum *sum, leat_err *err)
 {
-    LEAT_ASSERT(name != NULL && type != NULL);
-    LEAT_ASSERT(type->encode != NULL && type->decode != NULL && type->release != NULL);
+    LEAT_ASSERT(name != NULL && type->encode != NULL && type->decode != NULL && type->release);
     (void)err; /* small and fixed: aborts without memory */
     leat_table *made = leat_mem_need(sizeof *made);
     made->type = type;
     made->self = self;
     made->name = leat_mem_need_text(name);
     made->bytes_max = bytes_max;
+    made->sum = sum;
     leat_buf_init(&made->pending, SIZE_MAX / 2);
     *table = made;
     return LEAT_OK;
@@ -102,19 +101,12 @@ void leat_table_free(leat_table **table)
     *table = NULL;
 }
 
-void leat_table_share(leat_table *table, leat_table_sum *sum)
-{
-    LEAT_ASSERT(table->bytes == 0 && table->sum == NULL);
-    table->sum = sum;
-}
-
 const char *leat_table_name(const leat_table *table)
 {
     return table->name;
 }
 
-/* --- cells --------------------------------------------------------------------------------------
- */
+/* --- cells --- */
 
 static uint32_t value_len(const leat_item *cell)
 {
@@ -139,20 +131,16 @@ static size_t cell_room(size_t key_len, size_t len)
     return ((sizeof(leat_item) + key_len + len + 15) & ~(size_t)15) - sizeof(leat_item) - key_len;
 }
 
-static void grow(leat_table *table, const leat_item *cell)
+/* Counts a cell that has come, or that goes. */
+static void count_cell(leat_table *table, const leat_item *cell, bool comes)
 {
-    table->bytes += cell_bytes(cell);
-    if (table->sum != NULL) table->sum->bytes += cell_bytes(cell);
+    LEAT_ASSERT(comes || table->bytes >= cell_bytes(cell));
+    uint64_t bytes = comes ? cell_bytes(cell) : 0 - cell_bytes(cell);
+    table->bytes += bytes;
+    if (table->sum != NULL) table->sum->bytes += bytes;
 }
 
-static void shrink(leat_table *table, const leat_item *cell)
-{
-    LEAT_ASSERT(table->bytes >= cell_bytes(cell));
-    table->bytes -= cell_bytes(cell);
-    if (table->sum != NULL) table->sum->bytes -= cell_bytes(cell);
-}
-
-/* A cell with this value (data NULL: never committed) that is in no slot yet. */
+/* A cell with this value (data NULL: never committed), in no slot yet. */
 static leat_item *cell_new(leat_str key, leat_str value)
 {
     if (value.len >= NEVER) return NULL;
@@ -166,13 +154,12 @@ static leat_item *cell_new(leat_str key, leat_str value)
 static void cell_drop(leat_table *table, size_t at)
 {
     leat_item *cell = table->slots.slots[at].item;
-    shrink(table, cell);
+    count_cell(table, cell, false);
     leat_slots_erase(&table->slots, at);
     leat_mem_free(cell);
 }
 
-/* --- uses ---------------------------------------------------------------------------------------
- */
+/* --- uses --- */
 
 /* must: abort without memory rather than return false. */
 static bool uses_resize(leat_table *table, uint64_t size, bool must)
@@ -257,8 +244,7 @@ static size_t slot_of(const leat_table *table, const use *u)
     return leat_slots_of(&table->slots, u->cell, u->hash);
 }
 
-/* --- what operators do --------------------------------------------------------------------------
- */
+/* --- what operators do --- */
 
 /* The use that was found last, if key is its key: find, touch and remove come in a row. */
 static uint32_t found_again(const leat_table *table, leat_str key)
@@ -316,13 +302,11 @@ static leat_code cell_add(leat_table *table, leat_str key, uint32_t hash, uint32
                           leat_err *err)
 {
     uint64_t more = OVERHEAD + key.len;
-    if (table->bytes + more > table->bytes_max)
-        return leat_err_set(err, LEAT_ERR_LIMIT, "table %s has reached its limit of %llu bytes",
-                            table->name, (unsigned long long)table->bytes_max);
-    if (table->sum != NULL && table->sum->bytes + more > table->sum->bytes_max)
-        return leat_err_set(err, LEAT_ERR_LIMIT,
-                            "table %s: the tables have reached their common limit of %llu bytes",
-                            table->name, (unsigned long long)table->sum->bytes_max);
+    bool common = table->sum != NULL && table->sum->bytes + more > table->sum->bytes_max;
+    uint64_t most = common ? table->sum->bytes_max : table->bytes_max;
+    if (common || table->bytes + more > most)
+        return leat_err_set(err, LEAT_ERR_LIMIT, "table %s has reached its%s limit of %llu bytes",
+                            table->name, common ? " task's" : "", (unsigned long long)most);
     if (!leat_slots_reserve(&table->slots)) return no_memory(table, err);
     leat_item *cell = cell_new(key, LEAT_STR_NONE);
     if (cell == NULL) return no_memory(table, err);
@@ -333,7 +317,7 @@ static leat_code cell_add(leat_table *table, leat_str key, uint32_t hash, uint32
     }
     size_t at = leat_slots_insert(&table->slots, cell, hash);
     table->slots.slots[at].extra = *number;
-    grow(table, cell);
+    count_cell(table, cell, true);
     table->cells++;
     return LEAT_OK;
 }
@@ -406,8 +390,7 @@ void leat_table_remove(leat_table *table, leat_str key)
     u->state = REMOVED;
 }
 
-/* --- the transaction ----------------------------------------------------------------------------
- */
+/* --- the transaction --- */
 
 bool leat_table_changed(const leat_table *table)
 {
@@ -465,7 +448,7 @@ leat_code leat_table_flush(leat_table *table, leat_table_sink sink, void *contex
 static void commit_use(leat_table *table, use *u)
 {
     if (u->pending_len == NEVER) return;
-    shrink(table, u->cell);
+    count_cell(table, u->cell, false);
     table->used_bytes -= value_len(u->cell);
     if (u->grown != NULL) {
         table->slots.slots[slot_of(table, u)].item = u->grown;
@@ -477,7 +460,7 @@ static void commit_use(leat_table *table, use *u)
                u->pending_len);
         u->cell->note = u->pending_len;
     }
-    grow(table, u->cell);
+    count_cell(table, u->cell, true);
     table->used_bytes += value_len(u->cell);
     u->pending_len = NEVER;
 }
@@ -560,8 +543,7 @@ void leat_table_abort(leat_table *table)
     end_transaction(table);
 }
 
-/* --- restore, visit -----------------------------------------------------------------------------
- */
+/* --- restore, visit --- */
 
 leat_code leat_table_restore(leat_table *table, leat_str key, leat_str value, leat_err *err)
 {
@@ -579,22 +561,19 @@ leat_code leat_table_restore(leat_table *table, leat_str key, leat_str value, le
         table->cells--;
         return LEAT_OK;
     }
+    if (at == LEAT_SLOTS_NONE && !leat_slots_reserve(&table->slots)) return no_memory(table, err);
     leat_item *cell = cell_new(key, value);
     if (cell == NULL) return no_memory(table, err);
     if (at != LEAT_SLOTS_NONE) {
         leat_item *old = table->slots.slots[at].item;
-        shrink(table, old);
+        count_cell(table, old, false);
         leat_mem_free(old);
         table->slots.slots[at].item = cell;
     } else {
-        if (!leat_slots_reserve(&table->slots)) {
-            leat_mem_free(cell);
-            return no_memory(table, err);
-        }
         leat_slots_insert(&table->slots, cell, hash);
         table->cells++;
     }
-    grow(table, cell);
+    count_cell(table, cell, true);
     return LEAT_OK;
 }
 

@@ -31,16 +31,17 @@ typedef struct leat_table_type {
     void (*release)(void *self, void *live);
 } leat_table_type;
 
-/* name: stable, part of the changelog's keys; self is handed to the type's functions.
- * bytes_max bounds keys + cells; past it put fails with LEAT_ERR_LIMIT. */
-leat_code leat_table_new(leat_table **table, const char *name, const leat_table_type *type,
-                         void *self, uint64_t bytes_max, leat_err *err) LEAT_CHECKED;
-/* Tables that share a sum are bounded together by its bytes_max, and each by its own as well. The
- * sum is the caller's, and outlives them. Only while the table is empty. */
+/* What several tables hold together; the caller's, outlives them, starts with bytes 0. */
 typedef struct leat_table_sum {
     uint64_t bytes, bytes_max;
 } leat_table_sum;
-void leat_table_share(leat_table *table, leat_table_sum *sum);
+
+/* name: stable, part of the changelog's keys; self is handed to the type's functions.
+ * bytes_max bounds keys + cells, sum (may be NULL) those of all tables that share it; past either
+ * put fails with LEAT_ERR_LIMIT. */
+leat_code leat_table_new(leat_table **table, const char *name, const leat_table_type *type,
+                         void *self, uint64_t bytes_max, leat_table_sum *sum,
+                         leat_err *err) LEAT_CHECKED;
 void leat_table_free(leat_table **table);
 const char *leat_table_name(const leat_table *table);
 

@@ -39,8 +39,7 @@ leat_code exec_table_add(leat_exec *exec, const char *name, const leat_table_typ
         exec->tables_size = size;
     }
     LEAT_ASSERT(leat_exec_table(exec, leat_str_of(name)) == NULL);
-    LEAT_TRY(leat_table_new(table, name, type, self, bytes_max, err));
-    leat_table_share(*table, &exec->tables_sum);
+    LEAT_TRY(leat_table_new(table, name, type, self, bytes_max, &exec->tables_sum, err));
     exec->tables[exec->tables_count++] = *table;
     return LEAT_OK;
 }

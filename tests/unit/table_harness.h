@@ -55,12 +55,17 @@ static inline void release(void *self, void *ptr)
 
 static const leat_table_type type = {encode, decode, release};
 
-static inline leat_table *table_of(uint64_t bytes_max)
+static inline leat_table *table_of_sum(uint64_t bytes_max, leat_table_sum *sum)
 {
     leat_err err;
     leat_table *table = NULL;
-    cr_assert_eq(leat_table_new(&table, "test", &type, &lives, bytes_max, &err), LEAT_OK);
+    cr_assert_eq(leat_table_new(&table, "test", &type, &lives, bytes_max, sum, &err), LEAT_OK);
     return table;
+}
+
+static inline leat_table *table_of(uint64_t bytes_max)
+{
+    return table_of_sum(bytes_max, NULL);
 }
 
 static inline leat_code put(leat_table *table, const char *key, int64_t number, leat_err *err)
