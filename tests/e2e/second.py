@@ -2,9 +2,9 @@
 """Avro by another implementation (fastavro): makes container files, and compares what came back.
 
     second.py make FOLDER       orders-CODEC.avro and orders.avsc, by seed
-    second.py compare FOLDER    back-CODEC.avro holds what orders-CODEC has; back-CODEC.jsonl too
-
     second.py compare FOLDER    back-CODEC.avro and .jsonl hold what orders-CODEC.avro has
+
+Runs in a virtual environment of its own (test_avro.py makes it); Leat needs nothing of it."""
 
 import base64
 import datetime
