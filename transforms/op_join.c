@@ -24,6 +24,7 @@ enum { INNER, LEFT };
 typedef struct join_options {
     const leat_node *table, *on, *as;
     int kind;
+    bool same_partition;
 } join_options;
 
 static const leat_option options[] = {
@@ -48,6 +49,7 @@ static const leat_option options[] = {
      .choices = "inner|left",
      .doc = "Where the table holds nothing: `inner` drops the record (counted), `left` gives "
             "null."},
+    LEAT_SAME_PARTITION(join_options),
 };
 enum { OPTIONS_COUNT = sizeof options / sizeof options[0] };
 
@@ -79,7 +81,7 @@ static bool join_plan(leat_planner *planner, leat_step *step, const leat_node *j
     step->config = config;
     bool good = leat_options_read(options, OPTIONS_COUNT, json, &read, findings);
     config->kind = read.kind;
-    good &= leat_step_key_plan(planner, step, read.on, true, &config->on);
+    good &= leat_step_key_plan(planner, step, read.on, !read.same_partition, &config->on);
     if (read.table == NULL || read.table->kind != LEAT_NODE_STRING) {
         if (read.table != NULL)
             leat_findings_add(findings, read.table, false, "must be the name of a table, not %s",

@@ -19,6 +19,7 @@
 typedef struct throttle_options {
     int64_t limit, per_ms;
     const leat_node *key;
+    bool same_partition;
 } throttle_options;
 
 static const leat_option throttle_table[] = {
@@ -40,6 +41,7 @@ static const leat_option throttle_table[] = {
      .type = LEAT_OPTION_EXPR,
      .offset = offsetof(throttle_options, key),
      .doc = "Expression: each of its values is counted apart. Default: the record's key."},
+    LEAT_SAME_PARTITION(throttle_options),
 };
 
 static const leat_option dedupe_table[] = {
@@ -55,6 +57,7 @@ static const leat_option dedupe_table[] = {
      .min = 1,
      .max = INT64_MAX,
      .doc = "How long, in event time, the first of them is remembered."},
+    LEAT_SAME_PARTITION(throttle_options),
 };
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
 
@@ -80,7 +83,7 @@ static bool plan(leat_planner *planner, leat_step *step, const leat_node *json,
     config->reason = reason;
     config->limit = (uint32_t)read.limit;
     config->per_ms = read.per_ms;
-    return leat_step_key_plan(planner, step, read.key, true, &config->key) && good;
+    return leat_step_key_plan(planner, step, read.key, !read.same_partition, &config->key) && good;
 }
 
 static bool throttle_plan(leat_planner *planner, leat_step *step, const leat_node *json)

@@ -133,7 +133,7 @@ static leat_code check_rekeys(leat_pipeline *pipeline, uint32_t source, leat_err
             "%.*s: its key is not the key that source '%.*s' is partitioned "
             "by, and its topic has %d partitions, so that one key's records would be "
             "spread over several workers; use the source's key, or a topic of one "
-            "partition",
+            "partition (or \"same_partition\": true, where a step has that, if it cannot be so)",
             LEAT_STR_ARG(node->step->place), LEAT_STR_ARG(plan->sources[source].name),
             (int)pipeline->sources[source].partitions);
     }
