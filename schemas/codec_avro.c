@@ -44,6 +44,8 @@ typedef struct avro_state {
     char last_key[WIRE_BYTES];
     const known *last; /* of WIRE's last_key, or BARE's only one; NULL: none yet */
     leat_buf raw;
+    bool lacks; /* a decode has missed: */
+    leat_want lacked;
     leat_value *values; /* of a sink: one a field */
     bool registered;
     leat_answer number; /* then */
@@ -207,6 +209,10 @@ static bool avro_wants(const leat_codec *of, void *kept, const leat_message *mes
             .kind = LEAT_WANT_REGISTER, .text = codec->subject, .schema = codec->schema->text};
         return codec->subject.data != NULL && !state->registered;
     }
+    if (message == NULL && state->lacks) {
+        *want = state->lacked;
+        return find(state, want) == NULL;
+    }
     if (message == NULL || message->value.data == NULL || codec->framing == LEAT_AVRO_BARE)
         return false;
     if (same_as_last(codec, state, message)) return false;
@@ -307,8 +313,11 @@ static leat_code known_by(const leat_avro_codec *codec, avro_state *state, leat_
     leat_want want;
     LEAT_TRY(reference_of(codec, message, in->arena, &want, record, err));
     *by = find(state, &want);
-    if (*by == NULL)
+    if (*by == NULL) {
+        state->lacks = want.kind != LEAT_WANT_FILE; /* of which the text is borrowed */
+        state->lacked = want;
         return leat_err_set(err, LEAT_ERR_UNAVAILABLE, "Avro: the record's schema is not here yet");
+    }
     if (codec->framing != LEAT_AVRO_WIRE) return LEAT_OK;
     memcpy(state->last_key, message->value.data, WIRE_BYTES);
     state->last = *by;

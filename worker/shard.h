@@ -125,10 +125,17 @@ leat_code leat_shard_effects(leat_shard *shard, leat_task *task, const leat_outp
  * it does not know yet, its partitions are paused and stand before these messages. */
 leat_code leat_shard_supply(leat_shard *shard, leat_task *task, const leat_message *messages,
                             size_t count, bool *ready, leat_err *err) LEAT_CHECKED;
+/* The same without pausing anything; *missing: what is not there yet. */
+leat_code leat_shard_tell(leat_shard *shard, leat_task *task, const leat_message *messages,
+                          size_t count, leat_want *missing, bool *ready,
+                          leat_err *err) LEAT_CHECKED;
 /* Lets those go on whose schema has come. */
 leat_code leat_shard_look_for_schemas(leat_shard *shard, leat_err *err) LEAT_CHECKED;
 
 /* shard_assign.c */
+/* Lets the task's partitions go on, but those that have to wait for its tables; none while it waits
+ * for a schema. */
+leat_code leat_shard_resume(leat_shard *shard, leat_task *task, leat_err *err) LEAT_CHECKED;
 void leat_shard_assigned(void *shard, leat_partition *partitions, size_t count);
 void leat_shard_revoked(void *shard, const leat_partition *partitions, size_t count, bool lost);
 /* Reads some of the changelogs of restoring tasks; *busy: there are such tasks. */

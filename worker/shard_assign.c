@@ -171,22 +171,45 @@ static bool feeds_table(const leat_shard *shard, const leat_task *task, const le
     return leat_source_table(source_of(shard, task), leat_str_of(input->topic)) != NULL;
 }
 
-static leat_code begin_work(leat_shard *shard, leat_task *task, leat_err *err)
+leat_code leat_shard_resume(leat_shard *shard, leat_task *task, leat_err *err)
 {
     const leat_log_type *type = shard->pipeline->input_type;
-    LEAT_TRY(leat_task_inputs_changed(task, err));
-    if (!task->ready) LEAT_TRY(leat_exec_restored(task->exec, err));
-    task->ready = true;
-    task->grew = false;
-    task->state = LEAT_TASK_RUNNING;
-    /* Files are read one after the other, those of tables first. */
-    task->tables_first = !source_of(shard, task)->files && source_of(shard, task)->tables_count > 0;
-    for (size_t k = 0; k < task->inputs_count; k++) {
+    for (size_t k = 0; k < task->inputs_count && !task->waits; k++) {
         leat_input *input = &task->inputs[k];
         input->heard_ms = leat_shard_now_ms();
         if (task->tables_first && !feeds_table(shard, task, input)) continue;
         LEAT_TRY(type->resume(shard->input, leat_str_of(input->topic), input->partition, err));
     }
+    return LEAT_OK;
+}
+
+/* Its state is there. Records that an older version of the pipeline held may need schemas first:
+ * then not *ready, and it is tried again. */
+static leat_code rebuild(leat_shard *shard, leat_task *task, bool *ready, leat_err *err)
+{
+    *ready = true;
+    for (;;) {
+        leat_code code = leat_exec_restored(task->exec, err);
+        leat_want want;
+        if (code != LEAT_ERR_UNAVAILABLE || !leat_exec_wants(task->exec, NULL, 0, &want))
+            return code;
+        LEAT_TRY(leat_shard_tell(shard, task, NULL, 0, &want, ready, err));
+        if (!*ready) return LEAT_OK;
+    }
+}
+
+static leat_code begin_work(leat_shard *shard, leat_task *task, leat_err *err)
+{
+    bool ready = true;
+    LEAT_TRY(leat_task_inputs_changed(task, err));
+    if (!task->ready) LEAT_TRY(rebuild(shard, task, &ready, err));
+    if (!ready) return LEAT_OK;
+    task->ready = true;
+    task->grew = false;
+    task->state = LEAT_TASK_RUNNING;
+    /* Files are read one after the other, those of tables first. */
+    task->tables_first = !source_of(shard, task)->files && source_of(shard, task)->tables_count > 0;
+    LEAT_TRY(leat_shard_resume(shard, task, err));
     if (task->restored > 0)
         leat_log_line(LEAT_LEVEL_INFO, "restore", shard->pipeline->name,
                       "partition %d: %llu changelog record(s) in %lld ms", (int)task->partition,
@@ -274,7 +297,7 @@ leat_code leat_shard_tables(leat_shard *shard, leat_err *err)
     size_t count = SIZE_MAX;
     for (size_t i = 0; i < shard->tasks_count; i++) {
         leat_task *task = shard->tasks[i];
-        if (!task->tables_first || task->state != LEAT_TASK_RUNNING) continue;
+        if (!task->tables_first || task->waits || task->state != LEAT_TASK_RUNNING) continue;
         if (count == SIZE_MAX) count = type->lags(shard->input, lags, LAGS_MAX);
         if (!tables_read(shard, task, lags, count)) continue;
         task->tables_first = false;

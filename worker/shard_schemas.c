@@ -35,9 +35,8 @@ static leat_code answer_to(leat_shard *shard, const leat_want *want, leat_arena 
     return LEAT_OK;
 }
 
-/* Gives the task all it wants for these messages. *missing: what is not there yet. */
-static leat_code supply(leat_shard *shard, leat_task *task, const leat_message *messages,
-                        size_t count, leat_want *missing, bool *ready, leat_err *err)
+leat_code leat_shard_tell(leat_shard *shard, leat_task *task, const leat_message *messages,
+                          size_t count, leat_want *missing, bool *ready, leat_err *err)
 {
     leat_arena *arena = NULL;
     leat_code code = LEAT_OK;
@@ -75,7 +74,7 @@ leat_code leat_shard_supply(leat_shard *shard, leat_task *task, const leat_messa
                             size_t count, bool *ready, leat_err *err)
 {
     leat_want missing;
-    LEAT_TRY(supply(shard, task, messages, count, &missing, ready, err));
+    LEAT_TRY(leat_shard_tell(shard, task, messages, count, &missing, ready, err));
     if (*ready) return LEAT_OK;
     LEAT_ASSERT(missing.kind != LEAT_WANT_FILE);
     for (size_t i = count; i > 0; i--) {
@@ -92,7 +91,6 @@ leat_code leat_shard_supply(leat_shard *shard, leat_task *task, const leat_messa
 
 leat_code leat_shard_look_for_schemas(leat_shard *shard, leat_err *err)
 {
-    const leat_log_type *type = shard->pipeline->input_type;
     for (size_t i = 0; i < shard->tasks_count; i++) {
         leat_task *task = shard->tasks[i];
         leat_arena *arena = NULL;
@@ -105,11 +103,7 @@ leat_code leat_shard_look_for_schemas(leat_shard *shard, leat_err *err)
         LEAT_TRY(code);
         if (!ready) continue;
         task->waits = false; /* it is given when the batch asks again */
-        for (size_t k = 0; k < task->inputs_count; k++) {
-            leat_input *input = &task->inputs[k];
-            input->heard_ms = leat_shard_now_ms();
-            LEAT_TRY(type->resume(shard->input, leat_str_of(input->topic), input->partition, err));
-        }
+        LEAT_TRY(leat_shard_resume(shard, task, err));
     }
     return LEAT_OK;
 }
