@@ -101,10 +101,11 @@ static int compare_made(const void *x, const void *y)
 
 static void sort(leat_matches *matches, size_t from, int (*compare)(const void *, const void *))
 {
-    size_t count = matches->count - from;
-    leat_match *items = matches->items + from;
-    size_t sorted = 1; /* most often they are */
     LEAT_ASSERT(from <= matches->count);
+    size_t count = matches->count - from;
+    size_t sorted = 1;     /* most often they are */
+    if (count < 2) return; /* there may be no list */
+    leat_match *items = matches->items + from;
     while (sorted < count && compare(&items[sorted - 1], &items[sorted]) < 0)
         sorted++;
     if (sorted < count) qsort(items, count, sizeof *items, compare);

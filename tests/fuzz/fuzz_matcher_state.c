@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The bytes of a matcher, as a damaged changelog might hold them. The first byte picks a pattern,
- * the rest stands behind a head that fits it (else nearly all would fail there). What is accepted
- * is written, read again, and must then work like any matcher. */
+/* The bytes of a matcher, as a damaged changelog might hold them. What is accepted is written, read
+ * again, and must then work like any matcher.
+ *
+ * The first byte picks a pattern, and by its highest bit what follows:
+ *   0   the bytes behind a head that fits (else nearly all would fail there)
+ *   1   a count and as many letters, which make a matcher, whose bytes are then changed: by threes,
+ *       a place (two bytes) and what stands there. This reaches deep however the format changes. */
 #include <stdlib.h>
 
 #include "cep/matcher.h"
 #include "core/mem.h"
 #include "schemas/doc.h"
+
+#define HEAD_BYTES  9 /* version, fingerprint */
+#define LETTERS_MAX 24
 
 #define ARENA_BYTES ((size_t)16 << 20)
 
@@ -107,6 +114,77 @@ static void decode(const leat_nfa *nfa, leat_str bytes)
     leat_matcher_work_free(&work);
 }
 
+/* The head of any matcher's bytes. */
+static void head_of(const leat_nfa *nfa, leat_buf *bytes)
+{
+    leat_err err;
+    leat_matcher *matcher = NULL;
+    leat_matcher_work *work = leat_matcher_work_new();
+    if (leat_matcher_new(nfa, &matcher, &err) != LEAT_OK ||
+        leat_matcher_encode(matcher, work, bytes, &err) != LEAT_OK || bytes->len < HEAD_BYTES)
+        abort();
+    bytes->len = HEAD_BYTES;
+    leat_matcher_free(&matcher);
+    leat_matcher_work_free(&work);
+}
+
+static void hold_some(leat_matcher *matcher, const bench *b)
+{
+    const leat_value orders[] = {leat_value_int(7), LEAT_VALUE_NULL,
+                                 leat_value_string(LEAT_STR("x"))};
+    for (size_t i = 0; i < 3; i++) {
+        leat_event *event = NULL;
+        leat_err err;
+        if (leat_event_new(LEAT_STR("{}"), b->at_ms, (leat_identity){3, i}, &event, &err) !=
+                LEAT_OK ||
+            leat_matcher_hold(matcher, event, orders[i], &err) != LEAT_OK)
+            abort();
+        leat_event_release(&event);
+    }
+}
+
+/* The bytes of a matcher that was fed these letters, a millisecond apart; a capital one takes
+ * three. */
+static void state_of(const leat_nfa *nfa, const uint8_t *letters, size_t count, leat_buf *bytes)
+{
+    leat_err err;
+    leat_matcher *matcher = NULL;
+    leat_matches matches = {0};
+    leat_matcher_work *work = leat_matcher_work_new();
+    bench b = {nfa->pattern, 'a', 1000};
+    leat_matcher_host host = {.self = &b, .test = test, .keep = keep};
+    leat_code code = leat_matcher_new(nfa, &matcher, &err);
+    for (size_t i = 0; i < count && code == LEAT_OK; i++) {
+        b.letter = (char)(letters[i] | 0x20);
+        b.at_ms += letters[i] & 0x20 ? 1 : 3;
+        code = leat_matcher_advance(matcher, work, b.at_ms, &matches, &err);
+        if (code == LEAT_OK)
+            code = leat_matcher_feed(matcher, work, b.at_ms, &host, &matches, &err);
+        leat_matches_reset(&matches);
+    }
+    if (nfa->pattern->order_by != NULL && count % 2 == 1) hold_some(matcher, &b);
+    if (code != LEAT_OK || leat_matcher_encode(matcher, work, bytes, &err) != LEAT_OK) abort();
+    leat_matches_release(&matches);
+    leat_matcher_free(&matcher);
+    leat_matcher_work_free(&work);
+}
+
+static void make_bytes(const leat_nfa *nfa, const uint8_t *data, size_t size, leat_buf *bytes)
+{
+    if ((data[0] & 0x80) == 0) {
+        head_of(nfa, bytes);
+        leat_buf_add(bytes, (leat_str){(const char *)data + 1, size - 1});
+        return;
+    }
+    size_t count = size < 2 ? 0 : data[1] % LETTERS_MAX;
+    if (count + 2 > size) count = size < 2 ? 0 : size - 2;
+    state_of(nfa, data + 2, count, bytes);
+    for (size_t i = count + 2; i + 2 < size; i += 3) {
+        size_t place = (data[i] + 256u * data[i + 1]) % (bytes->len - HEAD_BYTES);
+        bytes->data[HEAD_BYTES + place] = (char)data[i + 2];
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     uint64_t live = leat_mem_live();
@@ -119,7 +197,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     leat_buf bytes;
     uint32_t line = 0, column = 0;
     if (size == 0 || leat_arena_new(&arena, ARENA_BYTES, &err) != LEAT_OK) return 0;
-    const char *text = patterns[data[0] % (sizeof patterns / sizeof patterns[0])];
+    const char *text = patterns[(data[0] & 0x7f) % (sizeof patterns / sizeof patterns[0])];
     leat_findings_init(&findings, arena);
     if (leat_doc_parse(leat_str_of(text), LEAT_STR("p"), arena, &root, &err, &line, &column) !=
             LEAT_OK ||
@@ -127,9 +205,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         leat_nfa_new(pattern, arena, &findings, &nfa, &err) != LEAT_OK || nfa == NULL)
         abort();
     leat_buf_init(&bytes, (size_t)64 << 20);
-    leat_buf_add_char(&bytes, 1);
-    leat_buf_add_u64(&bytes, nfa->fingerprint);
-    leat_buf_add(&bytes, (leat_str){(const char *)data + 1, size - 1});
+    make_bytes(nfa, data, size, &bytes);
     if (!bytes.overflow) decode(nfa, leat_buf_str(&bytes));
     leat_buf_release(&bytes);
     leat_arena_free(&arena);
