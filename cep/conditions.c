@@ -236,7 +236,7 @@ struct leat_testing {
     const leat_conditions *conditions;
     leat_lookup *lookup; /* NULL: none */
     uint32_t pattern;    /* in the lookup's index */
-    uint32_t memories_size, lists_size;
+    uint32_t memories_size;
     leat_matcher_host host;
     leat_eval base, eval;
     leat_event *event;
@@ -483,6 +483,7 @@ leat_testing *leat_testing_new(const leat_conditions *conditions)
 {
     leat_testing *testing = leat_mem_need(sizeof *testing);
     testing->host = (leat_matcher_host){testing, test, keep, never};
+    testing->lists = leat_mem_need(LEAT_PATTERN_PARTS_MAX * sizeof *testing->lists);
     leat_testing_use(testing, conditions, NULL, 0);
     return testing;
 }
@@ -500,10 +501,6 @@ void leat_testing_use(leat_testing *testing, const leat_conditions *conditions, 
         testing->memories_size = conditions->count + 8;
         testing->memories = leat_mem_need(testing->memories_size * sizeof *testing->memories);
     }
-    if (conditions->pattern->steps_count < testing->lists_size) return;
-    leat_mem_free(testing->lists);
-    testing->lists_size = conditions->pattern->steps_count + 8;
-    testing->lists = leat_mem_need(testing->lists_size * sizeof *testing->lists);
 }
 
 void leat_testing_free(leat_testing **testing)

@@ -44,6 +44,8 @@ leat_code index_set_new(index_builder *b, uint32_t *items, uint32_t count, index
     for (uint32_t i = 0; i < count; i++)
         if (kept == 0 || items[kept - 1] != items[i]) items[kept++] = items[i];
     *set = (index_set){.items = items, .count = kept};
+    if (kept == 1) set->one = items[0];
+    if (kept == 1) set->items = &set->one;
     if (kept <= words) return LEAT_OK;
     uint64_t *bits = index_alloc(b, words, sizeof *bits);
     if (bits == NULL) return b->err->code;

@@ -13,10 +13,12 @@
 #include "cep/index.h"
 #include "transforms/expr_form.h"
 
-/* Patterns in ascending order; bits: the same as words, where that is the smaller form. */
+/* Patterns in ascending order; bits: the same as words, where that is the smaller form. A single
+ * one stands in the set itself, which therefore stays where it is: most conditions are of one
+ * pattern, and what has to be fetched for one of thousands decides what an event costs. */
 typedef struct index_set {
     const uint32_t *items;
-    uint32_t count;
+    uint32_t count, one;
     const uint64_t *bits;
 } index_set;
 
@@ -62,8 +64,8 @@ typedef struct index_predicate {
     bool exact; /* it holds where its access does */
     bool rest;  /* no access: evaluated for every event */
     uint64_t groups;
-    index_set users;  /* patterns that have it */
     index_set starts; /* patterns whose first takes ask for it */
+    index_set users;  /* patterns that have it */
     const index_place *places;
     uint32_t places_count;
 } index_predicate;
