@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is done to Redis, as commands with their places: the same wherever batches are cut, and
- * after an abort. That each is applied once is tested in tests/e2e/test_redis.py. */
+ * after an abort. That each is applied once is tested in tests/e2e/test_redis_kafka.py. */
 #include "tests/unit/exec_harness.h"
 #include "tests/unit/leak.h"
 

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests of Redis share: pipelines over files and over topics, what has to come out."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from harness import (  # pylint: disable=wrong-import-position
+    BROKERS,
+    LEAT,
+    check,
+    make_topics,
+    read_topic,
+)
+
+STAMP = str(time.time_ns())  # names of their own, on a cluster that other tests have used
+SECRET = "s3cret-of-the-test"
+FAST = ("kafka.session.timeout.ms=6000", "kafka.heartbeat.interval.ms=1000")
+
+
+def leat(*args, env=None):
+    """Exit code, stdout, stderr."""
+    done = subprocess.run(
+        [LEAT, *map(str, args)],
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+        env=os.environ | (env or {}),
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def expect(got, code, *words):
+    check(got[0] == code, f"exit code {got[0]}, not {code}: {got[2]}")
+    for word in words:
+        check(word in got[2], f"'{word}' is not in: {got[2]}")
+    check(SECRET not in got[1] + got[2], "a secret was printed")
+
+
+def write_pipeline(folder, name, redis, records=(), **parts):
+    """A pipeline over a file of records; parts replace its members."""
+    folder = pathlib.Path(folder)
+    lines = "".join(json.dumps(record) + "\n" for record in records)
+    (folder / f"{name}.jsonl").write_text(lines)
+    document = {
+        "name": name,
+        "redis": {"main": redis},
+        "sources": {"in": {"file": f"{name}.jsonl", "timestamp": "at"}},
+        "streams": {
+            "all": {
+                "from": "in",
+                "steps": [{"lookup": {"key": "k", "as": "v"}}],
+                "to": {"stdout": {}},
+            }
+        },
+        "dead_letter": {"file": f"{name}-dead.jsonl"},
+    } | parts
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(document, indent=2))
+    return path
+
+
+def address(server):
+    return {"address": f"127.0.0.1:{server.port}"}
+
+
+def until(condition, text, timeout=30.0):
+    """Waits until it holds; asks again and again."""
+    end = time.monotonic() + timeout
+    while not condition():
+        check(time.monotonic() < end, f"{text}, after {timeout} s")
+        time.sleep(0.05)
+
+
+def effects(key):
+    """A stream that counts, sums and notes each record, under keys of its own."""
+    return [
+        {"redis": {"incrby": {"key": f"'{key}:sum:' + k", "by": "n"}}},
+        {"redis": {"incrby": {"key": f"'{key}:count'"}}},
+        {"redis": {"xadd": {"key": f"'{key}:log:' + k", "fields": {"n": "n"}}}},
+        {"redis": {"hset": {"key": f"'{key}:last'", "fields": {"k": "n"}}}},
+        {"redis": {"set": {"key": f"'{key}:seen:' + string(n % 100)"}}},
+    ]
+
+
+def produce(topic, records):
+    """Records with a key, by a client that is not ours."""
+    lines = "".join(f"{r['k']}|{json.dumps(r)}\n" for r in records)
+    subprocess.run(
+        ["kcat", "-P", "-b", BROKERS, "-t", topic, "-K", "|", "-X", "partitioner=murmur2_random"],
+        input=lines.encode(),
+        check=True,
+        timeout=60,
+    )
+
+
+def kafka_pipeline(folder, name, redis, steps, to):
+    topic = f"{name}-{STAMP}"
+    make_topics(f"{topic}-in", f"{topic}-out", f"{topic}-dead")
+    return topic, write_pipeline(
+        folder,
+        topic,
+        redis,
+        kafka={"bootstrap.servers": BROKERS},
+        commit_interval="200ms",
+        sources={"in": {"topic": f"{topic}-in", "key": "k", "timestamp": "at"}},
+        streams={"all": {"from": "in", "steps": steps, "to": to or f"{topic}-out"}},
+        dead_letter=f"{topic}-dead",
+    )
+
+
+def values(topic):
+    found = read_topic(topic)
+    return [json.loads(record[3]) for records in found.values() for record in records]
