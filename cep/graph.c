@@ -40,20 +40,37 @@ void graph_clear(graph *g)
 void graph_release(graph *g)
 {
     graph_clear(g);
-    leat_mem_free(g->nodes);
-    leat_mem_free(g->events);
-    *g = (graph){0};
+    if (g->nodes != g->own_nodes) leat_mem_free(g->nodes);
+    if (g->events != g->own_events) leat_mem_free(g->events);
+    g->nodes = NULL;
+    g->events = NULL;
+    g->nodes_size = g->events_size = 0;
+}
+
+/* Items that lie in the graph itself, or nowhere yet, or in memory of their own, in memory of their
+ * own. NULL: there is none. */
+static void *outgrow(void *items, const void *own, size_t own_bytes, size_t bytes)
+{
+    if (items != own) return leat_mem_try_resize(items, bytes);
+    void *made = leat_mem_try(bytes);
+    if (made != NULL) memcpy(made, own, own_bytes);
+    return made;
 }
 
 leat_code graph_reserve(graph *g, uint32_t nodes, leat_err *err)
 {
     if (LEAT_LIKELY(g->nodes_size - g->nodes_count >= nodes)) return LEAT_OK;
     size_t need = (size_t)g->nodes_count + nodes;
-    size_t size = g->nodes_size < 4 ? 4 : (size_t)g->nodes_size + g->nodes_size / 2;
+    if (g->nodes == NULL && need <= GRAPH_OWN_NODES) {
+        g->nodes = g->own_nodes;
+        g->nodes_size = GRAPH_OWN_NODES;
+        return LEAT_OK;
+    }
+    size_t size = (size_t)g->nodes_size + g->nodes_size / 2;
     if (size < need) size = need;
     if (size > GRAPH_NODES_MAX)
         return leat_err_set(err, LEAT_ERR_LIMIT, "a key's partial matches need too much memory");
-    void *grown = leat_mem_try_resize(g->nodes, size * sizeof *g->nodes);
+    void *grown = outgrow(g->nodes, g->own_nodes, sizeof g->own_nodes, size * sizeof *g->nodes);
     if (grown == NULL) return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for partial matches");
     g->nodes = grown;
     g->nodes_size = (uint32_t)size;
@@ -62,12 +79,16 @@ leat_code graph_reserve(graph *g, uint32_t nodes, leat_err *err)
 
 leat_code graph_event_add(graph *g, leat_event *event, uint32_t *number, leat_err *err)
 {
-    if (g->events_count == g->events_size) {
-        size_t size = g->events_size < 2 ? 2 : (size_t)g->events_size + g->events_size / 2;
+    if (g->events == NULL) {
+        g->events = g->own_events;
+        g->events_size = GRAPH_OWN_EVENTS;
+    } else if (g->events_count == g->events_size) {
+        size_t size = (size_t)g->events_size + (g->events_size + 1) / 2;
         if (size > GRAPH_EVENTS_MAX)
             return leat_err_set(err, LEAT_ERR_LIMIT, "a key holds more than %u events",
                                 GRAPH_EVENTS_MAX);
-        void *grown = leat_mem_try_resize(g->events, size * sizeof *g->events);
+        void *grown =
+            outgrow(g->events, g->own_events, sizeof g->own_events, size * sizeof *g->events);
         if (grown == NULL) return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for events");
         g->events = grown;
         g->events_size = (uint32_t)size;

@@ -59,7 +59,7 @@ void leat_matcher_work_free(leat_matcher_work **work)
     graph_moves_release(&gone->moves);
     leat_mem_free(gone->depths.most);
     leat_mem_free(gone->machines);
-    leat_mem_free(gone->fresh.words);
+    bundles_release(&gone->fresh);
     leat_mem_free(gone->done);
     leat_mem_free(gone);
     *work = NULL;
@@ -81,7 +81,7 @@ void leat_matcher_free(leat_matcher **matcher)
     if (gone == NULL) return;
     graph_release(&gone->graph);
     held_clear(gone);
-    leat_mem_free(gone->bundles.words);
+    bundles_release(&gone->bundles);
     leat_mem_free(gone->waiting);
     leat_mem_free(gone);
     *matcher = NULL;

@@ -29,11 +29,17 @@ static size_t bundle_words(const machine *m)
 leat_code bundle_add(const machine *m, bundles *list, bundle **added, leat_err *err)
 {
     size_t need = (list->count + 1) * bundle_words(m);
+    if (need > list->size && list->words == NULL && need <= BUNDLES_OWN) {
+        list->words = list->own;
+        list->size = BUNDLES_OWN;
+    }
     if (need > list->size) {
+        bool own = list->words == list->own;
         size_t size = list->size * 2 > need ? list->size * 2 : need;
-        void *grown = leat_mem_try_resize(list->words, size * sizeof *list->words);
+        void *grown = leat_mem_try_resize(own ? NULL : list->words, size * sizeof *list->words);
         if (grown == NULL)
             return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for partial matches");
+        if (own) memcpy(grown, list->own, sizeof list->own);
         list->words = grown;
         list->size = size;
     }

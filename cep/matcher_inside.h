@@ -18,6 +18,7 @@
 #include "cep/machine.h"
 #include "cep/matcher.h"
 #include "core/arena.h"
+#include "core/mem.h"
 
 /* All partial matches of one configuration whose slots are equal: a register of the machine. */
 typedef struct bundle {
@@ -27,11 +28,14 @@ typedef struct bundle {
     uint32_t slots[]; /* machine->slots_count; those that do not matter are 0 */
 } bundle;
 
+#define BUNDLES_OWN 6 /* words: two bundles without slots */
+
 /* Of one machine: all have as many words. (The scratch's are of one machine after the other.) */
 typedef struct bundles {
     uint32_t *words;
-    size_t count; /* bundles */
-    size_t size;  /* words that there is room for */
+    size_t count;              /* bundles */
+    size_t size;               /* words that there is room for */
+    uint32_t own[BUNDLES_OWN]; /* where words points first */
 } bundles;
 
 /* Complete matches that have not come out yet: the runs of root that began in [from, to). */
@@ -97,6 +101,13 @@ struct leat_matcher_work {
 static inline bundle *bundle_at(const machine *m, const bundles *list, size_t i)
 {
     return (bundle *)(void *)(list->words + i * (m->slots_count + 3));
+}
+
+static inline void bundles_release(bundles *list)
+{
+    if (list->words != list->own) leat_mem_free(list->words);
+    list->words = NULL;
+    list->count = list->size = 0;
 }
 
 /* Room for one item more in an array that grows. */

@@ -106,7 +106,8 @@ static const leat_option limits_options[LIMITS_FIELDS] = {
      .fallback = "10000",
      .min = 1,
      .max = 1000000,
-     .doc = "Partial matches of one key at a time."},
+     .doc = "Takes that the partial matches of one key hold, those that several share counted "
+            "once: what they need in memory."},
     {.name = "events",
      .type = LEAT_OPTION_INT,
      .offset = offsetof(pattern_options, takes_max),
