@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Steps with state on a real cluster: a join with a table, dedupe and throttle, over a worker that is
-killed in between. What comes out is compared with what a few lines of Python make of the input.
+"""Steps with state on a real cluster: a join with a table, dedupe and throttle, over a worker that
+is killed in between. What comes out is compared with what a few lines of Python make of the input.
 """
 
 import json
