@@ -68,6 +68,7 @@ typedef struct csv_row {
     bool more;    /* another cell follows */
     const csv_layout *layout;
     int64_t line;
+    bool valid; /* all of it is UTF-8 */
 } csv_row;
 
 static leat_code row_fail(const csv_row *row, const char *what, leat_err *err)
@@ -316,7 +317,7 @@ static const char *put_cell(leat_buf *out, leat_str cell, leat_csv_type type)
         if (leat_number_double(cell, &ignored) != LEAT_NUMBER_OK) return "is no number";
         leat_buf_add(out, cell);
         for (size_t i = 0; i < cell.len; i++)
-            if (strchr(".eE", cell.data[i]) != NULL) return NULL;
+            if (cell.data[i] == '.' || (cell.data[i] | 0x20) == 'e') return NULL;
         leat_buf_add_text(out, ".0");
         return NULL;
     case LEAT_CSV_BOOL:
@@ -358,7 +359,8 @@ static leat_code row_text(csv_state *state, csv_row *row, leat_err *err)
         if (row->cells == layout->count) return row_width(row, layout->count, err);
         LEAT_TRY(row_cell(row, state->special, &state->cell, &cell, &quoted, err));
         size_t at = row->cells - 1;
-        if (!leat_str_utf8_valid(cell)) return row_fail(row, "is not UTF-8", err);
+        if (LEAT_UNLIKELY(!row->valid) && !leat_str_utf8_valid(cell))
+            return row_fail(row, "is not UTF-8", err);
         if (at > 0) leat_buf_add_char(out, ',');
         leat_buf_add(out, layout->prefixes[at]);
         if (is_null(row->codec, cell, layout->columns[at].type, quoted)) {
@@ -397,6 +399,7 @@ static leat_code csv_decode(const leat_codec *of, void *kept, leat_codec_in *in,
                             message->value.len, (unsigned)state->limits.bytes_max);
     csv_row row = row_begin(codec, message->value, codec->header ? message->offset : 1);
     row.layout = layout;
+    row.valid = leat_str_utf8_valid(message->value);
     LEAT_TRY(row_text(state, &row, err));
     leat_str text = leat_arena_copy(in->arena, leat_buf_str(&state->text));
     if (text.data == NULL) return leat_arena_full(in->arena, err);

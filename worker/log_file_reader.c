@@ -147,11 +147,16 @@ static const char *row_end(leat_file_reader *reader)
 {
     const char *from = reader->block + reader->begin, *end = reader->block + reader->end;
     if (reader->row_quote == '\0') return memchr(from, '\n', (size_t)(end - from));
-    for (const char *p = from + reader->looked; p < end; p++) {
-        if (*p == reader->row_quote) reader->inside = !reader->inside;
-        if (*p != '\n') continue;
-        if (!reader->inside) return p;
-        reader->lines++;
+    for (const char *p = from + reader->looked; p < end;) {
+        const char *newline = memchr(p, '\n', (size_t)(end - p));
+        const char *stop = newline != NULL ? newline : end;
+        while ((p = memchr(p, reader->row_quote, (size_t)(stop - p))) != NULL) {
+            reader->inside = !reader->inside;
+            p++;
+        }
+        if (newline != NULL && !reader->inside) return newline;
+        reader->lines += newline != NULL;
+        p = newline != NULL ? newline + 1 : end;
     }
     reader->looked = (size_t)(end - from);
     return NULL;
