@@ -176,17 +176,18 @@ bool leat_conditions_new(const leat_pattern *pattern, leat_scope *fields,
     size_t before = findings->errors;
     uint32_t count = pattern->conditions_count;
     leat_conditions *made = need(arena, sizeof *made);
-    maker m = {.made = made,
-               .compile = compile,
-               .self = self,
-               .arena = arena,
-               .findings = findings,
-               .scope = {.scope = {.resolve = resolve, .aggregates = true},
-                         .pattern = pattern,
-                         .fields = fields,
-                         .held = fields == NULL,
-                         .names = need(arena, FIELDS_MAX * sizeof(leat_str)),
-                         .arena = arena}};
+    maker m = {
+        .made = made,
+        .compile = compile,
+        .self = self,
+        .arena = arena,
+        .findings = findings,
+        .scope = {.scope = {.resolve = resolve, .aggregates = true},
+                  .pattern = pattern,
+                  .fields = fields,
+                  .held = fields == NULL,
+                  .names = fields == NULL ? need(arena, FIELDS_MAX * sizeof(leat_str)) : NULL,
+                  .arena = arena}};
     made->pattern = pattern;
     made->count = count;
     made->exprs = need(arena, (count + 1) * sizeof *made->exprs);

@@ -16,7 +16,7 @@
 
 #include "core/mem.h"
 
-#define PLAN_BYTES_MAX     ((size_t)256 << 20)
+#define PLAN_BYTES_MAX     ((size_t)1 << 30) /* 10,000 patterns: a quarter of it */
 #define PIPELINE_BYTES_MAX ((size_t)16 << 20)
 
 void leat_cli_say(const char *format, ...)
