@@ -311,6 +311,39 @@ def test_registry_that_is_down():
         check(values(f"{name}-dead") == [], "dead letters")
 
 
+def test_a_new_version_rebuilds_what_waits():
+    """Records wait in a reorder buffer; the next version of the pipeline reads them anew, with
+    schemas that it has to fetch while it restores."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = {"format": "avro", "timestamp": "id", "key": "who", "out_of_orderness": "1h"}
+        steps = [{"dedupe": {"key": "id", "within": "1h"}}]
+        name, path = pipeline(folder, "held", source, {}, steps=steps)
+        number = REGISTRY.register(f"{name}-in-value", ORDER)
+        rows = [framed(number, order_bytes(1790000000000 + i, "a", i / 2)) for i in range(20)]
+        produce(f"{name}-in", rows)
+        worker = Worker(name, path)
+        until = time.monotonic() + 60
+        while time.monotonic() < until and "1 partition(s) assigned" not in worker.tail():
+            time.sleep(0.3)
+        while time.monotonic() < until and len(values(f"{name}-in-changelog")) < 20:
+            time.sleep(0.5)
+        worker.stop()
+        check(values(f"{name}-out") == [], "nothing may come before its time")
+        document = json.loads(path.read_text())
+        document["streams"]["all"]["steps"].append({"set": {"twice": "amount * 2.0"}})
+        path.write_text(json.dumps(document))
+        later = 1790000000000 + 3 * 3600 * 1000
+        produce(f"{name}-in", [framed(number, order_bytes(later, "a", 1.0))])
+        worker = Worker(name, path)
+        try:
+            got = wait_for(f"{name}-out", 20, worker)
+        finally:
+            worker.stop()
+        twice = [json.loads(line)["twice"] for line in got]
+        check(twice == [float(i) for i in range(20)], f"{got}")
+        check(values(f"{name}-dead") == [], "dead letters")
+
+
 def test_registry_behind_a_gate():
     """TLS by a certificate of one's own, a password, a token, schemas named in a header."""
     with tempfile.TemporaryDirectory() as folder:
@@ -373,6 +406,7 @@ if __name__ == "__main__":
             test_incompatible_schema,
             test_registering_is_switched_off,
             test_registry_that_is_down,
+            test_a_new_version_rebuilds_what_waits,
             test_registry_behind_a_gate,
         )
     sys.exit(CODE)
