@@ -69,8 +69,8 @@ def address(server):
     return {"address": f"127.0.0.1:{server.port}"}
 
 
-def until(condition, text, timeout=30.0):
-    """Waits until it holds; asks again and again."""
+def until(condition, text, timeout=75.0):
+    """Waits until it holds. Longer than a transaction of a dead worker can hold others up."""
     end = time.monotonic() + timeout
     while not condition():
         check(time.monotonic() < end, f"{text}, after {timeout} s")

@@ -175,7 +175,7 @@ def once_under_kills():
                         redis.start()
                     if turn == 4:
                         redis.call("SCRIPT", "FLUSH")
-                until(lambda: done() >= count, f"all of them: {done()}", 60)
+                until(lambda: done() >= count, f"all of them: {done()}")
                 time.sleep(1)
                 for worker in workers.values():
                     worker.stop()
@@ -311,7 +311,7 @@ def a_failover():
                     conf.read_text() + "\n".join(login) + f"\nreplicaof 127.0.0.1 {second.port}\n"
                 )
                 first.start()
-                until(lambda: done(second) >= len(records), "all of them", 60)
+                until(lambda: done(second) >= len(records), "all of them")
                 time.sleep(0.5)
                 worker.stop()
             finally:
