@@ -319,14 +319,14 @@ static leat_code leaf_fill(machine *m, machine_leaf *leaf, const place *places, 
 }
 
 static leat_code leaf_new(machine *m, const place *places, uint32_t count, const option_list *list,
-                          bool completes, uint32_t *next, leat_err *err)
+                          uint32_t *next, leat_err *err)
 {
     void *items = m->leaves;
     LEAT_TRY(room(&items, &m->leaves_size, m->leaves_count, sizeof *m->leaves, err));
     m->leaves = items;
     machine_leaf *leaf = leat_mem_try(sizeof *leaf + list->count * sizeof *leaf->takes);
     if (leaf == NULL) return no_memory(err);
-    *leaf = (machine_leaf){.completes = completes};
+    *leaf = (machine_leaf){.completes = list->complete};
     leat_code code = leaf_fill(m, leaf, places, count, list, err);
     if (code != LEAT_OK) {
         leat_mem_free(leaf);
@@ -344,17 +344,16 @@ leat_code machine_grow(machine *m, uint32_t config, const machine_known *known, 
     growing g = {known, MACHINE_NONE};
     step_host host = {&g, answer};
     option_list list = {0};
-    bool completes = false;
     uint32_t count = from->places_count;
     place *places = leat_mem_try(count * sizeof *places);
     if (places == NULL) return no_memory(err);
     memcpy(places, from->places, count * sizeof *places);
-    leat_code code = places_step(m->nfa, places, &count, from->fresh, config == 0, &host, &list,
-                                 &completes, err);
+    leat_code code =
+        places_step(m->nfa, places, &count, from->fresh, config == 0, &host, &list, err);
     if (g.asked != MACHINE_NONE)
         code = branch_new(m, g.asked, next, err);
     else if (code == LEAT_OK)
-        code = leaf_new(m, places, config == 0 ? 0 : count, &list, completes, next, err);
+        code = leaf_new(m, places, config == 0 ? 0 : count, &list, next, err);
     leat_mem_free(list.items);
     leat_mem_free(places);
     return code;

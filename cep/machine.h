@@ -124,7 +124,9 @@ typedef struct option_take {
     uint32_t step, target;
 } option_take;
 
+/* What comes of an event. */
 typedef struct option_list {
+    bool complete; /* the partial match is a match as it is */
     option_take *items;
     size_t count, size;
 } option_list;
@@ -136,11 +138,10 @@ typedef struct step_host {
 } step_host;
 
 /* What an event does to the places of a partial match: edges die, and with them places; options
- * gets the takes that it allows, and *complete tells that the partial match itself is a match.
+ * gets the takes that it allows.
  * fresh: the event comes immediately after the last take. start: nothing was taken yet, and all
  * edges stay. */
 leat_code places_step(const leat_nfa *nfa, place *places, uint32_t *count, bool fresh, bool start,
-                      const step_host *host, option_list *options, bool *complete,
-                      leat_err *err) LEAT_CHECKED;
+                      const step_host *host, option_list *options, leat_err *err) LEAT_CHECKED;
 
 #endif

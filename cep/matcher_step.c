@@ -151,15 +151,15 @@ static leat_code step_place(const step *s, place *at, bool *complete)
 }
 
 leat_code places_step(const leat_nfa *nfa, place *places, uint32_t *count, bool fresh, bool start,
-                      const step_host *host, option_list *options, bool *complete, leat_err *err)
+                      const step_host *host, option_list *options, leat_err *err)
 {
     LEAT_ASSERT(*count > 0 && (!start || places[0].state == 0));
     step s = {nfa, options, host, fresh, start, err};
     options->count = 0;
-    *complete = false;
+    options->complete = false;
     uint32_t kept = 0;
     for (uint32_t i = 0; i < *count; i++) {
-        LEAT_TRY(step_place(&s, &places[i], complete));
+        LEAT_TRY(step_place(&s, &places[i], &options->complete));
         if (places[i].alive != 0) places[kept++] = places[i];
     }
     *count = kept;

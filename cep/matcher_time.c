@@ -116,40 +116,47 @@ static bool answers(const leat_nfa_edge *edge, bool fresh)
     return edge->target == LEAT_NFA_ACCEPT && watched && !asked;
 }
 
+/* When the last edge of a run dies that time does not complete; all of them do by the window of the
+ * pattern, all_ms, at the latest. */
+static int64_t end_of(const leat_nfa *nfa, const machine_config *config, int64_t last_ms,
+                      int64_t all_ms)
+{
+    int64_t end_ms = INT64_MIN;
+    for (uint32_t i = 0; i < config->places_count; i++) {
+        const place *at = &config->places[i];
+        for (uint64_t left = at->alive; left != 0; left &= left - 1) {
+            const leat_nfa_edge *edge = &nfa->states[at->state]->edges[__builtin_ctzll(left)];
+            if (answers(edge, config->fresh)) continue;
+            int64_t edge_ms = edge->within_ms > 0 ? later(last_ms, edge->within_ms) : all_ms;
+            if (edge_ms > all_ms) edge_ms = all_ms;
+            if (edge_ms > end_ms) end_ms = edge_ms;
+        }
+    }
+    return end_ms;
+}
+
 /* The runs of a root that began in [from, to) have come to their end: told where that is wanted.
- * end_ms by the window of the pattern alone; else it is given. */
+ * By the window of the pattern: of the configuration, else NULL and end_ms. */
 static leat_code tell(const expiry *x, uint32_t root, uint32_t from, uint32_t to,
                       const machine_config *config, int64_t last_ms, int64_t end_ms)
 {
-    leat_matcher *matcher = x->matcher;
-    const leat_nfa *nfa = matcher->nfa;
+    const leat_nfa *nfa = x->matcher->nfa;
+    const graph *g = &x->matcher->graph;
+    graph_walk *walk = &x->work->walk;
     bool found = false;
     if (!nfa->timeouts) return LEAT_OK;
-    LEAT_TRY(graph_walk_begin(&x->work->walk, &matcher->graph, root, from, to, x->err));
-    LEAT_TRY(graph_walk_next(&x->work->walk, &found, x->err));
-    for (; found;) {
-        const graph_walk *walk = &x->work->walk;
+    LEAT_TRY(graph_walk_begin(walk, g, root, from, to, x->err));
+    LEAT_TRY(graph_walk_next(walk, &found, x->err));
+    while (found) {
         leat_match match = {.timed_out = true, .time_ms = end_ms};
         if (config != NULL) {
-            uint32_t first = graph_event_of(walk->path[walk->count - 1]);
-            int64_t all_ms =
-                later(graph_entry_at(&matcher->graph, first)->time_ms, nfa->pattern->within_ms);
-            match.time_ms = INT64_MIN;
-            for (uint32_t i = 0; i < config->places_count; i++) {
-                const place *at = &config->places[i];
-                for (uint64_t left = at->alive; left != 0; left &= left - 1) {
-                    const leat_nfa_edge *edge =
-                        &nfa->states[at->state]->edges[__builtin_ctzll(left)];
-                    if (answers(edge, config->fresh)) continue;
-                    int64_t edge_ms =
-                        edge->within_ms > 0 ? later(last_ms, edge->within_ms) : all_ms;
-                    if (edge_ms > all_ms) edge_ms = all_ms;
-                    if (edge_ms > match.time_ms) match.time_ms = edge_ms;
-                }
-            }
+            int64_t first_ms =
+                graph_entry_at(g, graph_event_of(walk->path[walk->count - 1]))->time_ms;
+            int64_t all_ms = later(first_ms, nfa->pattern->within_ms);
+            match.time_ms = end_of(nfa, config, last_ms, all_ms);
         }
         LEAT_TRY(matches_add(x->matches, walk, x->work, MACHINE_NONE, match, x->err));
-        LEAT_TRY(graph_walk_next(&x->work->walk, &found, x->err));
+        LEAT_TRY(graph_walk_next(walk, &found, x->err));
     }
     return LEAT_OK;
 }
