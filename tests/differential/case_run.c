@@ -49,7 +49,8 @@ static leat_expr *compile(void *self, const leat_node *node, leat_scope *scope)
 }
 
 /* NULL: it is no valid pattern. An expression that cannot be compiled is one as well. */
-static const leat_nfa *load(leat_value pattern, leat_arena *arena, leat_conditions **conditions)
+static const leat_nfa *load(leat_value pattern, bool timeouts, leat_arena *arena,
+                            leat_conditions **conditions)
 {
     leat_err err = {0};
     uint32_t line = 0;
@@ -74,7 +75,7 @@ static const leat_nfa *load(leat_value pattern, leat_arena *arena, leat_conditio
     if (!compiled || (read->order_by != NULL && (*conditions)->order_by == NULL)) return NULL;
     code = leat_nfa_new(read, arena, &findings, &nfa, &err);
     LEAT_ASSERT(code == LEAT_OK);
-    if (nfa != NULL) nfa->timeouts = true;
+    if (nfa != NULL) nfa->timeouts = timeouts;
     return nfa;
 }
 
@@ -128,6 +129,7 @@ static void note(runner *r, const play_results *results, int64_t at_ms)
     size_t late_count = 0;
     LEAT_ASSERT(late != NULL);
     for (size_t i = 0; i < results->count; i++) {
+        if (results->items[i].timed_out && !r->nfa->timeouts) continue; /* the oracle's */
         leat_str text = result_text(r, &results->items[i], at_ms);
         leat_buf_add(&r->exact, text);
         if (results->items[i].timed_out)
@@ -367,7 +369,8 @@ diff_outcome diff_run(const diff_case *c, leat_arena *arena)
     diff_outcome outcome = {.verdict = DIFF_REFUSED};
     leat_conditions *conditions = NULL;
     runner r = {.c = c, .arena = arena, .way = DIFF_SAME, .count = c->count, .ended = true};
-    r.nfa = load(c->pattern, arena, &conditions);
+    /* Where timeouts are not told the product lets windows pass unseen. */
+    r.nfa = load(c->pattern, c->count % 3 != 0, arena, &conditions);
     if (r.nfa == NULL) return outcome;
     outcome.verdict = DIFF_SAME;
     r.events = make_events(c, arena);
