@@ -18,6 +18,7 @@
  * for its threads when it destroys a handle; we wait in a thread of our own, and not for ever.
  * Refused: telling a process's own requests from another's. The brokers do not say. */
 #include <stdio.h>
+#include <string.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -25,12 +26,14 @@
 #include "worker/log_kafka_client.h"
 
 #define RETRY_MS      100
-#define FIRST_JOIN_MS 2000
+#define FIRST_JOIN_MS 4000
 #define DESTROY_MS    5000
 #define PAUSE_MS      500 /* before the first new handle; doubled for each in vain */
 #define PAUSE_MS_MAX  8000
-#define WINDOW        10         /* session time-outs */
-#define OLD_CLOSE     0x020300ff /* before: closing ahead of the first assignment crashes */
+#define WINDOW        10 /* session time-outs */
+/* Before it, the end of a handle between its join and its first assignment is an assertion of the
+ * library's, and so the end of the process. */
+#define OLD_CLOSE 0x020300ff
 
 /* --- close --- */
 
@@ -47,7 +50,10 @@ static void wait_for_assignment(leat_session *session)
 static bool leave_group(leat_session *session, int64_t deadline)
 {
     rd_kafka_t *handle = session->consumer;
-    if (!session->assigned && rd_kafka_version() < OLD_CLOSE) wait_for_assignment(session);
+    if (!session->assigned && rd_kafka_version() < OLD_CLOSE) {
+        wait_for_assignment(session);
+        if (!session->assigned) return false; /* left behind: its place is free after a while */
+    }
     session->closing = true; /* and stays so: only a session's end closes a consumer */
     rd_kafka_queue_t *queue = rd_kafka_queue_new(handle);
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(handle, queue);
@@ -147,6 +153,18 @@ static int64_t pause_ms(const leat_session *session)
     return ms + ms * dice / UINT16_MAX;
 }
 
+/* A dead handle that has joined but was never assigned must not be destroyed by older versions. It
+ * is left behind, and wants nothing any more. */
+static bool can_be_destroyed(const leat_session *session)
+{
+    const char *protocol = rd_kafka_rebalance_protocol(session->consumer);
+    if (session->assigned || rd_kafka_version() >= OLD_CLOSE || protocol == NULL ||
+        strcmp(protocol, "NONE") == 0)
+        return true;
+    rd_kafka_unsubscribe(session->consumer);
+    return false;
+}
+
 static leat_code bury(leat_session *session, leat_err *err)
 {
     leat_code code = leat_kafka_fail_fatal(session->consumer, "reading the input", err);
@@ -160,7 +178,7 @@ static leat_code bury(leat_session *session, leat_err *err)
              (long long)pause, session->mended, err->text);
     leat_kafka_speak(session->log, 2, "consumer", text);
     leat_kafka_release(session);
-    drop_handle(session, true);
+    drop_handle(session, can_be_destroyed(session));
     session->reopen_ms = leat_kafka_now_ms() + pause;
     return LEAT_OK;
 }
