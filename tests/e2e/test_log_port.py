@@ -244,7 +244,6 @@ def test_at_least_once():
     copy = Copy(*args)
     arrived(target, 40000, distinct=True)
     copy.stop()
-    exact(target, {p: 10000 for p in range(4)}, doubles=True)
 
 
 def test_brokers_die():
