@@ -164,6 +164,11 @@ static int explain_one(explainer *e, const char *file, const leat_flag *set)
     return code == LEAT_OK && good ? LEAT_EXIT_OK : LEAT_EXIT_FINDINGS;
 }
 
+static void write_all(const leat_buf *buf, FILE *to)
+{
+    if (buf->len > 0) (void)fwrite(buf->data, 1, buf->len, to); /* empty: data is NULL */
+}
+
 static void print_all(const explainer *e)
 {
     if (e->form == LEAT_EXPLAIN_JSON)
@@ -172,10 +177,10 @@ static void print_all(const explainer *e)
     else if (e->form == LEAT_EXPLAIN_DOT)
         printf("digraph patterns {\n  rankdir=LR;\n%.*s}\n", (int)e->out.len, e->out.data);
     else
-        (void)fwrite(e->out.data, 1, e->out.len, stdout);
+        write_all(&e->out, stdout);
     if (e->form != LEAT_EXPLAIN_JSON) {
         (void)fflush(stdout);
-        (void)fwrite(e->findings.data, 1, e->findings.len, stderr);
+        write_all(&e->findings, stderr);
     }
 }
 

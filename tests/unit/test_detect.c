@@ -90,8 +90,7 @@ Test(detect, matches_per_key)
          "out: {\"pattern\":\"p\",\"key\":null,\"start\":3,\"end\":4}\n"},
         {",\"key\":\"string(k)\"", "", "",
          "out: {\"pattern\":\"p\",\"key\":\"1\",\"start\":3,\"end\":5}\n"},
-        {",\"key\":\"k\"", "", "",
-         "out: {\"pattern\":\"p\",\"key\":1,\"start\":3,\"end\":5}\n"},
+        {",\"key\":\"k\"", "", "", "out: {\"pattern\":\"p\",\"key\":1,\"start\":3,\"end\":5}\n"},
         {"", "", "",
          "out: {\"pattern\":\"p\",\"key\":\"k\",\"start\":1,\"end\":4}\n"
          "out: {\"pattern\":\"p\",\"key\":\"k\",\"start\":3,\"end\":4}\n"},
