@@ -32,8 +32,16 @@
     OPERATOR(rename)                                                                               \
     OPERATOR(mask)                                                                                 \
     OPERATOR(split)                                                                                \
-    OPERATOR(flatten) OPERATOR(explode) OPERATOR(cast) OPERATOR(sample) OPERATOR(throttle)         \
-        OPERATOR(dedupe) OPERATOR(parse) OPERATOR(validate) OPERATOR(script) OPERATOR(join)
+    OPERATOR(flatten)                                                                              \
+    OPERATOR(explode)                                                                              \
+    OPERATOR(cast)                                                                                 \
+    OPERATOR(sample)                                                                               \
+    OPERATOR(throttle)                                                                             \
+    OPERATOR(dedupe)                                                                               \
+    OPERATOR(parse)                                                                                \
+    OPERATOR(validate)                                                                             \
+    OPERATOR(script)                                                                               \
+    OPERATOR(join)
 #define BED_DECLARE(name) extern const leat_operator_type leat_operator_##name;
 BED_OPERATORS(BED_DECLARE)
 
