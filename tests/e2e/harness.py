@@ -48,37 +48,33 @@ def make_topics(*names, partitions=4):
         cluster("topic", name, "-p", partitions)
 
 
+def consume_all(topic, isolation):
+    """What kcat prints of a topic. A broker may lead a new topic some time before it knows."""
+    form = "%p %o %T %K %S %h\n%k%s\n"
+    command = ["kcat", "-C", "-b", BROKERS, "-t", topic, "-o", "beginning", "-e", "-q"]
+    command += ["-X", f"isolation.level={isolation}", "-X", "check.crcs=true", "-f", form]
+    deadline = time.monotonic() + 30
+    while True:
+        done = subprocess.run(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=300,
+        )
+        said = done.stderr.decode(errors="replace")
+        if done.returncode == 0:
+            return done.stdout
+        unknown = "Unknown topic or partition" in said and time.monotonic() < deadline
+        check(unknown, f"kcat on {topic}: {said}")
+        time.sleep(0.2)
+
+
 def read_topic(topic, committed=True):
     """All records of a topic: a list of (offset, timestamp, key, value, headers) per partition."""
-    isolation = "read_committed" if committed else "read_uncommitted"
-    form = "%p %o %T %K %S %h\n%k%s\n"
     # Header names and values of ours hold no newline; sizes tell where key and value end.
-    done = subprocess.run(
-        [
-            "kcat",
-            "-C",
-            "-b",
-            BROKERS,
-            "-t",
-            topic,
-            "-o",
-            "beginning",
-            "-e",
-            "-q",
-            "-X",
-            f"isolation.level={isolation}",
-            "-X",
-            "check.crcs=true",
-            "-f",
-            form,
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        check=False,
-        timeout=300,
-    )
-    check(done.returncode == 0, f"kcat on {topic}: {done.stderr.decode(errors='replace')}")
-    data, at, found = done.stdout, 0, {}
+    data = consume_all(topic, "read_committed" if committed else "read_uncommitted")
+    at, found = 0, {}
     while at < len(data):
         end = data.index(b"\n", at)
         line = data[at:end].decode()
