@@ -307,15 +307,15 @@ def test_aborted_records_are_done_again():
     args = ("-g", group, "-t", group, "-c", 20, "-a", 2)
     copy = Copy(*args, "copy", source, target)
     copy.wait_for("running")
-    for _ in range(20):
-        must("fill", source, 400)
-    arrived(target, 8000)
+    for turn in range(8):  # a transaction each at least: some are aborted, however slow it is
+        must("fill", source, 1000)
+        arrived(target, 1000 * (turn + 1))
     copy.stop()
     said = json.loads(copy.said().strip().splitlines()[-1])
     check(said["aborts"] > 3, f"{said}")
     for partition, records in read_topic(target).items():
         keys = [key.decode() for _, _, key, _, _ in records]
-        want = [f"{partition}-{i}" for _ in range(20) for i in range(100)]
+        want = [f"{partition}-{i}" for _ in range(8) for i in range(250)]
         check(keys == want, f"{partition}: {len(keys)} records, or in disorder")
 
 
