@@ -97,7 +97,7 @@ typedef struct leat_session_config {
     leat_str group;             /* group.id; none: producer only */
     leat_str instance;          /* group.instance.id (static membership); none: dynamic */
     leat_str transactional_id;  /* stable per shard; none with at-least-once */
-    bool transactional_id_own;  /* made up for this session: nobody else can ever have it */
+    bool transactional_id_own;  /* made up by this process: nobody else can ever have it */
     int64_t commit_interval_ms; /* how long a transaction collects: the longer, the later brokers
                                    end one that nobody ends */
     const leat_subscription *subscriptions;

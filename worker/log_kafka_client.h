@@ -205,7 +205,7 @@ leat_code leat_kafka_consumer_mend(leat_session *session, int timeout_ms, bool *
 
 /* --- log_kafka_producer.c --- */
 
-/* A producer of this session; a transactional one fences its former self. */
+/* Makes the producer; a transactional one fences its former self. */
 leat_code leat_kafka_producer_open(leat_session *session, int timeout_ms,
                                    leat_err *err) LEAT_CHECKED;
 leat_code leat_kafka_producer_warm(leat_session *session, const leat_str *topics, size_t count,

@@ -11,7 +11,7 @@
  * the fourth time within ten session time-outs gives way, with the words that help. Deaths without
  * a join in between only make the pauses longer.
  *
- * No record is at risk meanwhile: what this session writes stands and falls with its transactional
+ * No record is at risk meanwhile: what has been written stands and falls with its transactional
  * id, which is never taken back from another, and offsets are only taken from who is in the group.
  *
  * A dead handle refuses to be closed, and waiting for that would last for ever. The library waits
