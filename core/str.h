@@ -47,7 +47,14 @@ int leat_str_compare(leat_str a, leat_str b); /* by bytes: <0, 0, >0 */
 bool leat_str_starts(leat_str str, leat_str prefix);
 bool leat_str_ends(leat_str str, leat_str suffix);
 ptrdiff_t leat_str_find(leat_str str, leat_str needle); /* byte offset, -1: not there */
-bool leat_str_utf8_valid(leat_str str);                 /* strict: no surrogates, no overlong */
+/* The value of a hexadecimal digit of either case; -1: none. */
+static inline int leat_str_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    char low = (char)(c | 0x20);
+    return low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
+}
+bool leat_str_utf8_valid(leat_str str); /* strict: no surrogates, no overlong */
 /* The same without wide units: what runs where there are none, and what tests compare with. */
 bool leat_str_utf8_valid_portable(leat_str str);
 /* The candidate nearest to name (Damerau-Levenshtein, about a third of its length off at most; the

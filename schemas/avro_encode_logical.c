@@ -216,13 +216,6 @@ static leat_code plain_decimal(const leat_avro_type *type, leat_arena *arena, le
 
 /* --- others ----------------------------------------------------------------------------------- */
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    char low = (char)(c | 0x20);
-    return low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
-}
-
 static leat_code plain_uuid(const leat_avro_type *type, leat_arena *arena, leat_value *value,
                             leat_err *err)
 {
@@ -238,7 +231,7 @@ static leat_code plain_uuid(const leat_avro_type *type, leat_arena *arena, leat_
             good = text.data[i++] == '-';
             continue;
         }
-        int high = hex_digit(text.data[i]), low = hex_digit(text.data[i + 1]);
+        int high = leat_str_hex_digit(text.data[i]), low = leat_str_hex_digit(text.data[i + 1]);
         good = high >= 0 && low >= 0;
         if (good) bytes[count++] = (char)(high << 4 | low);
         i += 2;

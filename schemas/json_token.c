@@ -42,20 +42,13 @@ static size_t sequence_length(const char *p, const char *end)
     return length;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The 16 bits of four hex digits; -1 if there are not four. */
 static int32_t hex_unit(const char *p, const char *end)
 {
     if (end - p < 4) return -1;
     int32_t unit = 0;
     for (int i = 0; i < 4; i++) {
-        int digit = hex_digit(p[i]);
+        int digit = leat_str_hex_digit(p[i]);
         if (digit < 0) return -1;
         unit = unit * 16 + digit;
     }

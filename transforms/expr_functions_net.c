@@ -52,15 +52,9 @@ static bool read_group(leat_str text, size_t *at, uint32_t *group)
     size_t start = *at;
     *group = 0;
     for (; *at < text.len && *at < start + 4; (*at)++) {
-        char c = text.data[*at];
-        char lower = (char)(c | 0x20);
-        if (c >= '0' && c <= '9') {
-            *group = *group * 16 + (uint32_t)(c - '0');
-        } else if (lower >= 'a' && lower <= 'f') {
-            *group = *group * 16 + (uint32_t)(lower - 'a') + 10;
-        } else {
-            break;
-        }
+        int digit = leat_str_hex_digit(text.data[*at]);
+        if (digit < 0) break;
+        *group = *group * 16 + (uint32_t)digit;
     }
     return *at > start;
 }
@@ -68,30 +62,30 @@ static bool read_group(leat_str text, size_t *at, uint32_t *group)
 static bool read_ipv6(leat_str text, net *made)
 {
     uint8_t bytes[16] = {0};
-    int count = 0;
-    int gap = -1; /* where :: stands, in groups */
+    size_t used = 0; /* of bytes, two for each group */
+    bool gap = false;
+    size_t head = 0; /* bytes before :: */
     size_t at = 0;
     if (text.len >= 2 && text.data[0] == ':' && text.data[1] == ':') {
-        gap = 0;
+        gap = true;
         at = 2;
     }
     while (at < text.len) {
         uint32_t group = 0;
-        if (count == 8 || !read_group(text, &at, &group)) return false;
-        bytes[2 * count] = (uint8_t)(group >> 8);
-        bytes[2 * count + 1] = (uint8_t)group;
-        count++;
+        if (used == sizeof bytes || !read_group(text, &at, &group)) return false;
+        bytes[used++] = (uint8_t)(group >> 8);
+        bytes[used++] = (uint8_t)group;
         if (at == text.len) break;
         if (text.data[at++] != ':' || at == text.len) return false;
         if (text.data[at] == ':') {
-            if (gap >= 0) return false;
-            gap = count;
+            if (gap) return false;
+            gap = true;
+            head = used;
             at++;
         }
     }
-    if (gap < 0 ? count != 8 : count > 7) return false;
-    size_t head = gap < 0 ? 16 : (size_t)gap * 2;
-    size_t tail = (size_t)count * 2 - (gap < 0 ? 16 : head);
+    if (gap == (used == sizeof bytes)) return false; /* :: stands for one group at least */
+    size_t tail = used - head;
     memset(made->bytes, 0, 16);
     memcpy(made->bytes, bytes, head);
     memcpy(made->bytes + 16 - tail, bytes + head, tail);
@@ -121,7 +115,8 @@ static bool read_network(leat_str text, net *made)
 
 static uint32_t group_of(const net *address, int i)
 {
-    return (uint32_t)address->bytes[2 * i] << 8 | address->bytes[2 * i + 1];
+    const uint8_t *bytes = address->bytes + (ptrdiff_t)i * 2;
+    return (uint32_t)bytes[0] << 8 | bytes[1];
 }
 
 /* The longest run of two or more zero groups, the first of them. */

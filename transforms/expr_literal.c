@@ -21,14 +21,6 @@ typedef struct expr_quoted {
     size_t len;
 } expr_quoted;
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
-
 static void put_byte(expr_quoted *unquoter, uint32_t byte)
 {
     unquoter->out[unquoter->len++] = (char)(unsigned char)byte;
@@ -61,7 +53,7 @@ static leat_code read_digits(expr_quoted *unquoter, uint32_t digits, uint32_t ba
     *number = 0;
     for (uint32_t i = 0; i < digits; i++) {
         size_t at = unquoter->at + i;
-        int digit = at < unquoter->text.len ? hex_digit(unquoter->text.data[at]) : -1;
+        int digit = at < unquoter->text.len ? leat_str_hex_digit(unquoter->text.data[at]) : -1;
         if (digit < 0 || digit >= (int)base) {
             return leat_expr_mistake(err, LEAT_ERR_SYNTAX, unquoter->offset + (uint32_t)at,
                                      "this escape needs %u %s digits", digits,
@@ -166,7 +158,7 @@ static bool read_magnitude(leat_str text, uint64_t *magnitude)
     }
     *magnitude = 0;
     for (; at < text.len; at++) {
-        uint64_t digit = (uint64_t)hex_digit(text.data[at]);
+        uint64_t digit = (uint64_t)leat_str_hex_digit(text.data[at]);
         if (*magnitude > (UINT64_MAX - digit) / base) return false;
         *magnitude = *magnitude * base + digit;
     }

@@ -12,7 +12,7 @@
 
 #define HISTORY_START (-5364662400LL) /* 1800-01-01T00:00:00Z */
 #define HISTORY_UNIT  1800
-#define DAY_SECONDS   86400
+#define DAY_SECONDS   INT64_C(86400)
 
 typedef struct zone {
     const char *name, *rule;

@@ -61,24 +61,18 @@ bool leat_mask_key_id_good(leat_str key_id)
     return true;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 bool leat_mask_key_bytes(leat_str text, leat_arena *arena, leat_str *bytes)
 {
     if (text.len == LEAT_CIPHER_KEY_BYTES) {
         *bytes = text;
         return true;
     }
-    if (text.len == 2 * LEAT_CIPHER_KEY_BYTES) {
+    if (text.len == (size_t)2 * LEAT_CIPHER_KEY_BYTES) {
         char *made = leat_arena_alloc(arena, LEAT_CIPHER_KEY_BYTES);
         if (made == NULL) return false;
         for (size_t i = 0; i < LEAT_CIPHER_KEY_BYTES; i++) {
-            int high = hex_digit(text.data[2 * i]), low = hex_digit(text.data[2 * i + 1]);
+            int high = leat_str_hex_digit(text.data[2 * i]),
+                low = leat_str_hex_digit(text.data[2 * i + 1]);
             if (high < 0 || low < 0) return false;
             made[i] = (char)(high << 4 | low);
         }

@@ -252,6 +252,7 @@ static void summarize(const dev *self, int64_t took_ms)
 {
     leat_pipeline_counts counts = leat_pipeline_counts_get(self->pipeline);
     leat_planted planted = leat_generator_planted(self->generator);
+    uint64_t late = counts.late + counts.late_dropped;
     double seconds = took_ms > 0 ? (double)took_ms / 1000.0 : 0.001;
     fprintf(stderr,
             "\n  events        %llu in %.1f s (%.0f a second)\n"
@@ -262,8 +263,8 @@ static void summarize(const dev *self, int64_t took_ms)
             (unsigned long long)counts.records_in, seconds, (double)counts.records_in / seconds,
             (unsigned long long)self->seen, (unsigned long long)planted.alerts,
             (unsigned long long)counts.dead_letters, (unsigned long long)planted.bad_records,
-            (unsigned long long)(counts.late + counts.late_dropped),
-            (unsigned long long)counts.commits, (unsigned long long)counts.aborts);
+            (unsigned long long)late, (unsigned long long)counts.commits,
+            (unsigned long long)counts.aborts);
     const leat_plan *plan = self->loaded.plan;
     for (size_t i = 0; i < plan->sinks_count; i++)
         if (plan->sinks[i]->kind == LEAT_SINK_TOPIC)

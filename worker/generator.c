@@ -124,7 +124,7 @@ static uint32_t script_length(const burst *one)
 static void plan_next(leat_generator *generator, burst *one, int64_t now_ms)
 {
     /* Farther apart than timestamps are out of order, so that a script's order is its time's. */
-    one->due_ms = now_ms + 2 * JITTER_MS + draw_below(generator, 5000);
+    one->due_ms = now_ms + (int64_t)2 * JITTER_MS + draw_below(generator, 5000);
 }
 
 static void maybe_begin(leat_generator *generator, int64_t now_ms)

@@ -22,7 +22,7 @@
 #define UNKNOWN_MS    10000 /* before an unknown topic is asked for again */
 #define KNOWN_MS      5000  /* for all brokers to hear of a new topic */
 #define QUEUE_WAIT_MS 50
-#define FUTURE_MS     (50 * 60 * 1000LL)
+#define FUTURE_MS     (INT64_C(50) * 60 * 1000)
 
 /* --- delivery --- */
 

@@ -23,7 +23,7 @@
 #include "worker/redis_stream.h"
 
 #define READ_BYTES      65536
-#define HELLO_BYTES_MAX 65536
+#define HELLO_BYTES_MAX ((size_t)64 << 10)
 #define HANDSHAKES_MAX  3
 
 struct leat_redis {

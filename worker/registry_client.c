@@ -191,24 +191,17 @@ static leat_str text_member(leat_value map, const char *name)
     return value != NULL && value->tag == LEAT_STRING ? leat_value_str(*value) : LEAT_STR_NONE;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    char low = (char)(c | 0x20);
-    return low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
-}
-
 static bool read_guid(leat_str text, unsigned char guid[LEAT_GUID_BYTES])
 {
     size_t digits = 0;
     for (size_t i = 0; i < text.len; i++) {
-        int digit = hex_digit(text.data[i]);
+        int digit = leat_str_hex_digit(text.data[i]);
         if (text.data[i] == '-') continue;
-        if (digit < 0 || digits == 2 * LEAT_GUID_BYTES) return false;
+        if (digit < 0 || digits == (size_t)2 * LEAT_GUID_BYTES) return false;
         guid[digits / 2] = (unsigned char)(digits % 2 == 0 ? digit << 4 : guid[digits / 2] | digit);
         digits++;
     }
-    return digits == 2 * LEAT_GUID_BYTES;
+    return digits == (size_t)2 * LEAT_GUID_BYTES;
 }
 
 /* again: of a schema, in one piece with those it refers to; of a subject, only a look. */

@@ -19,7 +19,7 @@ enum { A, B, C, S, TYPE, SLOTS };
 static const char *const slot_names[SLOTS] = {"a", "b", "c", "s", "type"};
 
 #define PATTERNS 80u
-#define TEXT_MAX 4096u
+#define TEXT_MAX ((size_t)4096)
 
 typedef struct index_bed {
     leat_arena *plan, *batch;
