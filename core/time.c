@@ -207,6 +207,15 @@ static char *put_fraction(char *to, uint32_t nanos)
     return end;
 }
 
+bool leat_time_in_range(leat_value time)
+{
+    LEAT_ASSERT(time.tag == LEAT_TIMESTAMP || time.tag == LEAT_DURATION);
+    if (time.len >= NANOS) return false;
+    if (time.tag == LEAT_TIMESTAMP)
+        return time.as.i >= TIME_SECONDS_MIN && time.as.i <= TIME_SECONDS_MAX;
+    return time.as.i >= -DURATION_SECONDS_MAX && time.as.i <= DURATION_SECONDS_MAX;
+}
+
 void leat_time_format(leat_value timestamp, leat_buf *out)
 {
     LEAT_ASSERT(timestamp.tag == LEAT_TIMESTAMP);

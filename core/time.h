@@ -10,6 +10,8 @@
 
 /* RFC 3339, years 0001..9999, any offset, up to nine digits of fraction. */
 leat_code leat_time_parse(leat_str text, leat_value *timestamp, leat_err *err) LEAT_CHECKED;
+/* Whether what came as a TIMESTAMP or DURATION is in its range, so that it may be formatted. */
+bool leat_time_in_range(leat_value time);
 void leat_time_format(leat_value timestamp, leat_buf *out); /* UTC, Z, shortest fraction */
 
 typedef struct leat_civil {

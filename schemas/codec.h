@@ -29,7 +29,9 @@ typedef struct leat_codec_in {
     leat_arena *arena;           /* the batch's */
     leat_value *slots;           /* MISSING */
     bool raw_unread;             /* of own_slots: raw need not be made */
+    bool value_wanted;           /* of own_slots: the record as a value is to be made */
     leat_str raw;                /* result; data NULL: not made */
+    leat_value value;            /* result: a MAP; MISSING: not made */
     bool none;                   /* result: the message is no record (a header line), skip it */
 } leat_codec_in;
 

@@ -286,13 +286,16 @@ static leat_code avro_give(const leat_codec *of, void *kept, const leat_want *wa
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-static leat_code write_raw(avro_state *state, const known *by, leat_str record, leat_codec_in *in,
-                           leat_err *err)
+/* What is made of the record as a whole. */
+static leat_code read_whole(avro_state *state, const known *by, leat_str record, leat_codec_in *in,
+                            leat_err *err)
 {
     leat_value value;
     size_t used = 0;
-    leat_buf_reset(&state->raw);
     LEAT_TRY(leat_avro_value(by->plan, record, in->arena, &value, &used, err));
+    if (in->value_wanted) in->value = value;
+    if (in->raw_unread) return LEAT_OK;
+    leat_buf_reset(&state->raw);
     LEAT_TRY(leat_json_write(value, in->arena, &state->raw, err));
     LEAT_TRY(leat_buf_check(&state->raw, "the record as JSON", err));
     in->raw = leat_arena_copy(in->arena, leat_buf_str(&state->raw));
@@ -334,7 +337,8 @@ static leat_code avro_decode(const leat_codec *of, void *kept, leat_codec_in *in
     if (LEAT_UNLIKELY(by->plan == NULL))
         return leat_err_set(err, LEAT_ERR_INVALID, "%.*s", LEAT_STR_ARG(by->why));
     LEAT_TRY(leat_avro_decode(by->plan, record, in->arena, in->slots, err));
-    return in->raw_unread ? LEAT_OK : write_raw(state, by, record, in, err);
+    bool slots_say_all = in->raw_unread && !in->value_wanted;
+    return slots_say_all ? LEAT_OK : read_whole(state, by, record, in, err);
 }
 
 /* --- writing ---------------------------------------------------------------------------------- */

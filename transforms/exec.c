@@ -76,8 +76,8 @@ static leat_code open_places(leat_exec *exec, leat_err *err)
     return LEAT_OK;
 }
 
-static leat_code open_codec(leat_exec *exec, const leat_codec *codec, const leat_shape *shape,
-                            void **state, leat_err *err)
+leat_code exec_codec_open(leat_exec *exec, const leat_codec *codec, const leat_shape *shape,
+                          void **state, leat_err *err)
 {
     if (codec == NULL || codec->type->open == NULL) return LEAT_OK;
     return codec->type->open(codec, shape != NULL ? shape->requests : NULL,
@@ -89,14 +89,14 @@ static leat_code open_codecs(leat_exec *exec, leat_err *err)
 {
     const leat_plan *plan = exec->plan;
     const leat_source *source = exec->source;
-    leat_code code = open_codec(exec, source->codec, source->shape, &exec->source_state, err);
+    leat_code code = exec_codec_open(exec, source->codec, source->shape, &exec->source_state, err);
     if (code != LEAT_OK)
         return leat_err_prefix(err, "sources.%.*s.format", LEAT_STR_ARG(source->name));
     for (size_t i = 0; i < plan->sinks_count; i++) {
         const leat_sink *sink = plan->sinks[i];
         if (sink->from_node == UINT32_MAX || plan->nodes[sink->from_node].source != source->index)
             continue;
-        code = open_codec(exec, sink->codec, NULL, &exec->sink_states[i], err);
+        code = exec_codec_open(exec, sink->codec, NULL, &exec->sink_states[i], err);
         if (code != LEAT_OK) return leat_err_prefix(err, "%.*s", LEAT_STR_ARG(sink->place));
     }
     return LEAT_OK;

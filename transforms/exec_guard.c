@@ -25,8 +25,9 @@ typedef struct hidden {
 static leat_code guard_slots(leat_exec *exec, const leat_record *record, leat_value **slots,
                              leat_str *raw, leat_err *err)
 {
-    const leat_source *source = exec->source;
-    const leat_guard *guard = source->guard;
+    const leat_guard *guard = exec->source->guard;
+    const exec_reader by = exec_reader_of(exec, record->message->topic);
+    const leat_source *source = by.of;
     leat_json_decoder *decoder, *outer;
     uint32_t count = guard->shape->slots;
     LEAT_ASSERT(guard->shape->json != NULL && record->message != NULL);
@@ -40,7 +41,7 @@ static leat_code guard_slots(leat_exec *exec, const leat_record *record, leat_va
         bool is;
         LEAT_TRY(exec_decoder(exec, source->shape, &outer, err));
         exec->raw_wanted = true;
-        leat_code code = exec_decode(exec, outer, &whole, &is, err);
+        leat_code code = exec_decode(exec, by, outer, &whole, NULL, &is, err);
         exec->raw_wanted = false;
         LEAT_TRY(code);
         if (!is) return leat_err_set(err, LEAT_ERR_INVALID, "no record");

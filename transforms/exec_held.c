@@ -336,7 +336,9 @@ static bool get_value(held_reader *reader, unsigned depth, leat_value *value)
     case LEAT_UINT:
     case LEAT_DOUBLE: return leat_reader_u64(in, &value->as.u);
     case LEAT_TIMESTAMP:
-    case LEAT_DURATION: return get_varint(in, &value->as.i) && leat_reader_u32(in, &value->len);
+    case LEAT_DURATION:
+        return get_varint(in, &value->as.i) && leat_reader_u32(in, &value->len) &&
+               leat_time_in_range(*value);
     case LEAT_LIST:
     case LEAT_MAP: return get_members(reader, depth + 1, value);
     case LEAT_OPTIONAL: return get_optional(reader, depth + 1, value);
@@ -345,6 +347,22 @@ static bool get_value(held_reader *reader, unsigned depth, leat_value *value)
     case LEAT_TAGS_COUNT:
     default: return false;
     }
+}
+
+leat_code exec_held_put(leat_value value, leat_arena *arena, leat_buf *out, leat_err *err)
+{
+    held_writer writer = {out, LEAT_STR_NONE, arena};
+    LEAT_TRY(put_value(&writer, value, 0, err));
+    return leat_buf_check(out, "a value", err);
+}
+
+leat_code exec_held_get(leat_str bytes, leat_arena *arena, leat_value *value, leat_err *err)
+{
+    held_reader reader = {leat_reader_of(bytes), LEAT_STR_NONE, arena, false};
+    bool good = get_value(&reader, 0, value);
+    if (reader.full) return leat_arena_full(arena, err);
+    if (good && reader.in.at == reader.in.end) return LEAT_OK;
+    return leat_err_set(err, LEAT_ERR_DAMAGED, "a value in the state cannot be read");
 }
 
 static leat_code damaged(leat_err *err)

@@ -124,10 +124,17 @@ typedef struct exec_place {
 /* A table that streams join (exec_tables.c). */
 typedef struct exec_joined {
     const leat_source *table;
+    void *state; /* of its codec */
     leat_table *cells;
     leat_timers *old; /* key -> when its newest version's time is: those before it can go */
     leat_str place;   /* "tables.cards" */
 } exec_joined;
+
+/* Whose messages are read, a table's or the source's own, and the state of its codec. */
+typedef struct exec_reader {
+    const leat_source *of;
+    void *state;
+} exec_reader;
 
 /* A node of the plan at work. */
 typedef struct exec_node {
@@ -206,6 +213,8 @@ leat_code exec_table_add(leat_exec *exec, const char *name, const leat_table_typ
                          uint64_t bytes_max, leat_table **table, leat_err *err) LEAT_CHECKED;
 leat_code exec_decoder(leat_exec *exec, const leat_shape *shape, leat_json_decoder **decoder,
                        leat_err *err) LEAT_CHECKED;
+leat_code exec_codec_open(leat_exec *exec, const leat_codec *codec, const leat_shape *shape,
+                          void **state, leat_err *err) LEAT_CHECKED;
 /* The step, on this batch; leaves its own in node->out. */
 leat_code exec_step_process(exec_node *node, const leat_batch *in, leat_err *err) LEAT_CHECKED;
 
@@ -213,9 +222,18 @@ leat_code exec_step_process(exec_node *node, const leat_batch *in, leat_err *err
 leat_code exec_source_process(leat_exec *exec, exec_node *node, const leat_message *messages,
                               size_t count, leat_err *err) LEAT_CHECKED;
 
-/* The record's message into its slots and raw; *is: it is a record at all. */
-leat_code exec_decode(leat_exec *exec, leat_json_decoder *decoder, leat_record *record, bool *is,
-                      leat_err *err) LEAT_CHECKED;
+/* Who reads the messages of this topic or file. */
+exec_reader exec_reader_of(leat_exec *exec, leat_str topic);
+/* The record's message into its slots and raw; *is: it is a record at all. whole NULL: nobody asks;
+ * else the record as a value, of formats with types of their own (others: MISSING). */
+leat_code exec_decode(leat_exec *exec, exec_reader by, leat_json_decoder *decoder,
+                      leat_record *record, leat_value *whole, bool *is, leat_err *err) LEAT_CHECKED;
+/* A blank line is no record there. */
+static inline bool exec_skips_blank(const leat_source *of)
+{
+    return of->files && (of->codec == NULL || !of->codec->type->blank_lines);
+}
+bool exec_is_blank(leat_str text);
 
 /* What a `timestamp` expression has given, in ms. */
 leat_code exec_time_of_value(leat_value value, int64_t *timestamp_ms, leat_err *err) LEAT_CHECKED;
@@ -241,6 +259,11 @@ int64_t exec_watermark_at(const leat_exec *exec, uint64_t moment);
 /* --- exec_held.c --- */
 leat_code exec_held_new(leat_exec *exec, const exec_order *order, const leat_record *record,
                         exec_held **held, leat_err *err) LEAT_CHECKED;
+/* A value by itself. Reading borrows from bytes, which must be one value and nothing more. */
+leat_code exec_held_put(leat_value value, leat_arena *arena, leat_buf *out,
+                        leat_err *err) LEAT_CHECKED;
+leat_code exec_held_get(leat_str bytes, leat_arena *arena, leat_value *value,
+                        leat_err *err) LEAT_CHECKED;
 /* From a cell's bytes (copied). */
 leat_code exec_held_of(const exec_order *order, leat_str bytes, exec_held **held,
                        leat_err *err) LEAT_CHECKED;
@@ -331,8 +354,8 @@ leat_code exec_tables_sweep(leat_exec *exec, leat_err *err) LEAT_CHECKED;
 leat_code exec_tables_restored(leat_exec *exec, leat_err *err) LEAT_CHECKED;
 /* The table that this topic or file feeds; NULL: none. */
 exec_joined *exec_tables_of(leat_exec *exec, leat_str topic);
-/* A message of a table; record: its message, key, timestamp, number. */
-leat_code exec_tables_take(leat_exec *exec, exec_joined *joined, leat_record *record,
+/* A message of a table; record: its message, key, timestamp, number. *is: it is a record at all. */
+leat_code exec_tables_take(leat_exec *exec, exec_joined *joined, leat_record *record, bool *is,
                            leat_err *err) LEAT_CHECKED;
 
 /* --- exec_reject.c --- */

@@ -55,8 +55,9 @@ leat_code exec_rebuild(exec_node *order, const exec_held *held, leat_record **re
     LEAT_TRY(exec_decoder(exec, order->order->shape, &decoder, err));
     LEAT_TRY(exec_held_origin(order->order, held, exec->arena, &made, err));
     bool whole = order->order->shape == exec->source->shape && made->message != NULL, is = true;
+    const exec_reader by = {exec->source, exec->source_state};
     leat_code code =
-        whole ? exec_decode(exec, decoder, made, &is, &why)
+        whole ? exec_decode(exec, by, decoder, made, NULL, &is, &why)
               : leat_json_decode(decoder, made->raw, exec->arena, made->slots, &made->raw, &why);
     if (!is) return LEAT_OK;
     if (code != LEAT_OK) return exec_reject(exec, order->order->place, made, &why, err);

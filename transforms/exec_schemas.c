@@ -10,36 +10,58 @@
 #include "transforms/exec_inside.h"
 
 typedef struct wanting {
+    const leat_source *reads; /* NULL: it writes */
     const leat_codec *codec;
     void *state;
 } wanting;
 
-static bool codec_wants(wanting of, const leat_message *messages, size_t count, leat_want *want)
+/* Are these the messages that it reads? */
+static bool is_for(const leat_exec *exec, wanting of, const leat_message *message)
+{
+    if (exec->joined_count == 0) return true;
+    const leat_source *table = leat_source_table(exec->source, message->topic);
+    return (table != NULL ? table : exec->source) == of.reads;
+}
+
+static bool codec_wants(const leat_exec *exec, wanting of, const leat_message *messages,
+                        size_t count, leat_want *want)
 {
     if (of.codec == NULL || of.codec->type->wants == NULL) return false;
-    if (messages == NULL) return of.codec->type->wants(of.codec, of.state, NULL, want);
+    if (messages == NULL || of.reads == NULL)
+        return of.codec->type->wants(of.codec, of.state, NULL, want);
     for (size_t i = 0; i < count; i++)
-        if (of.codec->type->wants(of.codec, of.state, &messages[i], want)) return true;
+        if (is_for(exec, of, &messages[i]) &&
+            of.codec->type->wants(of.codec, of.state, &messages[i], want))
+            return true;
     return false;
 }
 
-/* The i-th codec of the task: its source's, then those of its sinks. */
+static size_t codecs_count(const leat_exec *exec)
+{
+    return 1 + exec->joined_count + exec->plan->sinks_count;
+}
+
+/* The i-th codec of the task: its source's, those of its tables, those of its sinks. */
 static wanting codec_at(const leat_exec *exec, size_t i)
 {
-    if (i == 0) return (wanting){exec->source->codec, exec->source_state};
-    const leat_sink *sink = exec->plan->sinks[i - 1];
-    LEAT_ASSERT(sink->index == i - 1);
-    bool ours = exec->sink_states[i - 1] != NULL;
-    return (wanting){ours ? sink->codec : NULL, exec->sink_states[i - 1]};
+    LEAT_ASSERT(i < codecs_count(exec));
+    if (i == 0) return (wanting){exec->source, exec->source->codec, exec->source_state};
+    if (--i < exec->joined_count) {
+        const exec_joined *joined = &exec->joined[i];
+        return (wanting){joined->table, joined->table->codec, joined->state};
+    }
+    i -= exec->joined_count;
+    const leat_sink *sink = exec->plan->sinks[i];
+    LEAT_ASSERT(sink->index == i);
+    bool ours = exec->sink_states[i] != NULL;
+    return (wanting){NULL, ours ? sink->codec : NULL, exec->sink_states[i]};
 }
 
 bool leat_exec_wants(leat_exec *exec, const leat_message *messages, size_t count, leat_want *want)
 {
     LEAT_ASSERT(exec != NULL && want != NULL);
-    exec->wanted_by = 0;
-    if (codec_wants(codec_at(exec, 0), messages, count, want)) return true;
-    for (size_t i = 1; i <= exec->plan->sinks_count; i++) {
-        if (!codec_wants(codec_at(exec, i), NULL, 0, want)) continue;
+    for (size_t i = 0; i < codecs_count(exec); i++) {
+        if (!codec_wants(exec, codec_at(exec, i), messages, count, want)) continue;
         exec->wanted_by = i;
         return true;
     }
@@ -49,7 +71,6 @@ bool leat_exec_wants(leat_exec *exec, const leat_message *messages, size_t count
 leat_code leat_exec_give(leat_exec *exec, const leat_want *want, const leat_answer *answer,
                          leat_err *err)
 {
-    LEAT_ASSERT(exec->wanted_by <= exec->plan->sinks_count);
     wanting of = codec_at(exec, exec->wanted_by);
     LEAT_ASSERT(of.codec != NULL && of.codec->type->give != NULL);
     return of.codec->type->give(of.codec, of.state, want, answer, err);

@@ -19,7 +19,7 @@
 #define TIME_MIN_MS INT64_C(-62135596800000)
 #define TIME_MAX_MS INT64_C(253402300799999)
 
-static bool is_blank(leat_str text)
+bool exec_is_blank(leat_str text)
 {
     for (size_t i = 0; i < text.len; i++)
         if (text.data[i] != ' ' && text.data[i] != '\t' && text.data[i] != '\r' &&
@@ -88,13 +88,21 @@ static leat_code source_key(leat_exec *exec, leat_record *record, leat_err *err)
     return exec_text_of(exec, value, &record->key, err);
 }
 
-leat_code exec_decode(leat_exec *exec, leat_json_decoder *decoder, leat_record *record, bool *is,
-                      leat_err *err)
+exec_reader exec_reader_of(leat_exec *exec, leat_str topic)
+{
+    const exec_joined *joined = exec->joined_count > 0 ? exec_tables_of(exec, topic) : NULL;
+    if (joined != NULL) return (exec_reader){joined->table, joined->state};
+    return (exec_reader){exec->source, exec->source_state};
+}
+
+leat_code exec_decode(leat_exec *exec, exec_reader by, leat_json_decoder *decoder,
+                      leat_record *record, leat_value *whole, bool *is, leat_err *err)
 {
     const leat_message *message = record->message;
-    const leat_codec *codec = exec->source->codec;
+    const leat_codec *codec = by.of->codec;
     LEAT_ASSERT(message != NULL && decoder != NULL);
     *is = true;
+    if (whole != NULL) *whole = LEAT_VALUE_MISSING;
     if (message->value.data == NULL) return leat_err_set(err, LEAT_ERR_INVALID, "null value");
     if (LEAT_LIKELY(codec == NULL))
         return leat_json_decode(decoder, message->value, exec->arena, record->slots, &record->raw,
@@ -103,9 +111,11 @@ leat_code exec_decode(leat_exec *exec, leat_json_decoder *decoder, leat_record *
                         .json = decoder,
                         .arena = exec->arena,
                         .slots = record->slots,
-                        .raw_unread = exec->source->shape->raw_unread && !exec->raw_wanted};
-    LEAT_TRY(codec->type->decode(codec, exec->source_state, &in, err));
+                        .raw_unread = by.of->shape->raw_unread && !exec->raw_wanted,
+                        .value_wanted = whole != NULL && codec->type->own_slots};
+    LEAT_TRY(codec->type->decode(codec, by.state, &in, err));
     record->raw = in.raw;
+    if (whole != NULL) *whole = in.value;
     *is = !in.none;
     return LEAT_OK;
 }
@@ -122,7 +132,8 @@ static leat_code source_record(leat_exec *exec, leat_json_decoder *decoder, exec
         exec->counts.dropped++;
         return LEAT_OK;
     }
-    leat_code code = exec_decode(exec, decoder, record, &is, &why);
+    const exec_reader by = {exec->source, exec->source_state};
+    leat_code code = exec_decode(exec, by, decoder, record, NULL, &is, &why);
     if (LEAT_UNLIKELY(!is && code == LEAT_OK)) {
         exec->counts.records_in--;
         exec_node_at(exec, exec->first)->counts.in--;
@@ -164,11 +175,13 @@ leat_code exec_source_process(leat_exec *exec, exec_node *node, const leat_messa
     leat_json_decoder *decoder;
     LEAT_TRY(exec_decoder(exec, exec->source->shape, &decoder, err));
     LEAT_TRY(leat_batch_reserve(&node->out[0], count, exec->arena, err));
-    const leat_codec *codec = exec->source->codec;
-    bool skips_blank = exec->source->files && (codec == NULL || !codec->type->blank_lines);
+    bool skips_blank = exec_skips_blank(exec->source);
     for (size_t i = 0; i < count; i++) {
         const leat_message *message = &messages[i];
-        if (skips_blank && is_blank(message->value) && message->value.data != NULL) continue;
+        exec_joined *joined = exec->joined_count > 0 ? exec_tables_of(exec, message->topic) : NULL;
+        if ((joined != NULL ? exec_skips_blank(joined->table) : skips_blank) &&
+            message->value.data != NULL && exec_is_blank(message->value))
+            continue;
         exec->progress.changed = true;
         uint64_t seq = ++exec->progress.seq;
         records[i] = (leat_record){.slots = values + i * slots,
@@ -178,10 +191,10 @@ leat_code exec_source_process(leat_exec *exec, exec_node *node, const leat_messa
                                    .seq = seq,
                                    .moment = seq,
                                    .message = message};
-        exec_joined *joined = exec->joined_count > 0 ? exec_tables_of(exec, message->topic) : NULL;
         if (joined != NULL) {
-            exec->counts.records_in++;
-            LEAT_TRY(exec_tables_take(exec, joined, &records[i], err));
+            bool is;
+            LEAT_TRY(exec_tables_take(exec, joined, &records[i], &is, err));
+            exec->counts.records_in += is;
             continue;
         }
         exec_input *input;

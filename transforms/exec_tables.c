@@ -17,6 +17,9 @@
  * releases is later than that. A key with versions to be given up has a timer, so that in the end
  * one is left of it, and none of a key that was removed.
  *
+ * A version is JSON text, or of a format with types of its own (Avro) a value as expressions see
+ * it, so that a timestamp is one also where it is joined, and a restart needs no schema.
+ *
  * The cells are in the changelog like any other state, so that a restart need not read the topic
  * again. Refused: reading the topic anew at each start, which saves the space, but what a record
  * sees would depend on when that was. */
@@ -27,10 +30,14 @@
 #define CELL_VERSION 1
 #define VERSIONS_MAX 100000 /* of one key, within the time that the watermark stands behind */
 
+/* What a version is: nothing any more, JSON text, or a value's bytes (exec_held_put). */
+enum { VERSION_NONE, VERSION_JSON, VERSION_VALUE, VERSION_KINDS };
+
 typedef struct table_version {
     int64_t time_ms;
     uint64_t seq;
-    char *text; /* NULL: removed */
+    uint8_t kind;
+    char *bytes; /* NULL: NONE */
     size_t len;
 } table_version;
 
@@ -44,7 +51,7 @@ typedef struct table_cell {
 static void cell_free(table_cell *cell)
 {
     for (size_t i = 0; i < cell->count; i++)
-        leat_mem_free(cell->versions[i].text);
+        leat_mem_free(cell->versions[i].bytes);
     leat_mem_free(cell->versions);
     leat_mem_free(cell);
 }
@@ -54,10 +61,10 @@ static leat_code no_memory(leat_err *err)
     return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for a table");
 }
 
-/* Behind all that are not later. */
-static leat_code cell_add(table_cell *cell, int64_t time_ms, uint64_t seq, leat_str text,
-                          leat_err *err)
+/* Behind all that are not later; its bytes are copied. */
+static leat_code cell_add(table_cell *cell, table_version version, leat_err *err)
 {
+    LEAT_ASSERT((version.kind == VERSION_NONE) == (version.bytes == NULL));
     if (cell->count == VERSIONS_MAX)
         return leat_err_set(err, LEAT_ERR_LIMIT, "a key of a table has more than %d versions",
                             VERSIONS_MAX);
@@ -68,16 +75,16 @@ static leat_code cell_add(table_cell *cell, int64_t time_ms, uint64_t seq, leat_
         cell->versions = grown;
         cell->size = size;
     }
-    table_version made = {time_ms, seq, NULL, text.len};
-    if (text.data != NULL) {
-        made.text = leat_mem_try(text.len + 1);
-        if (made.text == NULL) return no_memory(err);
-        memcpy(made.text, text.data, text.len);
+    if (version.bytes != NULL) {
+        char *copy = leat_mem_try(version.len + 1);
+        if (copy == NULL) return no_memory(err);
+        memcpy(copy, version.bytes, version.len);
+        version.bytes = copy;
     }
     size_t at = cell->count++;
-    for (; at > 0 && cell->versions[at - 1].time_ms > time_ms; at--)
+    for (; at > 0 && cell->versions[at - 1].time_ms > version.time_ms; at--)
         cell->versions[at] = cell->versions[at - 1];
-    cell->versions[at] = made;
+    cell->versions[at] = version;
     return LEAT_OK;
 }
 
@@ -93,11 +100,11 @@ static bool cell_prune(const leat_exec *exec, table_cell *cell)
     size_t gone = 0;
     for (size_t i = 1; i < cell->count; i++)
         if (is_settled(exec, &cell->versions[i])) gone = i;
-    if (gone < cell->count && cell->versions[gone].text == NULL &&
+    if (gone < cell->count && cell->versions[gone].kind == VERSION_NONE &&
         is_settled(exec, &cell->versions[gone]))
         gone++; /* that something is not there need not be remembered */
     for (size_t i = 0; i < gone; i++)
-        leat_mem_free(cell->versions[i].text);
+        leat_mem_free(cell->versions[i].bytes);
     cell->count -= gone;
     memmove(cell->versions, cell->versions + gone, cell->count * sizeof *cell->versions);
     return cell->count > 0;
@@ -114,19 +121,24 @@ static leat_code table_encode(void *self, const void *live, leat_buf *out, leat_
         const table_version *version = &cell->versions[i];
         leat_buf_add_varint(out, version->time_ms);
         leat_buf_add_varuint(out, version->seq);
-        leat_buf_add_char(out, version->text != NULL);
-        if (version->text != NULL) leat_buf_add_bytes(out, (leat_str){version->text, version->len});
+        leat_buf_add_char(out, (char)version->kind);
+        if (version->kind != VERSION_NONE)
+            leat_buf_add_bytes(out, (leat_str){version->bytes, version->len});
     }
     return leat_buf_check(out, "the versions of a key", err);
 }
 
-static bool read_version(leat_reader *reader, table_version *version, leat_str *text)
+/* Borrows from what is read. */
+static bool read_version(leat_reader *reader, table_version *version)
 {
-    uint8_t there = 0;
-    *text = LEAT_STR_NONE;
-    return leat_reader_varint(reader, &version->time_ms) &&
-           leat_reader_varuint(reader, &version->seq) && leat_reader_u8(reader, &there) &&
-           there <= 1 && (there == 0 || leat_reader_bytes(reader, text));
+    leat_str bytes = LEAT_STR_NONE;
+    bool good = leat_reader_varint(reader, &version->time_ms) &&
+                leat_reader_varuint(reader, &version->seq) &&
+                leat_reader_u8(reader, &version->kind) && version->kind < VERSION_KINDS &&
+                (version->kind == VERSION_NONE || leat_reader_bytes(reader, &bytes));
+    version->bytes = (char *)(uintptr_t)bytes.data;
+    version->len = bytes.len;
+    return good;
 }
 
 static leat_code table_decode(void *self, leat_str bytes, void **live, leat_err *err)
@@ -141,9 +153,8 @@ static leat_code table_decode(void *self, leat_str bytes, void **live, leat_err 
     table_cell *cell = leat_mem_need(sizeof *cell);
     for (uint64_t i = 0; i < count && good && code == LEAT_OK; i++) {
         table_version read = {0};
-        leat_str text;
-        good = read_version(&reader, &read, &text);
-        if (good) code = cell_add(cell, read.time_ms, read.seq, text, err);
+        good = read_version(&reader, &read);
+        if (good) code = cell_add(cell, read, err);
     }
     if (!good) code = leat_err_set(err, LEAT_ERR_DAMAGED, "a cell of a table cannot be read");
     if (code == LEAT_OK)
@@ -178,14 +189,20 @@ leat_code exec_tables_open(leat_exec *exec, leat_err *err)
         joined->place = name;
         LEAT_TRY(exec_table_add(exec, name.data, &cell_type, joined, exec->bytes_max,
                                 &joined->cells, err));
+        leat_code code =
+            exec_codec_open(exec, joined->table->codec, joined->table->shape, &joined->state, err);
+        if (code != LEAT_OK) return leat_err_prefix(err, "%.*s.format", LEAT_STR_ARG(name));
     }
     return LEAT_OK;
 }
 
 void exec_tables_close(leat_exec *exec)
 {
-    for (size_t i = 0; i < exec->joined_count; i++)
+    for (size_t i = 0; i < exec->joined_count; i++) {
         leat_timers_free(&exec->joined[i].old);
+        if (exec->joined[i].state == NULL) continue;
+        exec->joined[i].table->codec->type->close(exec->joined[i].state);
+    }
     leat_mem_free(exec->joined);
     exec->joined = NULL;
     exec->joined_count = 0;
@@ -224,18 +241,23 @@ static leat_code time_of(const leat_source *table, leat_record *record, const le
     return LEAT_OK;
 }
 
-static leat_code read_record(leat_exec *exec, const leat_source *table, leat_record *record,
-                             leat_err *err)
+/* *whole MISSING: the record's raw says all. */
+static leat_code read_record(leat_exec *exec, const exec_joined *joined, leat_record *record,
+                             leat_value *whole, bool *is, leat_err *err)
 {
     leat_json_decoder *decoder;
+    const leat_source *table = joined->table;
     leat_site site = {table->views, record};
+    *whole = LEAT_VALUE_MISSING;
+    *is = true;
     LEAT_TRY(exec_decoder(exec, table->shape, &decoder, err));
     size_t bytes = table->shape->slots * sizeof *record->slots;
     record->slots = leat_arena_zero(exec->arena, bytes); /* MISSING */
     if (record->slots == NULL) return leat_arena_full(exec->arena, err);
+    const exec_reader by = {table, joined->state};
     if (record->message->value.data != NULL)
-        LEAT_TRY(leat_json_decode(decoder, record->message->value, exec->arena, record->slots,
-                                  &record->raw, err));
+        LEAT_TRY(exec_decode(exec, by, decoder, record, whole, is, err));
+    if (!*is) return LEAT_OK;
     leat_eval eval = {
         .slots = record->slots, .arena = exec->arena, .load = leat_site_load, .self = &site};
     LEAT_TRY(key_of(exec, table, record, &eval, err));
@@ -252,23 +274,45 @@ static leat_code set_timer(const exec_joined *joined, leat_str key, const table_
 {
     LEAT_ASSERT(cell->count > 0);
     const table_version *newest = &cell->versions[cell->count - 1];
-    if (cell->count == 1 && newest->text != NULL) return LEAT_OK;
+    if (cell->count == 1 && newest->kind != VERSION_NONE) return LEAT_OK;
     return leat_timers_set(joined->old, key, newest->time_ms, err);
+}
+
+/* What the record says, as a version; it borrows from the record and exec's scratch. */
+static leat_code version_of(leat_exec *exec, const leat_record *record, leat_value whole,
+                            table_version *version, leat_err *err)
+{
+    leat_str bytes = record->raw;
+    *version = (table_version){.time_ms = record->timestamp_ms, .seq = record->seq};
+    if (record->message->value.data == NULL) return LEAT_OK;
+    version->kind = VERSION_JSON;
+    if (whole.tag != LEAT_MISSING) {
+        leat_buf_reset(&exec->scratch);
+        LEAT_TRY(exec_held_put(whole, exec->arena, &exec->scratch, err));
+        bytes = leat_buf_str(&exec->scratch);
+        version->kind = VERSION_VALUE;
+    }
+    LEAT_ASSERT(bytes.data != NULL);
+    version->bytes = (char *)(uintptr_t)bytes.data;
+    version->len = bytes.len;
+    return LEAT_OK;
 }
 
 /* The version into the cell of its key. */
 static leat_code put_version(leat_exec *exec, exec_joined *joined, const leat_record *record,
-                             leat_err *err)
+                             leat_value whole, leat_err *err)
 {
     void *live = NULL;
+    table_version version;
+    LEAT_TRY(version_of(exec, record, whole, &version, err));
     LEAT_TRY(leat_table_find(joined->cells, record->key, &live, err));
     table_cell *cell = live;
     if (cell != NULL) {
         leat_table_touch(joined->cells, record->key);
-        LEAT_TRY(cell_add(cell, record->timestamp_ms, record->seq, record->raw, err));
+        LEAT_TRY(cell_add(cell, version, err));
     } else {
         cell = leat_mem_need(sizeof *cell);
-        leat_code code = cell_add(cell, record->timestamp_ms, record->seq, record->raw, err);
+        leat_code code = cell_add(cell, version, err);
         live = cell;
         if (code == LEAT_OK) code = leat_table_put(joined->cells, record->key, &live, err);
         if (code != LEAT_OK) {
@@ -320,24 +364,26 @@ leat_code exec_tables_restored(leat_exec *exec, leat_err *err)
     return LEAT_OK;
 }
 
-leat_code exec_tables_take(leat_exec *exec, exec_joined *joined, leat_record *record, leat_err *err)
+leat_code exec_tables_take(leat_exec *exec, exec_joined *joined, leat_record *record, bool *is,
+                           leat_err *err)
 {
     leat_err why;
+    leat_value whole;
     LEAT_ASSERT(joined->table->joined_by == exec->source && record->message != NULL);
-    leat_code code = read_record(exec, joined->table, record, &why);
-    if (code == LEAT_OK) code = put_version(exec, joined, record, &why);
+    leat_code code = read_record(exec, joined, record, &whole, is, &why);
+    if (code == LEAT_OK && *is) code = put_version(exec, joined, record, whole, &why);
     return code == LEAT_OK ? code : exec_reject(exec, joined->place, record, &why, err);
 }
 
 /* --- joining --- */
 
 leat_code leat_run_table_at(leat_run *run, const leat_source *table, leat_str key,
-                            const leat_record *record, leat_str *json, leat_err *err)
+                            const leat_record *record, leat_value *value, leat_err *err)
 {
     leat_exec *exec = run->exec;
     void *live = NULL;
     size_t number = 0;
-    *json = LEAT_STR_NONE;
+    *value = LEAT_VALUE_MISSING;
     while (number < exec->joined_count && exec->joined[number].table != table)
         number++;
     LEAT_ASSERT(number < exec->joined_count);
@@ -349,7 +395,10 @@ leat_code leat_run_table_at(leat_run *run, const leat_source *table, leat_str ke
         if (version->time_ms <= record->timestamp_ms && version->seq <= record->moment)
             found = version;
     }
-    if (found == NULL || found->text == NULL) return LEAT_OK;
-    *json = leat_arena_copy(exec->arena, (leat_str){found->text, found->len});
-    return json->data != NULL ? LEAT_OK : leat_arena_full(exec->arena, err);
+    if (found == NULL || found->kind == VERSION_NONE) return LEAT_OK;
+    leat_str copy = leat_arena_copy(exec->arena, (leat_str){found->bytes, found->len});
+    if (copy.data == NULL) return leat_arena_full(exec->arena, err);
+    if (found->kind == VERSION_VALUE) return exec_held_get(copy, exec->arena, value, err);
+    *value = leat_value_text(LEAT_JSON, copy);
+    return LEAT_OK;
 }

@@ -125,15 +125,14 @@ static leat_code join_record(leat_run *run, leat_record *record, bool *goes, lea
 {
     const join_config *config = run->step->config;
     leat_str key;
-    leat_str json = LEAT_STR_NONE;
+    leat_value found = LEAT_VALUE_MISSING;
     LEAT_ASSERT(config->table != NULL);
     if (!leat_parents_good(config->parents, record))
         return leat_err_set(err, LEAT_ERR_TYPE, "a field on the way to 'as' is no object");
     LEAT_TRY(key_of(run, record, &key, err));
-    if (key.data != NULL) LEAT_TRY(leat_run_table_at(run, config->table, key, record, &json, err));
-    record->slots[config->slot] =
-        json.data != NULL ? leat_value_text(LEAT_JSON, json) : LEAT_VALUE_NULL;
-    *goes = json.data != NULL || config->kind == LEFT;
+    if (key.data != NULL) LEAT_TRY(leat_run_table_at(run, config->table, key, record, &found, err));
+    *goes = found.tag != LEAT_MISSING || config->kind == LEFT;
+    record->slots[config->slot] = found.tag != LEAT_MISSING ? found : LEAT_VALUE_NULL;
     return LEAT_OK;
 }
 

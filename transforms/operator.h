@@ -277,11 +277,12 @@ leat_code leat_run_make(leat_run *run, uint32_t port, leat_str json, leat_str ke
  * message, its own text as raw, and as its time the timer's. */
 leat_code leat_run_reject(leat_run *run, const leat_record *record, const leat_err *why,
                           leat_err *err) LEAT_CHECKED;
-/* What the table holds under key as of the record's time, as JSON text in the batch arena: the
- * latest value at or before that time, of what had come when the record came here. data NULL:
+/* What the table holds under key as of the record's time, a JSON or MAP in the batch arena: the
+ * latest value at or before that time, of what had come when the record came here. MISSING:
  * nothing. */
 leat_code leat_run_table_at(leat_run *run, const struct leat_source *table, leat_str key,
-                            const leat_record *record, leat_str *json, leat_err *err) LEAT_CHECKED;
+                            const leat_record *record, leat_value *value,
+                            leat_err *err) LEAT_CHECKED;
 /* Records that the step lets go on purpose: counted under reason ("filtered", "no_route",
  * "late"; all others together, as dropped). */
 void leat_run_count(leat_run *run, const char *reason, uint64_t count);

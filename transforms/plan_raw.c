@@ -8,6 +8,8 @@
  *   an expression that reads the whole record: `event`
  *   a step that takes the record as text (flatten, detect), where it is not all in slots
  *
+ * Of a table only its own expressions are readers: what is joined is kept as a value.
+ *
  * Everything else lives on slots. To say yes where nobody does costs time; to say no where somebody
  * does would lose fields: so what is not known to do without counts as a reader. */
 #include <string.h>
@@ -70,6 +72,11 @@ static bool shape_read(const leat_plan *plan, const leat_shape *shape)
 
 void plan_raw(leat_plan *plan)
 {
+    for (size_t i = 0; i < plan->tables_count; i++) {
+        const leat_source *table = &plan->tables[i];
+        table->shape->raw_unread = table->codec != NULL && table->codec->type->own_slots &&
+                                   !views_read(table->views, table->views_count);
+    }
     for (size_t i = 0; i < plan->sources_count; i++) {
         leat_source *source = &plan->sources[i];
         LEAT_ASSERT(source->shape != NULL);

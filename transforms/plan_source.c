@@ -318,13 +318,13 @@ const leat_option plan_table_options[] = {
      .type = LEAT_OPTION_NODE,
      AT(file),
      .shape = NAMES_SHAPE,
-     .doc = "In place of topic, for streams from files: files of JSON lines, read before those of "
-            "the source."},
+     .doc = "In place of topic, for streams from files: files, by default of JSON lines, read "
+            "before those of the source."},
     {.name = "format",
      .type = LEAT_OPTION_NODE,
      AT(format),
-     .shape = "{\"enum\": [\"json\"]}",
-     .doc = "How records are read: `json`, the default."},
+     .shape = PLAN_FORMAT_SHAPE,
+     .doc = FORMAT_DOC},
     {.name = "key",
      .type = LEAT_OPTION_EXPR,
      AT(key),
@@ -358,10 +358,7 @@ static void table_read(leat_planner *planner, const leat_node *node)
                             planner->findings);
     if (node->kind != LEAT_NODE_OBJECT) return;
     source_names(planner, table, node, &options);
-    if (options.format != NULL &&
-        !(options.format->kind == LEAT_NODE_STRING && leat_str_is(options.format->text, "json")))
-        leat_findings_add(planner->findings, options.format, false,
-                          "a table's format is json in this version");
+    source_format(planner, table, options.format);
     plan_settings(planner, options.kafka, &table->settings, &table->settings_count);
     plan_site site = {table->shape, table->layout, &table->views, &table->views_count};
     table->key_node = options.key;

@@ -18,9 +18,8 @@
 
 #include "core/mem.h"
 
-#define LINE_BYTES_MAX        ((size_t)1 << 20) /* unless file.line.bytes says otherwise */
-#define LINE_BYTES_LIMIT      ((size_t)64 << 20)
-#define LEAT_FILE_BLOCK_EXTRA 64u /* head and marker of a block */
+#define LINE_BYTES_MAX   ((size_t)1 << 20) /* unless file.line.bytes says otherwise */
+#define LINE_BYTES_LIMIT ((size_t)64 << 20)
 
 struct leat_log {
     size_t line_bytes_max;
@@ -117,14 +116,8 @@ static leat_file_reader *reader_of(leat_session *session, const leat_log *log,
     for (size_t i = 0; i < session->readers_count; i++)
         if (session->readers[i].source == wanted->source) return &session->readers[i];
     leat_file_reader *reader = &session->readers[session->readers_count++];
-    *reader = (leat_file_reader){.source = wanted->source,
-                                 .line_bytes_max = log->line_bytes_max,
-                                 .row_quote = wanted->row_quote,
-                                 .fd = -1};
-    if (wanted->container) {
-        reader->avro = leat_file_avro_new();
-        reader->line_bytes_max = LEAT_FILE_BLOCK_MAX + LEAT_FILE_BLOCK_EXTRA;
-    }
+    *reader = (leat_file_reader){
+        .source = wanted->source, .line_bytes_max = log->line_bytes_max, .fd = -1};
     reader->places = leat_mem_need(places_max * sizeof *reader->places);
     return reader;
 }
@@ -144,8 +137,13 @@ static leat_code file_session_open(leat_log *log, const leat_session_config *con
         const leat_subscription *wanted = &config->subscriptions[i];
         leat_file_reader *reader = reader_of(session, log, wanted, count);
         char *path = text_of(wanted->topic);
-        reader->places[reader->places_count++] =
-            (leat_file_place){.path = path, .paused = true, .next = 1, .committed = 1};
+        reader->places[reader->places_count++] = (leat_file_place){.path = path,
+                                                                   .container = wanted->container,
+                                                                   .row_quote = wanted->row_quote,
+                                                                   .paused = true,
+                                                                   .next = 1,
+                                                                   .committed = 1};
+        if (wanted->container && reader->avro == NULL) reader->avro = leat_file_avro_new();
         session->places_count++;
         leat_code code = leat_file_check(path, LEAT_ERR_CONFIG, err);
         if (code != LEAT_OK) {

@@ -11,6 +11,8 @@
 /* One file. A byte of -1 is not known: lines are counted from the beginning. */
 typedef struct leat_file_place {
     char *path;
+    bool container; /* Avro's, not lines */
+    char row_quote; /* see leat_subscription */
     bool paused;
     bool ended;         /* its last line has been handed out ... */
     int64_t end_line;   /* ... and this would be the next */
@@ -22,13 +24,13 @@ typedef struct leat_file_place {
 
 /* The state of container files (log_file_avro.c). */
 typedef struct leat_file_avro leat_file_avro;
-#define LEAT_FILE_BLOCK_MAX ((size_t)64 << 20) /* bytes of one block, packed */
+#define LEAT_FILE_BLOCK_MAX   ((size_t)64 << 20) /* bytes of one block, packed */
+#define LEAT_FILE_BLOCK_EXTRA 64u                /* its head and marker */
 
 typedef struct leat_file_reader {
     uint32_t source;
     size_t line_bytes_max;
-    char row_quote;          /* see leat_subscription */
-    leat_file_avro *avro;    /* NULL: lines */
+    leat_file_avro *avro;    /* NULL: none of them is a container */
     leat_file_place *places; /* in the order they are read */
     size_t places_count;
     size_t current; /* the place that is open; only while fd >= 0 */

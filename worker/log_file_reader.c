@@ -63,6 +63,13 @@ leat_code leat_file_check(const char *path, leat_code blame, leat_err *err)
     return LEAT_OK;
 }
 
+/* The file at hand. */
+static const leat_file_place *place_at(const leat_file_reader *reader)
+{
+    LEAT_ASSERT(reader->current < reader->places_count);
+    return &reader->places[reader->current];
+}
+
 static void close_current(leat_file_reader *reader)
 {
     if (reader->fd >= 0) close(reader->fd);
@@ -90,7 +97,9 @@ static leat_code make_room(leat_file_reader *reader, leat_err *err)
         reader->begin = 0;
     }
     if (reader->end < reader->size) return LEAT_OK;
-    size_t most = reader->line_bytes_max + 2; /* one too many, and a newline */
+    size_t most = place_at(reader)->container ? LEAT_FILE_BLOCK_MAX + LEAT_FILE_BLOCK_EXTRA
+                                              : reader->line_bytes_max;
+    most += 2; /* one too many, and a newline */
     size_t size = reader->size == 0 ? BLOCK_BYTES : reader->size * 2;
     if (size > most && most > BLOCK_BYTES) size = most;
     LEAT_ASSERT(size > reader->size);
@@ -146,11 +155,12 @@ static bool skip_rest(leat_file_reader *reader)
 static const char *row_end(leat_file_reader *reader)
 {
     const char *from = reader->block + reader->begin, *end = reader->block + reader->end;
-    if (reader->row_quote == '\0') return memchr(from, '\n', (size_t)(end - from));
+    char quote = place_at(reader)->row_quote;
+    if (quote == '\0') return memchr(from, '\n', (size_t)(end - from));
     for (const char *p = from + reader->looked; p < end;) {
         const char *newline = memchr(p, '\n', (size_t)(end - p));
         const char *stop = newline != NULL ? newline : end;
-        while ((p = memchr(p, reader->row_quote, (size_t)(stop - p))) != NULL) {
+        while ((p = memchr(p, quote, (size_t)(stop - p))) != NULL) {
             reader->inside = !reader->inside;
             p++;
         }
@@ -242,7 +252,7 @@ static leat_code skip_to(leat_file_reader *reader, int64_t line, leat_err *err)
         leat_str ignored;
         leat_message skipped;
         size_t count = 0;
-        if (reader->avro == NULL)
+        if (!place_at(reader)->container)
             got = next_line(reader, &ignored);
         else
             LEAT_TRY(leat_file_avro_take(reader, 0, &skipped, 1, &count, err));
@@ -259,9 +269,9 @@ static leat_code open_place(leat_file_reader *reader, leat_file_place *place, le
 {
     close_current(reader);
     LEAT_TRY(open_path(place->path, LEAT_ERR_IO, &reader->fd, &reader->regular, err));
-    bool known = place->next_at >= 0 && reader->avro == NULL;
+    bool known = place->next_at >= 0 && !place->container;
     off_t at = known ? place->next_at : 0;
-    if (reader->avro != NULL) leat_file_avro_begin(reader->avro);
+    if (place->container) leat_file_avro_begin(reader->avro);
     if (place->next > 1 && (!reader->regular || lseek(reader->fd, at, SEEK_SET) != at)) {
         close_current(reader);
         return leat_err_set(err, LEAT_ERR_IO,
@@ -288,7 +298,7 @@ leat_code leat_file_reader_read(leat_file_reader *reader, int timeout_ms, leat_m
         if (place == NULL || place->paused) return LEAT_OK;
         if (reader->fd < 0 || reader->current != (size_t)(place - reader->places))
             LEAT_TRY(open_place(reader, place, err));
-        if (reader->avro == NULL)
+        if (!place->container)
             *count = take_lines(reader, messages, size);
         else
             LEAT_TRY(leat_file_avro_take(reader, wall_ms(), messages, size, count, err));

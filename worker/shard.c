@@ -415,8 +415,8 @@ static size_t subscribe(const leat_pipeline *pipeline, leat_subscription *subscr
             const leat_source *of = table != NULL ? table : source;
             if (subscriptions != NULL)
                 subscriptions[count] = (leat_subscription){.topic = source->topics[k],
-                                                           .container = source->container,
-                                                           .row_quote = source->row_quote,
+                                                           .container = of->container,
+                                                           .row_quote = of->row_quote,
                                                            .source = source->index,
                                                            .start = starts[of->start],
                                                            .start_ms = of->start_ms,

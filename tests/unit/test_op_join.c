@@ -199,7 +199,7 @@ static const struct {
     {"{\"cards\":{}}", "{\"join\":{\"table\":\"cards\"}}",
      "one of 'topic', 'topic_pattern', 'file'"},
     {"{\"cards\":{\"topic\":\"c\",\"format\":\"avro\"}}", "{\"join\":{\"table\":\"cards\"}}",
-     "a table's format is json in this version"},
+     "avro needs to know the schema"},
     {"{\"cards\":{\"topic\":\"c\",\"late\":\"drop\"}}", "{\"join\":{\"table\":\"cards\"}}",
      "unknown key 'late'"},
     {"{\"cards\":{\"topic\":\"in\"}}", "{\"join\":{\"table\":\"cards\"}}",
