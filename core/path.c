@@ -124,3 +124,9 @@ bool leat_path_equal(leat_path a, leat_path b)
         if (!leat_str_equal(a.names[i], b.names[i])) return false;
     return true;
 }
+
+bool leat_path_covers(leat_path outer, leat_path inner)
+{
+    return outer.count <= inner.count &&
+           leat_path_equal(outer, (leat_path){inner.names, outer.count});
+}

@@ -20,5 +20,6 @@ leat_code leat_path_parse(leat_str text, leat_arena *arena, leat_path *path,
                           leat_err *err) LEAT_CHECKED;
 leat_str leat_path_text(leat_path path, leat_arena *arena); /* as it would be written */
 bool leat_path_equal(leat_path a, leat_path b);
+bool leat_path_covers(leat_path outer, leat_path inner); /* is inner outer, or in it? */
 
 #endif

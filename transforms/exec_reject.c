@@ -170,7 +170,7 @@ leat_code exec_reject(leat_exec *exec, leat_str place, const leat_record *record
     if (message != NULL)
         LEAT_TRY(leat_message_headers(message, exec->arena, &as.headers, &as.headers_count, err));
     as.attempt = attempt_of(as.headers, as.headers_count);
-    LEAT_TRY(exec_guard(exec, record, sink != NULL ? sink->payload : LEAT_PAYLOAD_MASKED, &why, &as,
+    LEAT_TRY(exec_guard(exec, record, sink != NULL ? sink->payload : LEAT_PAYLOAD_STRICT, &why, &as,
                         err));
     exec->counts.dead_letters++;
     exec->last_error = why;

@@ -11,8 +11,8 @@
 /* How records go out that go out as they came. */
 typedef enum leat_payload {
     LEAT_PAYLOAD_ORIGINAL, /* byte by byte */
-    LEAT_PAYLOAD_MASKED,   /* masked fields masked; what cannot be read, as it came */
-    LEAT_PAYLOAD_STRICT,   /* likewise, but what cannot be read is withheld */
+    LEAT_PAYLOAD_MASKED,   /* masked fields masked; what cannot be, as it came */
+    LEAT_PAYLOAD_STRICT,   /* likewise, but what cannot be masked is withheld */
 } leat_payload;
 
 typedef struct leat_guard {
@@ -21,7 +21,10 @@ typedef struct leat_guard {
     const leat_mask_rule *rules;
     const leat_str *names;     /* paths in a record as it comes */
     const uint32_t *from, *to; /* slots, one per rule */
+    const bool *inside;        /* the hidden value is somewhere in the field, or made of it */
     size_t count;
+    bool lost; /* some masked value may stand anywhere in the record */
+    bool made; /* what steps have made of the records holds masked values, too */
 } leat_guard;
 
 #endif

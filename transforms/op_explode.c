@@ -42,6 +42,7 @@ enum { OPTIONS_COUNT = sizeof options / sizeof options[0] };
 
 typedef struct explode_config {
     leat_str name;            /* of the field, as the file has it */
+    leat_path path;           /* the same */
     uint32_t from, to;        /* slots: the list, an element */
     const leat_field *layout; /* of a record whose field is the element */
     bool keep_empty;
@@ -65,12 +66,22 @@ static bool explode_plan(leat_planner *planner, leat_step *step, const leat_node
     explode_config *config = leat_planner_alloc(planner, sizeof *config);
     step->config = config;
     config->name = read.field->text;
+    config->path = path;
     config->keep_empty = read.keep_empty;
     config->from = leat_planner_read(planner, step, path);
     config->parents = leat_planner_parents(planner, step, path);
     config->to = leat_planner_assign(planner, step, path);
     config->layout = step->layout_out;
     leat_planner_new_shape(planner, step);
+    return true;
+}
+
+/* An element, and what is in it, is in the list; the other fields are where they were. */
+static bool explode_trace(leat_trace *trace, const leat_step *step, leat_path path)
+{
+    const explode_config *config = step->config;
+    bool element = leat_path_covers(config->path, path);
+    leat_trace_came(trace, step, element ? config->path : path, !element);
     return true;
 }
 
@@ -245,6 +256,7 @@ const leat_operator_type leat_operator_explode = {
     .options_count = OPTIONS_COUNT,
     .brief = "field",
     .plan = explode_plan,
+    .trace = explode_trace,
     .open = explode_open,
     .close = explode_close,
     .process = explode_process,

@@ -81,6 +81,78 @@ static bool flatten_plan(leat_planner *planner, leat_step *step, const leat_node
     return good;
 }
 
+/* --- where a field comes from --- */
+
+#define SPLITS_MAX 4 /* separators in a name: so many are tried out, 2^n ways */
+
+/* `name` may have been put together of parts[0..count): head, they, rest is a way to it. */
+typedef struct name_cut {
+    leat_trace *trace;
+    const leat_step *step;
+    leat_path head, rest;
+    leat_str parts[SPLITS_MAX + 1];
+} name_cut;
+
+static bool split_came(const name_cut *cut, size_t count)
+{
+    leat_str names[LEAT_PATH_DEPTH_MAX];
+    size_t len = cut->head.count + count + cut->rest.count, at = 0;
+    if (len > LEAT_PATH_DEPTH_MAX) return false;
+    for (size_t i = 0; i < cut->head.count; i++)
+        names[at++] = cut->head.names[i];
+    for (size_t i = 0; i < count; i++)
+        names[at++] = cut->parts[i];
+    for (size_t i = 0; i < cut->rest.count; i++)
+        names[at++] = cut->rest.names[i];
+    LEAT_ASSERT(at == len);
+    leat_trace_came(cut->trace, cut->step, (leat_path){names, len}, true);
+    return true;
+}
+
+/* All ways to cut what is left of the name: a name may have the separator in itself. */
+static bool split_all(name_cut *cut, leat_str name, leat_str separator, size_t count)
+{
+    cut->parts[count] = name;
+    bool known = split_came(cut, count + 1);
+    for (size_t at = 0; at + separator.len <= name.len; at++) {
+        if (separator.len == 0 || !leat_str_starts(leat_str_slice(name, at, name.len), separator))
+            continue;
+        if (count == SPLITS_MAX) return false;
+        cut->parts[count] = leat_str_slice(name, 0, at);
+        known &= split_all(cut, leat_str_slice(name, at + separator.len, name.len), separator,
+                           count + 1);
+    }
+    return known;
+}
+
+static size_t separators_in(leat_str name, leat_str separator)
+{
+    size_t count = 0;
+    for (size_t at = 0; separator.len > 0 && at + separator.len <= name.len; at++)
+        count += leat_str_starts(leat_str_slice(name, at, name.len), separator);
+    return count;
+}
+
+/* Any name on the way may be one that was put together. */
+static bool flatten_trace(leat_trace *trace, const leat_step *step, leat_path path)
+{
+    const flatten_config *config = step->config;
+    if (config->separator.len == 0) return false; /* names that stick together */
+    bool known = true;
+    leat_trace_came(trace, step, path, true);
+    for (size_t i = 0; i < path.count; i++) {
+        if (i > 0 && config->fields_count == 0) break; /* what is flat has but one level */
+        if (separators_in(path.names[i], config->separator) == 0) continue;
+        if (separators_in(path.names[i], config->separator) > SPLITS_MAX) return false;
+        name_cut cut = {.trace = trace,
+                        .step = step,
+                        .head = {path.names, i},
+                        .rest = {path.names + i + 1, path.count - i - 1}};
+        known &= split_all(&cut, path.names[i], config->separator, 0);
+    }
+    return known;
+}
+
 /* --- one record --- */
 
 /* The names of the object that is being written: a set with open addressing. */
@@ -277,6 +349,7 @@ const leat_operator_type leat_operator_flatten = {
     .options = options,
     .options_count = OPTIONS_COUNT,
     .plan = flatten_plan,
+    .trace = flatten_trace,
     .open = flatten_open,
     .close = flatten_close,
     .process = flatten_process,

@@ -92,6 +92,7 @@ static bool join_plan(leat_planner *planner, leat_step *step, const leat_node *j
     if (!plan_path(planner, read.as, read.table->text, &path)) return false;
     config->parents = leat_planner_parents(planner, step, path);
     config->slot = leat_planner_assign(planner, step, path);
+    leat_planner_elsewhere(planner, step, config->slot, config->table);
     return good && config->table != NULL;
 }
 

@@ -182,6 +182,9 @@ static bool lookup_plan(leat_planner *planner, leat_step *step, const leat_node 
     if (read->on_miss == MISS_KEEP) config->old_slot = leat_planner_read(planner, step, path);
     config->parents = leat_planner_parents(planner, step, path);
     config->slot = leat_planner_assign(planner, step, path);
+    leat_planner_elsewhere(planner, step, config->slot, NULL);
+    if (read->on_miss == MISS_KEEP)
+        leat_planner_copies(planner, step, config->slot, config->old_slot);
     config->json = leat_lookup_value_plan(leat_planner_arena(planner));
     return config->json != NULL;
 }

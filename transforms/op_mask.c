@@ -152,7 +152,7 @@ static bool plan_field(leat_planner *planner, leat_step *step, const leat_node *
     field->from = leat_planner_read(planner, step, path);
     leat_planner_masked(planner, step, member, field->from, rule);
     field->to = leat_planner_assign(planner, step, path);
-    leat_planner_copies(planner, step, field->to, field->from);
+    leat_planner_hides(planner, step, field->to, field->from);
     return true;
 }
 

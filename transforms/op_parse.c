@@ -264,7 +264,7 @@ static void plan_slots(leat_planner *planner, leat_step *step, leat_path from, l
     field->from = leat_planner_read(planner, step, from);
     field->parents = leat_planner_parents(planner, step, to);
     field->to = leat_planner_assign(planner, step, to);
-    leat_planner_copies(planner, step, field->to, field->from);
+    leat_planner_reads_in(planner, step, field->to, field->from);
 }
 
 static bool plan_field(leat_planner *planner, leat_step *step, const leat_node *member,

@@ -53,6 +53,7 @@ enum { OPTIONS_COUNT = sizeof options / sizeof options[0] };
 typedef struct unwrap_field {
     uint32_t bare, wrapped; /* slots */
     leat_str name;          /* "__op": as JSON has it */
+    leat_path path;         /* in a bare event */
 } unwrap_field;
 
 typedef struct unwrap_config {
@@ -74,6 +75,7 @@ static void plan_field(leat_planner *planner, leat_step *step, leat_path path, u
     leat_str *names = leat_planner_alloc(planner, (path.count + 1) * sizeof *names);
     names[0] = LEAT_STR("payload");
     memcpy(names + 1, path.names, path.count * sizeof *names);
+    field->path = (leat_path){names + 1, path.count};
     field->bare = leat_planner_read(planner, step, path);
     field->wrapped = leat_planner_read(planner, step, (leat_path){names, path.count + 1});
 }
@@ -141,6 +143,35 @@ static bool unwrap_plan(leat_planner *planner, leat_step *step, const leat_node 
     if (!plan_adds(planner, step, &read, config)) return false;
     leat_planner_new_shape(planner, step);
     return true;
+}
+
+/* In an event, and in one with its schema around it, at `head` and then `rest`. */
+static bool came_from(leat_trace *trace, const leat_step *step, leat_path head, leat_path rest)
+{
+    leat_str names[LEAT_PATH_DEPTH_MAX + 1] = {LEAT_STR_INIT("payload")};
+    size_t count = head.count + rest.count;
+    if (count >= LEAT_PATH_DEPTH_MAX) return false;
+    for (size_t i = 0; i < count; i++)
+        names[i + 1] = i < head.count ? head.names[i] : rest.names[i - head.count];
+    leat_trace_came(trace, step, (leat_path){names + 1, count}, true);
+    leat_trace_came(trace, step, (leat_path){names, count + 1}, true);
+    return true;
+}
+
+static bool unwrap_trace(leat_trace *trace, const leat_step *step, leat_path path)
+{
+    const unwrap_config *config = step->config;
+    bool known = came_from(trace, step, config->reads[AFTER].path, path) &&
+                 came_from(trace, step, config->reads[BEFORE].path, path);
+    for (size_t i = 0; i < config->adds_count; i++) {
+        const unwrap_field *field = &config->adds[i];
+        leat_str name = leat_str_slice(field->name, 1, field->name.len - 2); /* "__op": */
+        bool escapes = memchr(name.data, '\\', name.len) != NULL;
+        if (escapes || leat_str_equal(name, path.names[0]))
+            known &=
+                came_from(trace, step, field->path, (leat_path){path.names + 1, path.count - 1});
+    }
+    return known;
 }
 
 /* --- running --- */
@@ -265,6 +296,7 @@ const leat_operator_type leat_operator_unwrap = {
     .options = options,
     .options_count = OPTIONS_COUNT,
     .plan = unwrap_plan,
+    .trace = unwrap_trace,
     .open = unwrap_open,
     .close = unwrap_close,
     .process = unwrap_process,

@@ -25,6 +25,7 @@
 #include "transforms/option.h"
 
 typedef struct leat_planner leat_planner; /* plan.h */
+typedef struct leat_trace leat_trace;     /* plan_trace.c */
 typedef struct leat_step leat_step;
 typedef struct leat_run leat_run; /* one operator in one task */
 typedef struct leat_operator_type leat_operator_type;
@@ -114,6 +115,9 @@ struct leat_operator_type {
      * Sets step->config; edits layout_out by the functions below; shape_out, ports and routes when
      * they differ from one port of the same shape. */
     bool (*plan)(leat_planner *planner, leat_step *step, const leat_node *json);
+    /* Of a step that makes new records: tells by leat_trace_came which fields of a record that came
+     * in the field at path of one that it makes may come from. False, or NULL: any. */
+    bool (*trace)(leat_trace *trace, const leat_step *step, leat_path path);
     leat_code (*open)(leat_run *run, leat_err *err);
     void (*close)(leat_run *run);
     leat_code (*process)(leat_run *run, const leat_batch *in, leat_err *err);
@@ -207,11 +211,25 @@ leat_str leat_planner_mask_key_of(leat_planner *planner, leat_str id);
 const leat_mask_key *leat_planner_mask_keys(leat_planner *planner, size_t *count);
 /* Some ${...} could not be resolved (check only): texts that should be keys may be references. */
 bool leat_planner_unresolved(const leat_planner *planner);
-/* Slot `to` gets, or may get, what `from` has: said by a step that moves values, so that masks are
- * traced back to the incoming record. */
+/* Where the values of slots that a step fills come from: said for each of them, so that masks are
+ * traced back to the incoming record. What is not said counts as anything.
+ * Slot `to` gets, or may get, what `from` has ... */
 void leat_planner_copies(leat_planner *planner, const leat_step *step, uint32_t to, uint32_t from);
-/* Slot `to` gets what the expression that was compiled last gives. */
+/* ... or something that is in it ... */
+void leat_planner_reads_in(leat_planner *planner, const leat_step *step, uint32_t to,
+                           uint32_t from);
+/* ... or what it has, masked ... */
+void leat_planner_hides(leat_planner *planner, const leat_step *step, uint32_t to, uint32_t from);
+/* ... or what the expression that was compiled last gives ... */
 void leat_planner_computes(leat_planner *planner, const leat_step *step, uint32_t to);
+/* ... or what stands in no record that comes in: in this table, or (NULL) in Redis, or nowhere. */
+struct leat_source;
+void leat_planner_elsewhere(leat_planner *planner, const leat_step *step, uint32_t to,
+                            const struct leat_source *table);
+/* Of leat_operator_type.trace: the field in question is the one at path of the record that came in
+ * (whole), or is inside it. */
+void leat_trace_came(leat_trace *trace, const leat_step *step, leat_path path, bool whole);
+leat_arena *leat_trace_arena(leat_trace *trace);
 /* The step hides what `slot` (of leat_planner_read) has, by this rule (transforms/masking.h). */
 struct leat_mask_rule;
 void leat_planner_masked(leat_planner *planner, const leat_step *step, const leat_node *node,
@@ -223,7 +241,6 @@ const leat_node *leat_planner_source_key(leat_planner *planner, const leat_step 
  * the source can put together. */
 const leat_expr *leat_planner_source_key_expr(leat_planner *planner, const leat_step *step);
 /* The table called so at node, which the tasks of the step's source will read; NULL: a finding. */
-struct leat_source;
 const struct leat_source *leat_planner_table(leat_planner *planner, const leat_step *step,
                                              const leat_node *node);
 leat_str leat_planner_pipeline_name(leat_planner *planner);

@@ -218,7 +218,7 @@ static void interpolate(leat_planner *planner, leat_node *node)
 static void read_dead_letter(leat_planner *planner, const leat_node *node)
 {
     if (node != NULL) {
-        planner->plan->dead_letter = plan_plain_sink(planner, node, LEAT_PAYLOAD_MASKED);
+        planner->plan->dead_letter = plan_plain_sink(planner, node, LEAT_PAYLOAD_STRICT);
     } else {
         leat_findings_add(planner->findings, planner->root, true,
                           "without 'dead_letter', records that fail are only counted and logged");

@@ -4,97 +4,27 @@
  *   streams.a: {"rename": {"pan": "card"}}, {"mask": {"card": "hmac-sha256"}}
  *   a record that fails anywhere: pan is masked in its dead letter
  *
- * A mask step reads a slot; if the decoder fills that slot, its request says which field of the
- * incoming record it is. A slot that a step has filled is traced back to what it was made of: what
- * was renamed or cast, and all that an expression reads, as what is computed from a secret may tell
- * it. Fields of a record that a step has made anew (flatten) cannot be traced, nor what reads
- * `event`; that is warned of, and the dead letter takes rules of its own for it (`mask`). The first
- * rule for a field wins, the dead letter's own before those of streams; a rule for an object covers
- * what is in it.
+ * plan_trace.c goes from the slot that a mask step reads back to fields of the incoming record.
+ * What cannot be traced (behind a script; what reads `event`) is warned of, and the dead letter
+ * takes rules of its own for it (`mask`); without them such letters are held back. The first rule
+ * for a field wins, the dead letter's own before those of streams; a rule for an object covers what
+ * is in it. Where a masked value is only inside a field, `partial` would show the last characters
+ * of something else: there it redacts.
  *
  * A record's key is told beside its value: a key that is a masked field, and that a topic gets as
  * it is, is warned of. */
 #include "transforms/plan_inside.h"
 
-/* --- where a slot's value comes from --- */
-
-static void origin_add(leat_planner *planner, plan_origin origin)
+/* What is done where a field of the incoming record cannot be told at all is the sink's to say
+ * (`payload`): by default such a record is held back. */
+void plan_masked_add(leat_planner *planner, plan_masked one)
 {
-    planner->origins = plan_room(planner, planner->origins, planner->origins_count,
-                                 &planner->origins_size, sizeof *planner->origins);
-    planner->origins[planner->origins_count++] = origin;
-}
-
-void leat_planner_copies(leat_planner *planner, const leat_step *step, uint32_t to, uint32_t from)
-{
-    if (from == LEAT_SLOT_NONE || from >= to) return; /* what it comes from was there before */
-    origin_add(planner, (plan_origin){.shape = step->shape_in, .to = to, .from = from});
-}
-
-void leat_planner_computes(leat_planner *planner, const leat_step *step, uint32_t to)
-{
-    for (size_t i = 0; i < planner->reads_count; i++)
-        leat_planner_copies(planner, step, to, planner->reads[i]);
-}
-
-void plan_read_note(leat_planner *planner, uint32_t slot)
-{
-    planner->reads = plan_room(planner, planner->reads, planner->reads_count, &planner->reads_size,
-                               sizeof *planner->reads);
-    planner->reads[planner->reads_count++] = slot;
-}
-
-static void masked_add(leat_planner *planner, plan_masked one, leat_path path)
-{
-    one.path = path;
     planner->masked = plan_room(planner, planner->masked, planner->masked_count,
                                 &planner->masked_size, sizeof *planner->masked);
     planner->masked[planner->masked_count++] = one;
 }
 
-/* All fields of the incoming record that slot may have its value from; each slot is looked at once.
- * seen: one per slot of the shape. */
-static void trace(leat_planner *planner, const leat_shape *shape, uint32_t slot, plan_masked one,
-                  bool *seen, size_t *found)
-{
-    LEAT_ASSERT(slot < shape->slots);
-    if (seen[slot]) return;
-    seen[slot] = true;
-    const leat_slot_request *request = plan_request_of(shape, slot);
-    if (request != NULL) {
-        masked_add(planner, one, request->path);
-        (*found)++;
-        return;
-    }
-    for (size_t i = 0; i < planner->origins_count; i++) {
-        const plan_origin origin = planner->origins[i];
-        if (origin.shape == shape && origin.to == slot)
-            trace(planner, shape, origin.from, one, seen, found);
-    }
-}
-
-void leat_planner_masked(leat_planner *planner, const leat_step *step, const leat_node *node,
-                         uint32_t slot, const leat_mask_rule *rule)
-{
-    LEAT_ASSERT(planner->step_source < planner->plan->sources_count);
-    const leat_source *source = &planner->plan->sources[planner->step_source];
-    plan_masked one = {.source = source->index, .node = node, .rule = *rule};
-    size_t found = 0;
-    if (step->shape_in == source->shape)
-        trace(planner, source->shape, slot, one,
-              leat_planner_alloc(planner, source->shape->slots * sizeof(bool)), &found);
-    if (found == 0) masked_add(planner, one, (leat_path){NULL, 0});
-}
-
 /* --- guards --- */
-
-static bool covers(leat_path outer, leat_path inner)
-{
-    if (outer.count > inner.count) return false;
-    for (size_t i = 0; i < outer.count; i++)
-        if (!leat_str_equal(outer.names[i], inner.names[i])) return false;
-    return true;
-}
 
 /* Adds those of `source`, so that none is inside another. */
 static size_t rules_add(const leat_planner *planner, uint32_t source, plan_masked *list,
@@ -104,33 +34,52 @@ static size_t rules_add(const leat_planner *planner, uint32_t source, plan_maske
         const plan_masked *one = &planner->masked[i];
         if (one->path.count == 0 || one->source != source) continue;
         bool covered = false;
+        for (size_t k = 0; k < count; k++)
+            if (one->inside && leat_path_equal(list[k].path, one->path)) list[k].inside = true;
         for (size_t k = 0; k < count && !covered; k++)
-            covered = covers(list[k].path, one->path);
+            covered = leat_path_covers(list[k].path, one->path);
         if (covered) continue;
         size_t kept = 0; /* those inside the new one go */
         for (size_t k = 0; k < count; k++)
-            if (!covers(one->path, list[k].path)) list[kept++] = list[k];
+            if (!leat_path_covers(one->path, list[k].path)) list[kept++] = list[k];
         list[kept++] = *one;
         count = kept;
     }
     return count;
 }
 
-static void guard_new(leat_planner *planner, leat_source *source, const plan_masked *list,
-                      size_t count)
+/* What of the source's masks is not in rules. */
+static void guard_flags(const leat_planner *planner, const leat_source *source, bool is_table,
+                        leat_guard *guard)
 {
-    LEAT_ASSERT(count > 0 && source->guard == NULL);
-    leat_guard *guard = leat_planner_alloc(planner, sizeof *guard);
-    leat_mask_rule *rules = leat_planner_alloc(planner, count * sizeof *rules);
-    leat_str *names = leat_planner_alloc(planner, count * sizeof *names);
-    uint32_t *from = leat_planner_alloc(planner, count * sizeof *from);
-    uint32_t *to = leat_planner_alloc(planner, count * sizeof *to);
-    leat_step step = {.place = source->name};
+    for (size_t i = 0; i < planner->masked_count; i++) {
+        const plan_masked *one = &planner->masked[i];
+        if (is_table) {
+            guard->lost |= one->table == source;
+        } else if (one->source == source->index && one->step != NULL) {
+            guard->lost |= one->lost;
+            guard->made |= one->step->shape_in != source->shape;
+        }
+    }
+    if (planner->dead_letter_mask != NULL) guard->lost = false; /* that says all */
+}
+
+static void guard_rules(leat_planner *planner, leat_guard *guard, const plan_masked *list,
+                        size_t count, leat_str place)
+{
+    leat_mask_rule *rules = leat_planner_alloc(planner, (count + 1) * sizeof *rules);
+    leat_str *names = leat_planner_alloc(planner, (count + 1) * sizeof *names);
+    uint32_t *from = leat_planner_alloc(planner, (count + 1) * sizeof *from);
+    uint32_t *to = leat_planner_alloc(planner, (count + 1) * sizeof *to);
+    bool *inside = leat_planner_alloc(planner, (count + 1) * sizeof *inside);
+    leat_step step = {.place = place};
     step.shape_in = step.shape_out = plan_shape_new(planner);
     step.layout_in = step.layout_out = plan_layout_open(planner);
     planner->edit++;
     for (size_t i = 0; i < count; i++) {
         rules[i] = list[i].rule;
+        inside[i] = list[i].inside;
+        if (inside[i] && rules[i].method == LEAT_MASK_PARTIAL) rules[i].method = LEAT_MASK_REDACT;
         /* The rule keeps the name that a stream has given it: what was encrypted opens alike. */
         names[i] = leat_path_text(list[i].path, planner->arena);
         from[i] = leat_planner_read(planner, &step, list[i].path);
@@ -138,11 +87,35 @@ static void guard_new(leat_planner *planner, leat_source *source, const plan_mas
     for (size_t i = 0; i < count; i++)
         to[i] = leat_planner_assign(planner, &step, list[i].path);
     LEAT_ASSERT(step.fills_count == 0);
-    *guard = (leat_guard){step.shape_in, step.layout_out, rules, names, from, to, count};
-    source->guard = guard;
+    guard->shape = step.shape_in;
+    guard->layout = step.layout_out;
+    guard->rules = rules;
+    guard->names = names;
+    guard->from = from;
+    guard->to = to;
+    guard->inside = inside;
+    guard->count = count;
 }
 
-static void warn_untraced(leat_planner *planner)
+/* False: nothing to guard. */
+static bool guard_new(leat_planner *planner, leat_source *source, bool is_table, plan_masked *list)
+{
+    LEAT_ASSERT(source->guard == NULL);
+    leat_guard flags = {0};
+    size_t count = rules_add(planner, UINT32_MAX, list, 0); /* the dead letter's own first */
+    if (!is_table) count = rules_add(planner, source->index, list, count);
+    guard_flags(planner, source, is_table, &flags);
+    if (count == 0 && !flags.lost && !flags.made) return false;
+    leat_guard *guard = leat_planner_alloc(planner, sizeof *guard);
+    *guard = flags;
+    guard_rules(planner, guard, list, count, source->name);
+    source->guard = guard;
+    return true;
+}
+
+/* --- what leaves in clear --- */
+
+static void warn_lost(leat_planner *planner)
 {
     const leat_sink *sink = planner->plan->dead_letter;
     if (sink == NULL || sink->kind == LEAT_SINK_DROP || sink->payload == LEAT_PAYLOAD_ORIGINAL ||
@@ -150,10 +123,50 @@ static void warn_untraced(leat_planner *planner)
         return;
     for (size_t i = 0; i < planner->masked_count; i++) {
         const plan_masked *one = &planner->masked[i];
-        if (one->path.count > 0) continue;
-        leat_findings_add_key(planner->findings, one->node, true,
-                              "which field of the incoming record this is cannot be told, so that "
-                              "dead letters show it in clear; name it in dead_letter.mask");
+        if (one->step == NULL || !one->lost) continue;
+        leat_findings_add_key(
+            planner->findings, one->node, true, "%s; name it in dead_letter.mask",
+            sink->payload == LEAT_PAYLOAD_STRICT
+                ? "which field of the incoming record this is cannot be told, so that dead letters "
+                  "are written without their payload"
+                : "which field of the incoming record this is cannot be told, so that dead letters "
+                  "show it in clear");
+    }
+}
+
+/* Is the step in front of the sink? */
+static bool leads_to(const leat_plan *plan, const leat_step *step, const leat_sink *sink)
+{
+    for (uint32_t at = sink->from_node; at < plan->nodes_count;) {
+        const leat_plan_node *node = &plan->nodes[at];
+        if (node->at == LEAT_AT_STEP && node->step == step) return true;
+        if (node->input == at) return false; /* a source */
+        at = node->input;
+    }
+    return false;
+}
+
+/* A copy of a masked field that no mask has changed: once for each mask. */
+static void warn_copies(leat_planner *planner)
+{
+    const leat_plan *plan = planner->plan;
+    for (size_t i = 0; i < planner->masked_count && !plan_failed(planner); i++) {
+        const plan_masked one = planner->masked[i];
+        if (one.step == NULL || one.path.count > 0 || one.table != NULL) continue;
+        for (size_t k = 0; k < plan->sinks_count; k++) {
+            const leat_sink *sink = plan->sinks[k];
+            if (sink->layout == NULL || sink->shape == NULL || sink->kind == LEAT_SINK_DROP ||
+                sink->kind == LEAT_SINK_REDIS || !leads_to(plan, one.step, sink))
+                continue;
+            leat_path path = plan_copy_in_clear(planner, &one, sink->shape, sink->layout);
+            if (path.count == 0) continue;
+            leat_str text = leat_path_text(path, planner->arena);
+            leat_findings_add_key(planner->findings, one.node, true,
+                                  "what this hides goes to %.*s in clear in '%.*s', too: mask or "
+                                  "drop that as well",
+                                  LEAT_STR_ARG(sink->place), LEAT_STR_ARG(text));
+            break;
+        }
     }
 }
 
@@ -215,14 +228,14 @@ void plan_guards(leat_planner *planner)
     plan_masked *list = leat_planner_alloc(planner, planner->masked_count * sizeof *list);
     for (size_t i = 0; i < plan->sources_count; i++) {
         leat_source *source = &plan->sources[i];
-        size_t count = rules_add(planner, UINT32_MAX, list, 0); /* the dead letter's own first */
-        count = rules_add(planner, (uint32_t)i, list, count);
-        if (count == 0) continue;
-        guard_new(planner, source, list, count);
+        if (!guard_new(planner, source, false, list)) continue;
         warn_late(planner, source);
         warn_key(planner, source);
     }
-    warn_untraced(planner);
+    for (size_t i = 0; i < plan->tables_count; i++)
+        (void)guard_new(planner, &plan->tables[i], true, list);
+    warn_lost(planner);
+    warn_copies(planner);
 }
 
 /* --- keys --- */

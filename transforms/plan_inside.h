@@ -11,6 +11,7 @@
  *   plan_redis.c   Redis servers
  *   plan_effect.c  sinks that write to them
  *   plan_guard.c   masks of what goes out as it came; keys of masks
+ *   plan_trace.c   where a masked value comes from, and where copies of it go
  *   plan_stream.c  streams and steps, in an order in which inputs come first
  *   plan_scope.c   names in expressions -> slots, meta, views
  *   plan_layout.c  what a record looks like behind a step: read, assign, drop, keep
@@ -50,18 +51,34 @@ typedef struct plan_stream {
     bool broken; /* some step could not be planned */
 } plan_stream;
 
-/* Slot `to` may have its value, or something computed from it, from slot `from`. */
+/* What slot `to` may have its value from. */
+typedef enum plan_how {
+    PLAN_COPIES,    /* it has what `from` has, perhaps of another type */
+    PLAN_HIDES,     /* likewise, masked */
+    PLAN_IS_IN,     /* it has something that is in `from` */
+    PLAN_MADE_OF,   /* it was computed from `from` */
+    PLAN_ELSEWHERE, /* from no field of the record: a constant, Redis, a table */
+    PLAN_LOST,      /* from the whole record, or its key */
+} plan_how;
 typedef struct plan_origin {
     const leat_shape *shape;
     uint32_t to, from;
+    plan_how how;
+    const leat_source *table; /* ELSEWHERE: NULL if it is none */
 } plan_origin;
 
-/* A field that a mask step, or the dead letter's own rules, want hidden. */
+/* A field that a mask step, or the dead letter's own rules, want hidden. Each mask of a step has
+ * one entry for itself (path.count 0, no table) behind those of what it was traced to. */
 typedef struct plan_masked {
     uint32_t source; /* UINT32_MAX: all */
     const leat_node *node;
-    leat_path path; /* in the record as it comes; count 0: cannot be told */
+    leat_path path; /* in the record as it comes */
     leat_mask_rule rule;
+    bool inside;              /* the value is inside that field, or was made of it */
+    const leat_source *table; /* or it comes from this table */
+    const leat_step *step;    /* of the mask, and the slot it reads; NULL: the dead letter's own */
+    uint32_t slot;
+    bool lost; /* of the entry for itself: not all that it comes from could be told */
 } plan_masked;
 
 /* Where an expression stands: which record it sees, and who keeps its views. */
@@ -88,6 +105,7 @@ struct leat_planner {
     size_t origins_count, origins_size;
     uint32_t *reads; /* slots that the expression compiled last reads */
     size_t reads_count, reads_size;
+    bool reads_all;                    /* it reads the whole record, or its key or headers */
     const leat_node *dead_letter_mask; /* its rules; NULL: none */
 
     plan_stream *streams;
@@ -207,9 +225,16 @@ void plan_effect(leat_planner *planner, leat_sink *sink, const leat_node *node, 
                  uint32_t source);
 
 /* --- plan_guard.c --- */
-void plan_read_note(leat_planner *planner, uint32_t slot); /* the expression in hand reads it */
+void plan_masked_add(leat_planner *planner, plan_masked one);
 void plan_mask_keys(leat_planner *planner, const plan_top *top);
 void plan_guards(leat_planner *planner); /* when streams and the dead letter are planned */
+
+/* --- plan_trace.c --- */
+void plan_read_note(leat_planner *planner, uint32_t slot); /* the expression in hand reads it */
+void plan_read_field(leat_planner *planner, const leat_field *field);
+/* A field of this layout that holds, unmasked, what the mask step hides; count 0: none. */
+leat_path plan_copy_in_clear(leat_planner *planner, const plan_masked *one, const leat_shape *shape,
+                             const leat_field *layout);
 
 /* --- plan_stream.c --- */
 extern const leat_option plan_stream_options[];

@@ -192,7 +192,7 @@ static void note_origins(leat_planner *planner, const leat_step *step, uint32_t 
                          const leat_field *field)
 {
     if (field->kind == LEAT_FIELD_REMOVED) return;
-    leat_planner_copies(planner, step, to, field->slot);
+    leat_planner_reads_in(planner, step, to, field->slot);
     for (const leat_field *child = field->fields; child != NULL; child = child->next)
         note_origins(planner, step, to, child);
 }
@@ -221,7 +221,10 @@ uint32_t leat_planner_read(leat_planner *planner, leat_step *step, leat_path pat
 {
     LEAT_ASSERT(step->shape_in == step->shape_out);
     uint32_t slot = slot_of(planner, step, path, true);
-    return slot == LEAT_SLOT_NONE ? leat_planner_slot(planner, step->shape_in) : slot;
+    if (slot != LEAT_SLOT_NONE) return slot;
+    slot = leat_planner_slot(planner, step->shape_in);
+    leat_planner_elsewhere(planner, step, slot, NULL); /* it is removed: never anything in it */
+    return slot;
 }
 
 leat_parents leat_planner_parents(leat_planner *planner, leat_step *step, leat_path path)

@@ -40,14 +40,23 @@ static const struct {
 };
 #define META_COUNT (sizeof meta_names / sizeof meta_names[0])
 
-static leat_code resolve_meta(const leat_str *names, size_t count, leat_ref *ref, leat_err *err)
+/* Key and headers are a record's own, and masked where they are what a masked field is; what else
+ * is made of them cannot be traced. */
+static leat_code resolve_meta(leat_planner *planner, const leat_str *names, size_t count,
+                              leat_ref *ref, leat_err *err)
 {
     leat_str known[META_COUNT];
     *ref = (leat_ref){.kind = LEAT_REF_EXTERN, .index = LEAT_EXTERN_META, .used = 1};
-    if (count == 1) return LEAT_OK;
+    if (count == 1) {
+        planner->reads_all = true;
+        return LEAT_OK;
+    }
     for (size_t i = 0; i < META_COUNT; i++) {
         known[i] = leat_str_of(meta_names[i].name);
         if (!leat_str_equal(known[i], names[1])) continue;
+        if (meta_names[i].index == LEAT_EXTERN_META_KEY ||
+            meta_names[i].index == LEAT_EXTERN_META_HEADERS)
+            planner->reads_all = true;
         *ref = (leat_ref){.kind = LEAT_REF_EXTERN,
                           .index = meta_names[i].index,
                           .used = 2,
@@ -99,6 +108,7 @@ uint32_t plan_view_add(leat_planner *planner, plan_site site, leat_view view)
 static leat_ref view_ref(const planner_scope *self, leat_view view, size_t used)
 {
     view.exact = self->exact;
+    plan_read_field(self->planner, view.field);
     return (leat_ref){.kind = LEAT_REF_EXTERN,
                       .index = plan_view_add(self->planner, self->site, view),
                       .used = used};
@@ -151,9 +161,9 @@ static leat_ref resolve_field(const planner_scope *self, const leat_str *names, 
     case PLAN_FOUND_NOTHING: break;
     }
     planner->removed = leat_path_text(path, planner->arena);
-    return (leat_ref){.kind = LEAT_REF_SLOT,
-                      .index = leat_planner_slot(planner, self->site.shape),
-                      .used = count};
+    uint32_t slot = leat_planner_slot(planner, self->site.shape);
+    leat_planner_elsewhere(planner, &(leat_step){.shape_in = self->site.shape}, slot, NULL);
+    return (leat_ref){.kind = LEAT_REF_SLOT, .index = slot, .used = count};
 }
 
 static leat_code resolve(leat_scope *scope, const leat_str *names, size_t count, bool absolute,
@@ -169,7 +179,7 @@ static leat_code resolve(leat_scope *scope, const leat_str *names, size_t count,
     if (names_a_type(names, count)) {
         ref->kind = LEAT_REF_NONE;
     } else if (leat_str_is(names[0], "meta")) {
-        return resolve_meta(names, count, ref, err);
+        return resolve_meta(self->planner, names, count, ref, err);
     } else if (leat_str_is(names[0], "event") && count == 1) {
         *ref = view_ref(self, (leat_view){.field = self->site.layout}, 1);
     } else {
@@ -244,6 +254,7 @@ leat_expr *plan_expr(leat_planner *planner, const leat_node *node, plan_site sit
         ((planner_scope *)scope)->exact = is_bare_path(text);
     }
     planner->reads_count = 0;
+    planner->reads_all = false;
     planner->removed = planner->unknown = LEAT_STR_NONE;
     if (leat_expr_compile(text, scope, planner->arena, &expr, &err) != LEAT_OK) {
         complain(planner, node, &err);

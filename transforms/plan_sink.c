@@ -90,9 +90,9 @@ const leat_option plan_sink_options[] = {
      AT(payload),
      .shape = "{\"enum\": [\"original\", \"masked\", \"strict\"]}",
      .doc =
-         "Of dead letters (default `masked`) and late records (default `original`): as they came; "
-         "with the fields masked that streams mask; `strict`: and what cannot be read is "
-         "withheld."},
+         "Of dead letters (default `strict`) and late records (default `original`): as they came; "
+         "`masked`: with the fields masked that streams mask, as far as they can be; `strict`: and "
+         "what cannot be masked is withheld."},
     {.name = "mask",
      .type = LEAT_OPTION_NODE,
      AT(mask),

@@ -3,6 +3,7 @@
 #include "tests/unit/exec_harness.h"
 
 extern const leat_operator_type leat_operator_decrypt;
+extern const leat_operator_type leat_operator_unwrap;
 
 #define HEX_KEY "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 #define OLD_KEY "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=" /* the same bytes */
@@ -45,13 +46,16 @@ Test(privacy, dead_letters_are_masked)
                  "{\"filter\":\"who > 1\"}"),
             "{\"first\":\"Ada\",\"last\":\"Lovelace\",\"who\":\"me\"}",
             "dead: {\"first\":\"***\",\"last\":\"***\",\"who\":\"me\"} leat.step=streams.t.steps[2]"
-            ".filter leat.error=no such overload: '_>_' applied to (string, int) (column 5)\n");
-    /* What cannot be read goes out as it came, or not at all. */
-    run_one(PIPE(DEAD, "", FAILS), "{\"pan\":\"4111111111111111\"",
+            ".filter leat.error=no such overload: '***' applied to (string, int) (column 5)\n");
+    /* What cannot be read does not go out, unless somebody wants it as it came. */
+    run_one(PIPE("\"dead_letter\":{\"topic\":\"dead\",\"payload\":\"masked\"},", "", FAILS),
+            "{\"pan\":\"4111111111111111\"",
             "dead: {\"pan\":\"4111111111111111\" leat.step=sources.s leat.error=JSON, byte 26: "
             "expected ',' or '}', but the text ends\n");
-    run_one(PIPE("\"dead_letter\":{\"topic\":\"dead\",\"payload\":\"strict\"},", "", FAILS),
-            "{\"pan\":\"4111111111111111\"",
+    run_one(PIPE(DEAD, "", "{\"drop\":[\"pan\"]}"), "{\"pan\":\"4111111111111111\"",
+            "dead: {\"pan\":\"4111111111111111\" leat.step=sources.s leat.error=JSON, byte 26: "
+            "expected ',' or '}', but the text ends\n");
+    run_one(PIPE(DEAD, "", FAILS), "{\"pan\":\"4111111111111111\"",
             "dead: (null) leat.step=sources.s leat.error=JSON, byte 26: "
             "expected ',' or '}', but the text ends\n");
     /* Rules of its own; other formats as JSON. */
@@ -60,6 +64,154 @@ Test(privacy, dead_letters_are_masked)
             "4111111111111111,123,me",
             "dead: {\"pan\":\"************1111\",\"cvv\":null,\"who\":\"me\"} "
             "leat.step=streams.t.steps[1].set leat.error=x: 'me' is no int (column 1)\n");
+}
+
+/* A mask behind a step that makes new records: its dead letters, and those of steps before it, show
+ * the record as it came, with the field that the masked one has come from hidden. */
+static const struct {
+    const char *steps, *in, *want;
+} traced[] = {
+    {"{\"flatten\":{}},{\"mask\":{\"'card.no'\":\"redact\"}},",
+     "{\"card\":{\"no\":\"4111111111111111\",\"x\":1},\"who\":\"me\"}",
+     "{\"card\":{\"no\":\"***\",\"x\":1},\"who\":\"me\"}"},
+    {"{\"flatten\":{}},{\"mask\":{\"'card.no'\":\"redact\"}},",
+     "{\"card.no\":\"4111111111111111\",\"card\":\"x\",\"who\":\"me\"}",
+     "{\"card.no\":\"***\",\"card\":\"x\",\"who\":\"me\"}"},
+    {"{\"flatten\":{\"fields\":[\"a.card\"],\"separator\":\"_\"}},{\"mask\":{\"a.card_no\":"
+     "\"partial\"}},",
+     "{\"a\":{\"card\":{\"no\":\"4111111111111111\"}},\"who\":\"me\"}",
+     "{\"a\":{\"card\":{\"no\":\"************1111\"}},\"who\":\"me\"}"},
+    {"{\"explode\":\"items\"},{\"rename\":{\"items.pan\":\"card\"}},{\"mask\":{\"card\":"
+     "\"partial\"}},",
+     "{\"items\":[{\"pan\":\"4111111111111111\"}],\"who\":\"me\"}",
+     "{\"items\":\"***\",\"who\":\"me\"}"},
+    {"{\"explode\":\"items\"},{\"mask\":{\"pan\":\"partial\"}},",
+     "{\"items\":[1],\"pan\":\"4111111111111111\",\"who\":\"me\"}",
+     "{\"items\":[1],\"pan\":\"************1111\",\"who\":\"me\"}"},
+    {"{\"unwrap\":{}},{\"mask\":{\"pan\":\"redact\"}},",
+     "{\"op\":\"u\",\"before\":{\"pan\":\"4111111111111111\"},\"after\":{\"pan\":"
+     "\"4111111111111112\",\"who\":\"me\"}}",
+     "{\"op\":\"u\",\"before\":{\"pan\":\"***\"},\"after\":{\"pan\":\"***\",\"who\":"
+     "\"me\"}}"},
+    {"{\"unwrap\":{\"add\":[\"source.user\",\"op\"]}},{\"mask\":{\"__source_user\":\"redact\"}},",
+     "{\"payload\":{\"op\":\"c\",\"after\":{\"who\":\"me\"},\"source\":{\"user\":"
+     "\"4111111111111111\"}}}",
+     "{\"payload\":{\"op\":\"c\",\"after\":{\"who\":\"me\"},\"source\":{\"user\":\"***\"}}}"},
+    /* Copies, texts read, types changed, and one step behind the other. */
+    {"{\"parse\":{\"line\":\"json\"}},{\"mask\":{\"line.pan\":\"redact\"}},",
+     "{\"line\":\"{\\\"pan\\\":\\\"4111111111111111\\\"}\",\"who\":\"me\"}",
+     "{\"line\":\"***\",\"who\":\"me\"}"},
+    {"{\"set\":{\"c\":\"pan\"}},{\"cast\":{\"c\":\"int\"}},{\"mask\":{\"c\":\"null\"}},{\"drop\":"
+     "[\"pan\"]},",
+     "{\"pan\":\"4111111111111111\",\"who\":\"me\"}", "{\"pan\":null,\"who\":\"me\"}"},
+    {"{\"set\":{\"a.b\":\"pan\"}},{\"set\":{\"t\":\"string(a.b) + json.format(a)\"}},{\"mask\":{"
+     "\"t\":\"redact\"}},",
+     "{\"a\":{\"z\":\"41111111\"},\"pan\":\"4111111111111111\",\"who\":\"me\"}",
+     "{\"a\":\"***\",\"pan\":\"***\",\"who\":\"me\"}"},
+    {"{\"parse\":{\"line\":\"json\"}},{\"explode\":\"line.items\"},{\"flatten\":{}},{\"mask\":{"
+     "\"'line.items.pan'\":\"redact\"}},",
+     "{\"line\":\"{\\\"items\\\":[{\\\"pan\\\":\\\"4111111111111111\\\"}]}\",\"who\":\"me\"}",
+     "{\"line\":\"***\",\"who\":\"me\"}"},
+    /* A constant hides nothing of the record. */
+    {"{\"set\":{\"k\":\"'x'\"}},{\"mask\":{\"k\":\"redact\"}},", "{\"who\":\"me\"}",
+     "{\"who\":\"me\"}"},
+    /* What cannot be traced. */
+    {"{\"script\":\"function process(e) e.card = e.pan; return e end\"},{\"mask\":{\"card\":"
+     "\"redact\"}},",
+     "{\"pan\":\"4111111111111111\",\"who\":\"me\"}", "(null)"},
+    {"{\"set\":{\"t\":\"json.format(event)\"}},{\"mask\":{\"t\":\"redact\"}},",
+     "{\"pan\":\"4111111111111111\",\"who\":\"me\"}", "(null)"},
+    {"{\"set\":{\"t\":\"pan + string(meta.key)\"}},{\"mask\":{\"t\":\"redact\"}},",
+     "{\"pan\":\"4111111111111111\",\"who\":\"me\"}", "(null)"},
+    {"{\"unwrap\":{}},{\"script\":\"function process(e) return e end\"},{\"explode\":{\"field\":"
+     "\"items\",\"keep_empty\":true}},{\"mask\":{\"pan\":\"redact\"}},",
+     "{\"op\":\"c\",\"after\":{\"pan\":\"4111111111111111\",\"who\":\"me\"}}", "(null)"},
+};
+
+/* Each fails behind its mask, and in front of everything. */
+Test(privacy, masks_are_traced_through_steps)
+{
+    for (size_t i = 0; i < 2 * sizeof traced / sizeof traced[0]; i++) {
+        test_bed bed;
+        char text[2048], want[1024];
+        bool first = i % 2 == 1;
+        (void)snprintf(text, sizeof text,
+                       "{\"name\":\"p\",\"dead_letter\":\"dead\",\"sources\":{\"s\":{\"topic\":"
+                       "\"in\"}},\"streams\":{\"t\":{\"from\":\"s\",\"steps\":[%s%.*s"
+                       "{\"set\":{\"x\":\"[0][1]\"}}],\"to\":\"out\"}}}",
+                       first ? "{\"filter\":\"[0][1] == 0\"}," : "",
+                       (int)strlen(traced[i / 2].steps), traced[i / 2].steps);
+        bed_open_with(&bed, text, &leat_operator_unwrap);
+        bed_send(&bed, traced[i / 2].in);
+        leat_buf_add_char(&bed.out, '\0');
+        int len = snprintf(want, sizeof want, "dead: %s leat.step", traced[i / 2].want);
+        cr_expect(strncmp(bed.out.data, want, (size_t)len) == 0, "%s\ngot: %s\nwant: %s", text,
+                  bed.out.data, want);
+        cr_expect_null(strstr(bed.out.data, "4111111"), "%s", bed.out.data);
+        bed_close(&bed);
+    }
+}
+
+/* What is joined is hidden in the table's dead letters, and takes nothing from the source's. */
+Test(privacy, what_comes_from_a_table)
+{
+    test_bed bed;
+    bed_open(&bed,
+             "{\"name\":\"p\",\"dead_letter\":\"dead\",\"sources\":{\"s\":{\"topic\":\"in\"}},"
+             "\"tables\":{\"cards\":{\"topic\":\"cards\",\"key\":\"id\"}},\"streams\":{\"t\":{"
+             "\"from\":\"s\",\"steps\":[{\"join\":{\"table\":\"cards\",\"on\":\"card\",\"as\":"
+             "\"c\",\"kind\":\"left\"}},{\"mask\":{\"c.pan\":\"redact\"}},{\"set\":{\"x\":"
+             "\"[0][1]\"}}],\"to\":\"out\"}}}");
+    leat_message message = {.topic = LEAT_STR("cards"),
+                            .timestamp_ms = 1,
+                            .key = LEAT_STR("k"),
+                            .value = LEAT_STR("{\"pan\":\"4111\"}")};
+    bed_batch(&bed, &message, 1);
+    bed_expect(&bed, "dead: (null) leat.step=tables.cards leat.error=no such field (the record "
+                     "could not be masked, so that no more is told)\n");
+    bed_send(&bed, "{\"card\":1}");
+    bed_end(&bed);
+    bed_expect(
+        &bed,
+        "dead: {\"card\":1} leat.step=streams.t.steps[2].set leat.error=x: index out of range "
+        "of the list (column 4)\n");
+    bed_close(&bed);
+}
+
+/* The error's text quotes a part of what is hidden, or what nobody can find. */
+Test(privacy, errors_do_not_quote_parts_of_what_is_masked)
+{
+    run_one(
+        PIPE(DEAD, "",
+             "{\"explode\":\"items\"},{\"set\":{\"x\":\"int(items.pan)\"}},{\"mask\":{"
+             "\"items.pan\":\"redact\"}}"),
+        "{\"items\":[{\"pan\":\"4111-1111\"}]}",
+        "dead: {\"items\":\"***\"} leat.step=streams.t.steps[1].set leat.error=x: '***' is no int "
+        "(column 1)\n");
+    test_bed bed;
+    bed_open_with(&bed,
+                  PIPE(DEAD, "",
+                       "{\"script\":\"function process(e) if e.n then error(e.pan) end e.card = "
+                       "e.pan return e end\"},{\"mask\":{\"card\":\"redact\"}}"),
+                  NULL);
+    bed_send(&bed, "{\"pan\":\"4111-1111\",\"n\":1}");
+    bed_expect(
+        &bed,
+        "dead: (null) leat.step=streams.t.steps[0].script leat.error=invalid argument (the record "
+        "could not be masked, so that no more is told)\n");
+    leat_str error = leat_exec_last_error(bed.exec);
+    cr_expect_lt(leat_str_find(error, LEAT_STR("4111")), 0, "%.*s", LEAT_STR_ARG(error));
+    bed_close(&bed);
+    /* Who names the fields gets the rest. */
+    bed_open_with(&bed,
+                  PIPE("\"dead_letter\":{\"topic\":\"dead\",\"mask\":{\"pan\":\"redact\"}},", "",
+                       "{\"script\":\"function process(e) if e.n then error(e.pan) end e.card = "
+                       "e.pan return e end\"},{\"mask\":{\"card\":\"redact\"}}"),
+                  NULL);
+    bed_send(&bed, "{\"pan\":\"4111-1111\",\"n\":1}");
+    bed_expect(&bed, "dead: {\"pan\":\"***\",\"n\":1} leat.step=streams.t.steps[0].script "
+                     "leat.error=script:1: ***\n");
+    bed_close(&bed);
 }
 
 /* The failing value is the masked one: neither the text of the error nor the log's has it. */
@@ -198,7 +350,37 @@ static const struct {
     {PIPE(DEAD, ",\"key\":\"a\"", "{\"mask\":{\"a\":\"null\"}}"), "in clear as the key"},
     {PIPE(DEAD, "", "{\"set\":{\"b\":\"string(event)\"}},{\"mask\":{\"b\":\"null\"}}"),
      "name it in dead_letter.mask"},
+    {PIPE(DEAD, "", "{\"set\":{\"c\":\"pan\"}},{\"mask\":{\"pan\":\"null\"}}"), "in clear in 'c'"},
+    {PIPE(DEAD, "", "{\"set\":{\"a.c\":\"pan\"}},{\"mask\":{\"a.c\":\"null\"}}"),
+     "in clear in 'pan'"},
+    {PIPE(DEAD, "",
+          "{\"parse\":{\"line\":{\"format\":\"json\",\"to\":\"p\"}}},{\"mask\":{\"p.pan\":"
+          "\"null\"}}"),
+     "in clear in 'line'"},
 };
+
+/* Where nothing is to be said. */
+static const char *const quiet[] = {
+    PIPE(DEAD, "", "{\"set\":{\"c\":\"pan\"}},{\"mask\":{\"pan\":\"null\",\"c\":\"null\"}}"),
+    PIPE(DEAD, "", "{\"set\":{\"c\":\"pan\"}},{\"mask\":{\"c\":\"null\"}},{\"drop\":[\"pan\"]}"),
+    PIPE(DEAD, "", "{\"rename\":{\"pan\":\"c\"}},{\"mask\":{\"c\":\"null\"}}"),
+    PIPE(DEAD, "", "{\"set\":{\"bin\":\"pan.substring(0, 6)\"}},{\"mask\":{\"pan\":\"null\"}}"),
+    PIPE(DEAD, "", "{\"parse\":{\"line\":\"json\"}},{\"mask\":{\"line.pan\":\"null\"}}"),
+    PIPE(DEAD, "",
+         "{\"parse\":{\"line\":\"json\"}},{\"rename\":{\"line.who\":\"who\"}},{\"mask\":{\"line."
+         "pan\":"
+         "\"null\"}}"),
+    PIPE(DEAD, "", "{\"flatten\":{}},{\"mask\":{\"'card.pan'\":\"null\"}}"),
+};
+
+Test(privacy, check_is_quiet)
+{
+    for (size_t i = 0; i < sizeof quiet / sizeof quiet[0]; i++) {
+        test_bed bed;
+        cr_expect_str_eq(bed_plan(&bed, quiet[i], NULL), "", "%s", quiet[i]);
+        bed_close(&bed);
+    }
+}
 
 Test(privacy, check)
 {
