@@ -104,6 +104,8 @@ static bool guard_new(leat_planner *planner, leat_source *source, bool is_table,
     leat_guard flags = {0};
     size_t count = rules_add(planner, UINT32_MAX, list, 0); /* the dead letter's own first */
     if (!is_table) count = rules_add(planner, source->index, list, count);
+    for (size_t i = 0; is_table && i < planner->plan->sources_count; i++)
+        count = rules_add(planner, (uint32_t)i, list, count); /* what is called alike is alike */
     guard_flags(planner, source, is_table, &flags);
     if (count == 0 && !flags.lost && !flags.made) return false;
     leat_guard *guard = leat_planner_alloc(planner, sizeof *guard);
