@@ -406,6 +406,29 @@ static leat_code put(encoding *e, const leat_avro_type *type, leat_value value, 
     return put_scalar(e, type, value);
 }
 
+/* The end of it: nothing is left of a failure but its words. */
+static leat_code finish(const encoding *e, size_t before, leat_code code)
+{
+    if (code == LEAT_OK) code = leat_buf_check(e->out, "the record in Avro", e->err);
+    if (LEAT_LIKELY(code == LEAT_OK)) return LEAT_OK;
+    e->out->len = before;
+    avro_path_tell(&e->path, e->err);
+    (void)leat_err_prefix(e->err, "Avro");
+    return code;
+}
+
+leat_code leat_avro_encode_value(const leat_avro_type *type, leat_value value, leat_str name,
+                                 leat_arena *arena, leat_buf *out, leat_err *err)
+{
+    LEAT_ASSERT(type != NULL && arena != NULL);
+    encoding e = {.arena = arena, .out = out, .err = err};
+    size_t before = out->len;
+    avro_path_init(&e.path);
+    leat_code code = put(&e, type, value, 0);
+    if (code != LEAT_OK) avro_path_field(&e.path, name);
+    return finish(&e, before, code);
+}
+
 leat_code leat_avro_encode(const leat_avro_schema *schema, const leat_value *values,
                            leat_arena *arena, leat_buf *out, leat_err *err)
 {
@@ -417,10 +440,5 @@ leat_code leat_avro_encode(const leat_avro_schema *schema, const leat_value *val
     avro_path_init(&e.path);
     for (size_t i = 0; i < root->fields_count && code == LEAT_OK; i++)
         code = put_field(&e, &root->fields[i], &values[i], 0);
-    if (code == LEAT_OK) code = leat_buf_check(out, "the record in Avro", err);
-    if (LEAT_LIKELY(code == LEAT_OK)) return LEAT_OK;
-    out->len = before;
-    avro_path_tell(&e.path, err);
-    (void)leat_err_prefix(err, "Avro");
-    return code;
+    return finish(&e, before, code);
 }

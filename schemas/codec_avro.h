@@ -72,6 +72,10 @@ leat_code leat_avro_skip(const leat_avro_plan *plan, leat_str bytes, leat_arena 
 leat_code leat_avro_encode(const leat_avro_schema *schema, const leat_value *values,
                            leat_arena *arena, leat_buf *out, leat_err *err) LEAT_CHECKED;
 
+/* One value of any type, by the same rules; name: of the field that it is, for the error. */
+leat_code leat_avro_encode_value(const leat_avro_type *type, leat_value value, leat_str name,
+                                 leat_arena *arena, leat_buf *out, leat_err *err) LEAT_CHECKED;
+
 /* --- the format in sources and sinks (codec_avro.c) --- */
 
 typedef enum leat_avro_framing {

@@ -9,6 +9,7 @@
 #ifndef LEAT_TRANSFORMS_FORMAT_H
 #define LEAT_TRANSFORMS_FORMAT_H
 
+#include "schemas/avro_schema.h"
 #include "schemas/codec.h"
 #include "transforms/operator.h"
 #include "transforms/option.h"
@@ -47,6 +48,11 @@ typedef struct leat_format_type {
 
 extern const leat_format_type *const leat_formats[];
 extern const size_t leat_formats_count;
+
+/* The Avro schema that a text names as a file, or that an object is. A mistake becomes a finding at
+ * node; false then. NULL: the file's name cannot be known here, which was told. */
+bool leat_planner_avro_schema(leat_planner *planner, const leat_node *node,
+                              const leat_avro_schema **schema);
 
 /* The first bytes of a file, for what it says of its own columns; none if it cannot be read, or if
  * nobody can look. */

@@ -34,8 +34,9 @@ static const leat_option options[] = {
     {.name = "schema",
      .type = LEAT_OPTION_NODE,
      AT(schema),
-     .shape = "{\"type\": \"string\"}",
-     .doc = "File with the schema (.avsc), relative to the pipeline file. Of a source with a "
+     .shape = "{\"type\": [\"string\", \"object\"]}",
+     .doc = "File with the schema (.avsc), relative to the pipeline file, or the schema itself. Of "
+            "a source with a "
             "registry or of files: what records are read as, whatever they were written with."},
     {.name = "framing",
      .type = LEAT_OPTION_ENUM,
@@ -69,25 +70,48 @@ static leat_finding *mistake(leat_planner *planner, const leat_node *node, const
 
 /* --- the schema ------------------------------------------------------------------------------- */
 
-static bool read_schema(leat_planner *planner, const leat_node *node, leat_avro_codec *codec)
+/* The schema stands in the pipeline itself. */
+static bool inline_schema(leat_planner *planner, const leat_node *node,
+                          const leat_avro_schema **schema)
+{
+    leat_buf text;
+    leat_err err = {0};
+    leat_buf_init(&text, LEAT_AVRO_SCHEMA_MAX);
+    leat_node_print(node, false, &text);
+    leat_code code = leat_buf_check(&text, "the schema", &err);
+    if (code == LEAT_OK)
+        code = leat_avro_schema_parse(leat_buf_str(&text), planner->arena, schema, &err);
+    leat_buf_release(&text);
+    if (code != LEAT_OK) (void)mistake(planner, node, err.text);
+    return code == LEAT_OK;
+}
+
+bool leat_planner_avro_schema(leat_planner *planner, const leat_node *node,
+                              const leat_avro_schema **schema)
 {
     leat_planned_file *files;
     size_t count;
     leat_err err = {0};
+    *schema = NULL;
+    if (node->kind == LEAT_NODE_OBJECT) return inline_schema(planner, node, schema);
     if (!leat_planner_files(planner, node, &files, &count)) return plan_unresolved(planner, node);
     if (count != 1) {
         (void)mistake(planner, node, "must name one file");
         return false;
     }
-    if (leat_avro_schema_parse(files[0].text, planner->arena, &codec->schema, &err) != LEAT_OK) {
-        leat_findings_add(planner->findings, node, false, "'%.*s': %s", LEAT_STR_ARG(files[0].name),
-                          err.text);
-        return false;
-    }
-    if (codec->schema->root->kind == LEAT_AVRO_RECORD) return true;
+    if (leat_avro_schema_parse(files[0].text, planner->arena, schema, &err) == LEAT_OK) return true;
+    leat_findings_add(planner->findings, node, false, "'%.*s': %s", LEAT_STR_ARG(files[0].name),
+                      err.text);
+    return false;
+}
+
+static bool read_schema(leat_planner *planner, const leat_node *node, leat_avro_codec *codec)
+{
+    if (!leat_planner_avro_schema(planner, node, &codec->schema)) return false;
+    if (codec->schema == NULL || codec->schema->root->kind == LEAT_AVRO_RECORD) return true;
     leat_findings_add(planner->findings, node, false,
-                      "'%.*s' must be the schema of a record, not of type %s",
-                      LEAT_STR_ARG(files[0].name), leat_avro_kind_name(codec->schema->root->kind));
+                      "must be the schema of a record, not of type %s",
+                      leat_avro_kind_name(codec->schema->root->kind));
     return false;
 }
 

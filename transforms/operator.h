@@ -97,6 +97,7 @@ struct leat_step {
     size_t views_count;
     const leat_fill *fills; /* for exec, before process */
     size_t fills_count;
+    bool slots_only;    /* it never takes the record as text, whatever others of its type do */
     bool rekeys;        /* it keeps state by a key that is not known to be the source's */
     const void *config; /* the operator's own */
 };

@@ -33,6 +33,7 @@ typedef struct leat_registry_settings {
     leat_str user, password, token, ca, certificate, private_key;
     int64_t timeout_ms, retry_unknown_ms;
     bool registers;
+    int unknown; /* 0: a schema that it does not know makes dead letters; 1: they wait for it */
 } leat_registry_settings;
 
 typedef enum leat_sink_kind {

@@ -55,7 +55,7 @@ static bool step_reads(const leat_step *step)
     if (views_read(step->views, step->views_count)) return true;
     for (size_t i = 0; i < step->fills_count; i++)
         if (is_root(step->fills[i].view.field)) return true;
-    return step->layout_in->open && !is_slots_only(step->type);
+    return step->layout_in->open && !step->slots_only && !is_slots_only(step->type);
 }
 
 static bool shape_read(const leat_plan *plan, const leat_shape *shape)

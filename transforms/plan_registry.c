@@ -59,13 +59,20 @@ const leat_option plan_registry_options[] = {
      AT(settings.registers),
      .fallback = "true",
      .doc = "Whether sinks register their schema; if not, it has to be there."},
+    {.name = "unknown",
+     .type = LEAT_OPTION_ENUM,
+     AT(settings.unknown),
+     .fallback = "dead_letter",
+     .choices = "dead_letter|wait",
+     .doc = "What becomes of records whose schema the registry does not know; `wait`: until it "
+            "does, as when it is not reached."},
     {.name = "retry_unknown",
      .type = LEAT_OPTION_DURATION,
      AT(settings.retry_unknown_ms),
      .fallback = "60s",
      .min = 1,
      .max = 86400000,
-     .doc = "For how long it is remembered that the registry does not know a schema."},
+     .doc = "For how long `dead_letter` remembers that the registry does not know a schema."},
 };
 #undef AT
 const size_t plan_registry_options_count =

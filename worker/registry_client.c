@@ -9,7 +9,7 @@
  * Answers that decide are those of the registry itself, with its own error codes: 40403 is "there
  * is no such schema", while a bare 404 is what a proxy or a wrong path says, and is tried again
  * like a time-out, as are 401 and 403, which an operator can mend. A pipeline that waits loses
- * nothing.
+ * nothing; with `unknown: wait` it waits for schemas that do not exist, too.
  *
  * Pauses double from 100 ms to 10 s; all addresses are tried before each. */
 #include "worker/registry_client.h"
@@ -276,7 +276,8 @@ static void read_refusal(leat_registry_client *client, const leat_want *want, lo
     int64_t number = code != NULL && code->tag == LEAT_INT ? code->as.i : 0;
     bool absent = status == 404 && number >= CODE_NO_SUBJECT && number <= CODE_NO_SCHEMA;
     if (want->kind != LEAT_WANT_REGISTER) {
-        if (absent) unknown(client, want, "does not exist there", LEAT_STR(""), made);
+        if (absent && !client->settings->unknown)
+            unknown(client, want, "does not exist there", LEAT_STR(""), made);
         return;
     }
     if (status == 409 && !*again) {

@@ -88,7 +88,7 @@ def framed(number, data):
     return b"\x00" + struct.pack(">I", number) + data
 
 
-def produce(topic, payloads, headers=()):
+def produce(topic, payloads, headers=(), key=None):
     """Payloads of any bytes, as kcat takes them: a file each."""
     with tempfile.TemporaryDirectory() as folder:
         paths = []
@@ -99,7 +99,14 @@ def produce(topic, payloads, headers=()):
         command = ["kcat", "-P", "-b", BROKERS, "-t", topic, "-p", "0"]
         for name, value in headers:
             command += ["-H", f"{name}={value}"]
+        if key is not None:
+            command += ["-k", key]
         subprocess.run(command + paths, check=True, timeout=60)
+
+
+def produce_tombstone(topic, key):
+    command = ["kcat", "-P", "-b", BROKERS, "-t", topic, "-p", "0", "-Z", "-K", ":"]
+    subprocess.run(command, input=f"{key}:\n", text=True, check=True, timeout=60)
 
 
 def values(topic):
@@ -344,6 +351,94 @@ def test_a_new_version_rebuilds_what_waits():
         check(values(f"{name}-dead") == [], "dead letters")
 
 
+CARD = record(
+    "Card",
+    ("card", "string"),
+    ("since", {"type": "long", "logicalType": "timestamp-millis"}),
+    ("limit", {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}),
+)
+# Its writers have added a field in the middle, and the table is read as it was written.
+NEWER_CARD = CARD | {"fields": [CARD["fields"][0], {"name": "kind", "type": "string"}]}
+NEWER_CARD["fields"] += CARD["fields"][1:]
+
+
+def card_bytes(card, since, cents, kind=None):
+    decimal = cents.to_bytes(2, "big")
+    middle = text_bytes(kind) if kind else b""
+    return text_bytes(card) + middle + long_bytes(since) + long_bytes(len(decimal)) + decimal
+
+
+def test_a_table_in_avro():
+    """A stream in JSON joins a table in Avro: both wait for a schema while the registry is down,
+    and for one that is registered after it was written with; then each record finds what held at
+    its time, with its types; a tombstone removes."""
+    with tempfile.TemporaryDirectory() as folder:
+        join = {"join": {"table": "cards", "on": "card", "as": "c", "kind": "left"}}
+        known = "c != null ? c.since < timestamp(t) && c.limit > 1.0 : false"
+        source = {"timestamp": "t", "out_of_orderness": "0s"}
+        name, path = pipeline(
+            folder,
+            "table",
+            source,
+            {},
+            registry={"timeout": "1s", "unknown": "wait"},
+            steps=[join, {"set": {"known": known}}],
+        )
+        document = json.loads(path.read_text())
+        make_topics(f"{name}-cards", partitions=1)
+        table = {"topic": f"{name}-cards", "format": "avro", "timestamp": "since"}
+        document["tables"] = {"cards": table}
+        path.write_text(json.dumps(document))
+        begin = 1790000000000
+
+        def event(card, second):
+            stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(begin // 1000 + second))
+            return json.dumps({"t": stamp + "Z", "card": card}).encode()
+
+        old = REGISTRY.register(f"{name}-cards-value", CARD)
+        REGISTRY.pause()
+        try:
+            for index, card in enumerate("AB"):
+                payload = framed(old, card_bytes(card, begin + 10000 * index, 250 + index))
+                produce(f"{name}-cards", [payload], key=card)
+            events = [event("A", 5), event("B", 5), event("A", 20), event("B", 20)]
+            produce(f"{name}-in", events + [event("C", 30)])
+            worker = Worker(name, path)
+            time.sleep(6)
+            check(worker.alive(), worker.tail())
+            check(values(f"{name}-out") == [], "joined without the table's schema")
+            check("waits for a schema" in worker.tail(), worker.tail())
+        finally:
+            REGISTRY.resume()
+        try:
+            wait_for(f"{name}-out", 4, worker)
+            # A schema that the registry is told of only now, and then a tombstone.
+            new = old + 1
+            late = framed(new, card_bytes("A", begin + 40000, 999, "gold"))
+            produce(f"{name}-cards", [late], key="A")
+            time.sleep(3)
+            produce(f"{name}-in", [event("A", 50), event("C", 60)])
+            time.sleep(3)
+            check(len(values(f"{name}-out")) == 4, "joined without the table's schema")
+            number = REGISTRY.register(f"{name}-cards-newer", NEWER_CARD)
+            check(number == new, f"the registry has given the number {number}, not {new}")
+            wait_for(f"{name}-out", 6, worker)
+            produce_tombstone(f"{name}-cards", "A")
+            time.sleep(2)
+            far = int(time.time()) - begin // 1000 + 3600  # the tombstone's time is now
+            produce(f"{name}-in", [event("A", far), event("C", far + 10)])
+            got = wait_for(f"{name}-out", 8, worker)
+        finally:
+            worker.stop()
+        rows = [json.loads(line) for line in got]
+        want = [True, False, True, True, False, True, False, False]
+        check([row["known"] for row in rows] == want, got)
+        check([row["c"] and row["c"]["card"] for row in rows][:2] == ["A", None], got)
+        check(b'"limit":2.50' in got[0] and b'"limit":2.51' in got[3], got)
+        check(rows[5]["c"]["kind"] == "gold" and rows[7]["c"] is None, got)
+        check(values(f"{name}-dead") == [], "dead letters")
+
+
 def test_registry_behind_a_gate():
     """TLS by a certificate of one's own, a password, a token, schemas named in a header."""
     with tempfile.TemporaryDirectory() as folder:
@@ -407,6 +502,7 @@ if __name__ == "__main__":
             test_registering_is_switched_off,
             test_registry_that_is_down,
             test_a_new_version_rebuilds_what_waits,
+            test_a_table_in_avro,
             test_registry_behind_a_gate,
         )
     sys.exit(CODE)
