@@ -5,6 +5,7 @@ Broker and registry are real. What is on the topics is read by kcat and taken ap
 lines of Avro below, so that writer and reader are not only each other's witnesses."""
 
 import json
+import os
 import pathlib
 import struct
 import subprocess
@@ -15,6 +16,8 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import (
     BROKERS,
+    LEAT,
+    ROOT,
     Failed,
     Worker,
     check,
@@ -439,6 +442,56 @@ def test_a_table_in_avro():
         check(values(f"{name}-dead") == [], "dead letters")
 
 
+def run_to_end(folder, pipeline_file, *settings):
+    command = [LEAT, "run", "--until-end", pipeline_file]
+    for setting in settings:
+        command += ["--set", setting]
+    env = os.environ | {"KAFKA_BROKERS": BROKERS, "SCHEMA_REGISTRY": REGISTRY.url}
+    done = subprocess.run(
+        command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False
+    )
+    check(done.returncode == 0, f"{pipeline_file}: {done.returncode}\n{done.stderr}")
+
+
+def test_the_clickstream_example():
+    """On topics with a registry the example writes the records that it writes on files, byte for
+    byte, and dead letters that show nobody."""
+    example = ROOT / "examples/clickstream"
+    clicks, out, dead = (f"clicks-{STAMP}", f"page-events-{STAMP}", f"clicks-dead-{STAMP}")
+    make_topics(clicks, partitions=2)
+    make_topics(out, dead, partitions=1)
+    steps = [
+        json.loads((example / name).read_text())["streams"]["clean"]["steps"]
+        for name in ("pipeline.json", "kafka.json")
+    ]
+    check(steps[0] == steps[1], "the two pipelines of the example have different steps")
+    run_to_end(example, "feed.json", f"name=feed-{STAMP}", f"streams.all.to.topic={clicks}")
+    run_to_end(
+        example,
+        "kafka.json",
+        f"name=clickstream-{STAMP}",
+        f"sources.clicks.topic={clicks}",
+        f"streams.clean.to.topic={out}",
+        f"dead_letter.topic={dead}",
+    )
+    registered = REGISTRY.call(f"/subjects/{out}-value/versions/latest")
+    wanted = json.loads((example / "page-event.avsc").read_text())
+    check(json.loads(registered["schema"]) == wanted, f"registered: {registered}")
+    block = (example / "expected/page-events.avro").read_bytes()
+    lines = (example / "expected/page-events.jsonl").read_text().splitlines()
+    got = values(out)
+    check(len(got) == len(set(got)) == len(lines), f"{len(got)} records, not {len(lines)}")
+    for value in got:
+        check(value[:5] == framed(registered["id"], b""), f"framing: {value[:5]}")
+        check(value[5:] in block, f"{value} is none of the records on files")
+    letters = [row for rows in read_topic(dead).values() for row in rows]
+    check(len(letters) == 2, f"{len(letters)} dead letters")
+    for _, _, key, value, headers in letters:
+        masked = json.loads(value)
+        check(len(masked["user"]) == len(masked["ip"]) == 64, f"{value}")
+        check(b"u-2077" not in value and "leat.masked=user,ip" in headers, f"{key} {headers}")
+
+
 def test_registry_behind_a_gate():
     """TLS by a certificate of one's own, a password, a token, schemas named in a header."""
     with tempfile.TemporaryDirectory() as folder:
@@ -503,6 +556,7 @@ if __name__ == "__main__":
             test_registry_that_is_down,
             test_a_new_version_rebuilds_what_waits,
             test_a_table_in_avro,
+            test_the_clickstream_example,
             test_registry_behind_a_gate,
         )
     sys.exit(CODE)
