@@ -208,8 +208,11 @@ const leat_operator_type leat_operator_script = {
         "`string`, `table`, `math` and `utf8`, without random numbers, `string.dump` and "
         "`table.move`; no files, clocks, modules, coroutines, `load`. `pairs` and `next` go in "
         "order of keys.\n"
-        "- Instructions and memory are limited; what a single call of `string.find` and its kin "
-        "takes is not counted, and patterns with many repetitions can take long on long texts.\n",
+        "- Instructions and memory are limited. What one call or instruction does to long texts "
+        "and large tables counts as the instructions that would take as long: a search by its "
+        "steps, so that a pattern with many repetitions over a long text ends like an endless "
+        "loop; a new text of 256 bytes as one. A mistake in a pattern is an error also where no "
+        "text comes so far.\n",
     .options = options,
     .options_count = OPTIONS_COUNT,
     .brief = "code",

@@ -12,8 +12,12 @@
  *
  * Limits: a hook counts instructions, and once the limit is passed every further one is an error,
  * so that no pcall can hold on; all memory comes through one function that counts. What runs in C
- * without instructions and can be made to run for ever (string.rep of nothing, table.move,
- * finalizers) is cut off or left out. Errors leave Lua by longjmp, so nothing between lua_pcall and
+ * counts as the instructions that would take as long: patterns by the steps of their search
+ * (script_match.c), what goes over a text or a table by its length (script_safe.c), each new text
+ * by its bytes, as Lua's allocator sees it. An instruction can still take as long as copying or
+ * comparing two texts does, so that it counts for more where a script has made longer ones than
+ * LONG_TEXT. All of this depends on the record alone. What cannot be counted (table.move,
+ * finalizers) is left out. Errors leave Lua by longjmp, so nothing between lua_pcall and
  * a call into Lua owns anything: texts live in the arena and in buffers of the caller. */
 #include <stdio.h>
 
@@ -21,6 +25,9 @@
 #include "transforms/script_inside.h"
 
 #define HOOK_INSTRUCTIONS 1000
+#define TEXT_INSTRUCTION  256 /* bytes of a new text that count as one */
+#define SHORT_TEXT        64  /* Lua may know such texts from the record before */
+#define LONG_TEXT         (1 << 20)
 #define RECORDS_MAX       100000 /* that one record may become */
 
 static const char registry_name = 0; /* its address is ours in Lua's registry */
@@ -50,10 +57,29 @@ void script_keep(lua_State *lua, script_kept kept)
 
 /* --- limits --- */
 
+static void count_hook(lua_State *lua, lua_Debug *debug);
+
+/* From here on nothing goes on: the next instruction raises the error. */
+static void stop(lua_State *lua)
+{
+    lua_sethook(lua, count_hook, LUA_MASKCOUNT, 1);
+}
+
+static void charge_text(leat_script *script, size_t bytes)
+{
+    if (bytes <= SHORT_TEXT || script->lua == NULL) return;
+    script->instructions += bytes / TEXT_INSTRUCTION;
+    if (bytes > script->longest) script->longest = bytes;
+    if (script->instructions >= script->limits.instructions) stop(script->lua);
+}
+
 static void *allocate(void *self, void *old, size_t old_bytes, size_t bytes)
 {
     leat_script *script = self;
-    if (old == NULL) old_bytes = 0; /* then it is the kind of object */
+    if (old == NULL) {
+        if (old_bytes == LUA_TSTRING) charge_text(script, bytes); /* then it is the kind */
+        old_bytes = 0;
+    }
     LEAT_ASSERT(old_bytes <= script->bytes);
     if (bytes == 0) {
         leat_mem_free(old);
@@ -67,17 +93,29 @@ static void *allocate(void *self, void *old, size_t old_bytes, size_t bytes)
     return made;
 }
 
+static void too_many(lua_State *lua, int level)
+{
+    stop(lua);
+    luaL_where(lua, level); /* the function that runs */
+    lua_pushfstring(lua, "more than %I instructions",
+                    (lua_Integer)script_of(lua)->limits.instructions);
+    lua_concat(lua, 2);
+    (void)lua_error(lua);
+}
+
 static void count_hook(lua_State *lua, lua_Debug *debug)
 {
     (void)debug;
     leat_script *script = script_of(lua);
-    script->instructions += HOOK_INSTRUCTIONS;
-    if (script->instructions < script->limits.instructions) return;
-    lua_sethook(lua, count_hook, LUA_MASKCOUNT, 1); /* from here on nothing goes on */
-    luaL_where(lua, 0);                             /* the function that runs */
-    lua_pushfstring(lua, "more than %I instructions", (lua_Integer)script->limits.instructions);
-    lua_concat(lua, 2);
-    (void)lua_error(lua);
+    script->instructions += HOOK_INSTRUCTIONS * (1 + script->longest / LONG_TEXT);
+    if (script->instructions >= script->limits.instructions) too_many(lua, 0);
+}
+
+void script_charge(lua_State *lua, uint64_t instructions)
+{
+    leat_script *script = script_of(lua);
+    script->instructions += instructions;
+    if (script->instructions >= script->limits.instructions) too_many(lua, 1);
 }
 
 /* --- making --- */
@@ -133,7 +171,7 @@ static leat_code run(leat_script *script, lua_CFunction function, void *argument
 {
     lua_State *lua = script->lua;
     LEAT_ASSERT(lua != NULL);
-    script->instructions = 0;
+    script->instructions = script->longest = 0;
     lua_settop(lua, 0);
     lua_sethook(lua, count_hook, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
     lua_pushcfunction(lua, function);

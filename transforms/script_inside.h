@@ -3,6 +3,7 @@
  *
  *   script.c        life, limits, the call of process
  *   script_safe.c   what a script sees: libraries without what is not for it
+ *   script_match.c  patterns of the library `string`
  *   script_json.c   values to Lua's, and Lua's to JSON
  *
  * Functions that take a lua_State run inside lua_pcall: an error leaves them by Lua's longjmp, so
@@ -30,6 +31,7 @@ struct leat_script {
     lua_State *lua;
     leat_script_limits limits;
     uint64_t instructions; /* of this record */
+    uint64_t longest;      /* text that was made for it, in bytes */
     uint64_t bytes;
     bool wants_meta;
     /* Of the call under way. */
@@ -49,6 +51,17 @@ static inline leat_script *script_of(lua_State *lua)
  * behind a name. */
 void script_push(lua_State *lua, script_kept kept);
 void script_keep(lua_State *lua, script_kept kept); /* what is on top; pops it */
+
+/* --- script.c --- */
+/* What took as long as so many instructions, unseen by the hook; raises the error if that is past
+ * the limit. */
+void script_charge(lua_State *lua, uint64_t instructions);
+
+/* --- script_match.c --- */
+int script_find(lua_State *lua);
+int script_match(lua_State *lua);
+int script_gmatch(lua_State *lua);
+int script_gsub(lua_State *lua);
 
 /* --- script_safe.c --- */
 /* Keeps SCRIPT_LIST, _NUMBER, _SORT and _GLOBALS. */

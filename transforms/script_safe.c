@@ -4,12 +4,16 @@
  *
  *   files, processes, clocks, modules, debug, coroutines, load      not opened at all
  *   random numbers, addresses, Lua's own order of tables            differ from run to run
- *   string.dump, finalizers, string.rep of nothing, table.move      escape the limits
+ *   string.dump, finalizers, table.move                             escape the limits
  *
+ * What goes over whole texts and tables within one call is wrapped, and counts as instructions.
  * pairs and next go through a table in order of its keys: numbers, then texts, then truth. */
 #include "transforms/script_inside.h"
 
-#define REPEAT_MAX (1 << 28)
+#define TEXT_INSTRUCTION  64 /* bytes read that count as one instruction */
+#define ITEM_INSTRUCTION  4  /* elements moved */
+#define EMPTY_INSTRUCTION 16 /* repetitions of nothing */
+#define SORT_ITEM         16 /* instructions per element sorted */
 
 /* --- what scripts may call --- */
 
@@ -59,6 +63,7 @@ static void push_sorted_keys(lua_State *lua)
         lua_pushvalue(lua, -1);
         lua_rawseti(lua, -3, ++count);
     }
+    script_charge(lua, (uint64_t)count * SORT_ITEM);
     script_push(lua, SCRIPT_SORT); /* table.sort */
     lua_pushvalue(lua, -2);
     lua_pushcfunction(lua, before_keys);
@@ -157,15 +162,81 @@ static int safe_format(lua_State *lua)
     return 1;
 }
 
-/* string.rep; upvalue: Lua's own, which takes for ever to repeat nothing very often. */
-static int safe_rep(lua_State *lua)
+/* The function that is wrapped, with all arguments. */
+static int call_wrapped(lua_State *lua)
 {
     int count = lua_gettop(lua);
-    if (luaL_checkinteger(lua, 2) > REPEAT_MAX) luaL_error(lua, "string.rep: too often");
     lua_pushvalue(lua, lua_upvalueindex(1));
     lua_insert(lua, 1);
-    lua_call(lua, count, 1);
-    return 1;
+    lua_call(lua, count, LUA_MULTRET);
+    return lua_gettop(lua);
+}
+
+/* string.rep: nothing can be repeated very often; else the new text counts. */
+static int safe_rep(lua_State *lua)
+{
+    lua_Integer times = luaL_checkinteger(lua, 2);
+    size_t len = 0, between = 0;
+    (void)luaL_checklstring(lua, 1, &len);
+    (void)luaL_optlstring(lua, 3, "", &between);
+    if (len + between == 0 && times > 0) script_charge(lua, (uint64_t)times / EMPTY_INSTRUCTION);
+    return call_wrapped(lua);
+}
+
+/* What reads the texts that it is given. */
+static int safe_text(lua_State *lua)
+{
+    uint64_t bytes = 0;
+    for (int i = 1; i <= lua_gettop(lua); i++)
+        if (lua_type(lua, i) == LUA_TSTRING) bytes += lua_rawlen(lua, i);
+    script_charge(lua, bytes / TEXT_INSTRUCTION);
+    return call_wrapped(lua);
+}
+
+/* How many elements from `from` to `to` there are, which a metamethod may say as well. */
+static uint64_t span_of(lua_State *lua, int from, int to)
+{
+    lua_Integer first = luaL_optinteger(lua, from, 1);
+    lua_Integer last = lua_isnoneornil(lua, to) ? luaL_len(lua, 1) : luaL_checkinteger(lua, to);
+    return last < first ? 0 : (uint64_t)last - (uint64_t)first + 1;
+}
+
+/* table.insert, remove: at a place of the list they move what is behind. */
+static int shift(lua_State *lua, int count_at_end)
+{
+    lua_Integer len = lua_gettop(lua) > count_at_end ? luaL_len(lua, 1) : 0;
+    if (len > 0) script_charge(lua, (uint64_t)len / ITEM_INSTRUCTION);
+    return call_wrapped(lua);
+}
+
+static int safe_insert(lua_State *lua)
+{
+    return shift(lua, 2);
+}
+
+static int safe_remove(lua_State *lua)
+{
+    return shift(lua, 1);
+}
+
+static int safe_concat(lua_State *lua)
+{
+    script_charge(lua, span_of(lua, 3, 4) / ITEM_INSTRUCTION);
+    return call_wrapped(lua);
+}
+
+static int safe_unpack(lua_State *lua)
+{
+    script_charge(lua, span_of(lua, 2, 3) / ITEM_INSTRUCTION);
+    return call_wrapped(lua);
+}
+
+static int safe_sort(lua_State *lua)
+{
+    lua_Integer len = luaL_len(lua, 1);
+    if (len > INT32_MAX) luaL_error(lua, "table.sort: too many elements");
+    if (len > 0) script_charge(lua, (uint64_t)len * SORT_ITEM);
+    return call_wrapped(lua);
 }
 
 /* Finalizers would run unseen by the hook. */
@@ -231,30 +302,57 @@ static void remove_all(lua_State *lua, const char *const *names)
     }
 }
 
-static void open_libraries(lua_State *lua)
+static void wrap_all(lua_State *lua, const luaL_Reg *functions)
 {
-    static const char *const of_string[] = {"dump", NULL};
-    static const char *const of_table[] = {"move", NULL};
-    static const char *const of_math[] = {"random", "randomseed", NULL};
-    luaL_requiref(lua, LUA_STRLIBNAME, luaopen_string, 0);
-    wrap(lua, "format", safe_format);
-    wrap(lua, "rep", safe_rep);
-    remove_all(lua, of_string);
+    for (; functions->name != NULL; functions++)
+        wrap(lua, functions->name, functions->func);
+}
+
+/* Library on top. */
+static void open_string(lua_State *lua)
+{
+    static const char *const removed[] = {"dump", NULL};
+    static const luaL_Reg own[] = {{"find", script_find},
+                                   {"match", script_match},
+                                   {"gmatch", script_gmatch},
+                                   {"gsub", script_gsub},
+                                   {NULL, NULL}};
+    static const luaL_Reg wrapped[] = {
+        {"format", safe_format}, {"rep", safe_rep},    {"byte", safe_text},   {"lower", safe_text},
+        {"reverse", safe_text},  {"upper", safe_text}, {"unpack", safe_text}, {NULL, NULL}};
+    luaL_setfuncs(lua, own, 0);
+    wrap_all(lua, wrapped);
+    remove_all(lua, removed);
     lua_pushliteral(lua, "");
     lua_getmetatable(lua, -1);
     lua_pushboolean(lua, false);
     lua_setfield(lua, -2, "__metatable");
     lua_pop(lua, 2);
+}
+
+static void open_libraries(lua_State *lua)
+{
+    static const char *const of_table[] = {"move", NULL};
+    static const char *const of_math[] = {"random", "randomseed", NULL};
+    static const luaL_Reg table[] = {{"insert", safe_insert}, {"remove", safe_remove},
+                                     {"concat", safe_concat}, {"unpack", safe_unpack},
+                                     {"sort", safe_sort},     {NULL, NULL}};
+    static const luaL_Reg utf8[] = {
+        {"len", safe_text}, {"codepoint", safe_text}, {"offset", safe_text}, {NULL, NULL}};
+    luaL_requiref(lua, LUA_STRLIBNAME, luaopen_string, 0);
+    open_string(lua);
     set_library(lua, LUA_STRLIBNAME);
     luaL_requiref(lua, LUA_TABLIBNAME, luaopen_table, 0);
     lua_getfield(lua, -1, "sort");
     script_keep(lua, SCRIPT_SORT);
+    wrap_all(lua, table);
     remove_all(lua, of_table);
     set_library(lua, LUA_TABLIBNAME);
     luaL_requiref(lua, LUA_MATHLIBNAME, luaopen_math, 0);
     remove_all(lua, of_math);
     set_library(lua, LUA_MATHLIBNAME);
     luaL_requiref(lua, LUA_UTF8LIBNAME, luaopen_utf8, 0);
+    wrap_all(lua, utf8);
     set_library(lua, LUA_UTF8LIBNAME);
 }
 
@@ -276,6 +374,7 @@ static void push_safe(lua_State *lua)
     luaL_setfuncs(lua, own, 0);
     lua_pushlightuserdata(lua, NULL);
     lua_setfield(lua, -2, "null");
+    wrap(lua, "tonumber", safe_text);
     open_libraries(lua);
     lua_remove(lua, -2);
 }
