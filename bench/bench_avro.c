@@ -11,8 +11,8 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "bench/harness.h"
 #include "core/mem.h"
 #include "schemas/codec_avro.h"
 #include "schemas/codec_json.h"
@@ -52,20 +52,6 @@ typedef struct bench {
     const char *only;
 } bench;
 
-static void must(leat_code code, const leat_err *err)
-{
-    if (code == LEAT_OK) return;
-    (void)fprintf(stderr, "bench_avro: %s\n", err->text);
-    exit(1);
-}
-
-static double now_ns(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
 static leat_value text(leat_arena *arena, const char *format, unsigned number)
 {
     return leat_value_string(leat_arena_print(arena, "%s%06u", format, number));
@@ -90,7 +76,7 @@ static void make_records(bench *b, leat_arena *arena)
         v[10] = i % 2 == 0 ? LEAT_VALUE_NULL : text(arena, "device-", i);
         v[11] = leat_value_string(LEAT_STR("a text that nobody reads, of some length"));
         leat_buf_reset(&b->out);
-        must(leat_avro_encode(b->schema, v, b->arena, &b->out, &err), &err);
+        bench_must(leat_avro_encode(b->schema, v, b->arena, &b->out, &err), &err);
         b->records[i] = leat_arena_copy(arena, leat_buf_str(&b->out));
         b->bytes += b->out.len;
         b->check += v[3].as.d + (double)v[2].len + (double)v[1].len;
@@ -104,7 +90,7 @@ static double run_decode(bench *b)
     double sum = 0;
     leat_arena_reset(b->arena);
     for (unsigned i = 0; i < RECORDS; i++) {
-        must(leat_avro_decode(b->plan, b->records[i], b->arena, slots, &err), &err);
+        bench_must(leat_avro_decode(b->plan, b->records[i], b->arena, slots, &err), &err);
         sum += slots[2].as.d + (double)slots[1].len + (double)slots[0].len;
     }
     if (leat_arena_used(b->arena) != 0) sum = NAN; /* nothing is to be allocated */
@@ -116,7 +102,7 @@ static double run_skip(bench *b)
     leat_err err;
     for (unsigned i = 0; i < RECORDS; i++) {
         size_t used = 0;
-        must(leat_avro_skip(b->plan, b->records[i], b->arena, &used, &err), &err);
+        bench_must(leat_avro_skip(b->plan, b->records[i], b->arena, &used, &err), &err);
         if (used != b->records[i].len) return NAN;
     }
     return b->check;
@@ -130,7 +116,7 @@ static double run_value(bench *b)
         leat_value map;
         size_t used;
         leat_arena_reset(b->arena);
-        must(leat_avro_value(b->plan, b->records[i], b->arena, &map, &used, &err), &err);
+        bench_must(leat_avro_value(b->plan, b->records[i], b->arena, &map, &used, &err), &err);
         const leat_entry *e = map.as.entries;
         sum += e[3].value.as.d + (double)e[2].value.len + (double)e[1].value.len;
     }
@@ -145,8 +131,8 @@ static double run_json(bench *b)
         size_t used;
         leat_arena_reset(b->arena);
         leat_buf_reset(&b->out);
-        must(leat_avro_value(b->plan, b->records[i], b->arena, &map, &used, &err), &err);
-        must(leat_json_write(map, b->arena, &b->out, &err), &err);
+        bench_must(leat_avro_value(b->plan, b->records[i], b->arena, &map, &used, &err), &err);
+        bench_must(leat_json_write(map, b->arena, &b->out, &err), &err);
     }
     return b->check;
 }
@@ -158,7 +144,7 @@ static double run_encode(bench *b)
     leat_arena_reset(b->arena);
     for (unsigned i = 0; i < RECORDS; i++) {
         leat_buf_reset(&b->out);
-        must(leat_avro_encode(b->schema, b->values[i], b->arena, &b->out, &err), &err);
+        bench_must(leat_avro_encode(b->schema, b->values[i], b->arena, &b->out, &err), &err);
         bytes += b->out.len;
     }
     return bytes == b->bytes ? b->check : NAN;
@@ -171,10 +157,9 @@ static void measure(bench *b, const char *name, double (*run)(bench *), long rou
     uint64_t allocations = 0;
     for (long i = 0; i < rounds; i++) {
         uint64_t before = leat_mem_allocations();
-        double from = now_ns(), sum = run(b), took = now_ns() - from;
+        double from = bench_now_ns(), sum = run(b), took = bench_now_ns() - from;
         if (!(fabs(sum - b->check) < 1e-6)) {
-            (void)fprintf(stderr, "bench_avro: %s read something else\n", name);
-            exit(1);
+            bench_fail("%s read something else", name);
         }
         if (took < best) best = took;
         allocations = leat_mem_allocations() - before;
@@ -191,18 +176,18 @@ int main(int argc, char **argv)
     leat_arena *arena = NULL;
     leat_slot_request requests[READ];
     leat_str names[READ];
-    long rounds = argc > 1 ? strtol(argv[1], NULL, 10) : 30;
+    long rounds = bench_number(argc, argv, 1, 30, 1);
     b.only = argc > 2 ? argv[2] : "";
-    if (rounds < 1 || rounds > 1000000) rounds = 30;
-    must(leat_arena_new(&arena, ARENA_MAX, &err), &err);
-    must(leat_arena_new(&b.arena, ARENA_MAX, &err), &err);
+    bench_must(leat_arena_new(&arena, ARENA_MAX, &err), &err);
+    bench_must(leat_arena_new(&b.arena, ARENA_MAX, &err), &err);
     leat_buf_init(&b.out, 1u << 20);
-    must(leat_avro_schema_parse(leat_str_of(schema_text), arena, &b.schema, &err), &err);
+    bench_must(leat_avro_schema_parse(leat_str_of(schema_text), arena, &b.schema, &err), &err);
     for (uint32_t i = 0; i < READ; i++) {
         names[i] = leat_str_of(wanted[i]);
         requests[i] = (leat_slot_request){{&names[i], 1}, i, false};
     }
-    must(leat_avro_plan_new(b.schema, NULL, requests, READ, 1u << 20, arena, &b.plan, &err), &err);
+    bench_must(leat_avro_plan_new(b.schema, NULL, requests, READ, 1u << 20, arena, &b.plan, &err),
+               &err);
     make_records(&b, arena);
     measure(&b, "decode_6_of_12", run_decode, rounds);
     measure(&b, "skip_whole", run_skip, rounds);

@@ -14,11 +14,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "bench/harness.h"
 #include "core/mem.h"
 #include "transforms/exec.h"
-#include "worker/registry.h"
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wconversion"
@@ -72,20 +71,6 @@ static const bench_case cases[] = {
     {"cep_reorder", ",\"key\":\"card_id\",\"out_of_orderness\":\"1s\"", DETECT, ALERTS},
 };
 
-static void must(leat_code code, const leat_err *err)
-{
-    if (code == LEAT_OK) return;
-    (void)fprintf(stderr, "bench_exec: %s\n", err->text);
-    exit(1);
-}
-
-static double now_ns(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
 static void generate(bench *b)
 {
     gen_t gen;
@@ -104,59 +89,14 @@ static void generate(bench *b)
     }
 }
 
-/* There is one file, the pattern. */
-static leat_code one_file(void *self, leat_str glob, bool want_text, leat_arena *arena,
-                          leat_planned_file **files, size_t *count, leat_err *err)
-{
-    (void)self;
-    (void)want_text;
-    *files = leat_arena_alloc(arena, sizeof **files);
-    if (*files == NULL) return leat_arena_full(arena, err);
-    **files = (leat_planned_file){glob, leat_str_of(pattern)};
-    *count = 1;
-    return LEAT_OK;
-}
-
-static leat_code no_references(void *self, leat_str kind, leat_str name, leat_arena *arena,
-                               leat_str *text, leat_err *err)
-{
-    (void)self;
-    (void)kind;
-    (void)arena;
-    (void)text;
-    return leat_err_set(err, LEAT_ERR_CONFIG, "nothing named '%.*s'", LEAT_STR_ARG(name));
-}
-
-static leat_plan *plan_of(const bench_case *c, leat_arena *arena)
+static const leat_plan *plan_of(const bench_case *c, leat_arena *arena)
 {
     char text[4096];
-    leat_err err;
-    leat_plan *plan = NULL;
-    leat_findings findings;
-    leat_plan_env env = {.files = one_file, .resolve = no_references};
-    env.operators = leat_registry(&env.operators_count);
     (void)snprintf(text, sizeof text,
                    "{\"name\":\"bench\",\"sources\":{\"pay\":{\"topic\":\"pay\"%s}},\"streams\":{"
                    "\"out\":{\"from\":\"pay\",\"steps\":[%s],\"to\":\"out\"}}}",
                    c->source, c->steps);
-    leat_findings_init(&findings, arena);
-    must(leat_plan_new(leat_str_of(text), LEAT_STR("bench"), &env, arena, &findings, &plan, &err),
-         &err);
-    if (plan != NULL) return plan;
-    leat_buf said;
-    leat_buf_init(&said, 1 << 20);
-    leat_findings_print(&findings, false, &said);
-    (void)fprintf(stderr, "bench_exec: %s: %.*s", c->name, (int)said.len, said.data);
-    exit(1);
-}
-
-static leat_code ignore(void *context, leat_str key, leat_str value, leat_err *err)
-{
-    (void)context;
-    (void)key;
-    (void)value;
-    (void)err;
-    return LEAT_OK;
+    return bench_plan(leat_str_of(text), pattern, arena);
 }
 
 /* All events once, and a commit; returns how many came out. */
@@ -168,12 +108,13 @@ static size_t run(leat_exec *exec, const bench *b, size_t batch, size_t *bytes)
     for (size_t at = 0; at < EVENTS; at += batch) {
         const leat_output *outputs;
         size_t outputs_count, size = EVENTS - at < batch ? EVENTS - at : batch;
-        must(leat_exec_batch(exec, &b->messages[at], size, &outputs, &outputs_count, &err), &err);
+        bench_must(leat_exec_batch(exec, &b->messages[at], size, &outputs, &outputs_count, &err),
+                   &err);
         count += outputs_count;
         for (size_t o = 0; o < outputs_count; o++)
             *bytes += outputs[o].value.len;
     }
-    must(leat_exec_flush(exec, ignore, NULL, &err), &err);
+    bench_must(leat_exec_flush(exec, bench_discard, NULL, &err), &err);
     leat_exec_commit(exec);
     return count;
 }
@@ -183,25 +124,23 @@ static void measure(bench *b, const bench_case *c, int rounds, size_t batch)
     leat_arena *arena = NULL;
     leat_exec *exec = NULL;
     leat_err err;
-    must(leat_arena_new(&arena, 64 << 20, &err), &err);
+    bench_must(leat_arena_new(&arena, 64 << 20, &err), &err);
     const leat_plan *plan = plan_of(c, arena);
-    must(leat_exec_open(plan, 0, 64 << 20, &exec, &err), &err);
+    bench_must(leat_exec_open(plan, 0, 64 << 20, &exec, &err), &err);
     size_t want = c->want == LARGE ? b->large : EVENTS, bytes = 0, total = 0;
     uint64_t allocations = 0;
     double best = 1e18;
     for (int i = 0; i < rounds; i++) {
         if (i == 1) allocations = leat_mem_allocations();
-        double began = now_ns();
+        double began = bench_now_ns();
         size_t count = run(exec, b, batch, &bytes);
-        double took = now_ns() - began;
+        double took = bench_now_ns() - began;
         if (took < best) best = took;
         for (size_t e = 0; e < EVENTS; e++)
             b->messages[e].timestamp_ms += EVENTS;
         total += count;
         if (c->want == ALERTS ? i + 1 < rounds || total > 0 : count == want) continue;
-        (void)fprintf(stderr, "bench_exec: %s: %zu records came out, expected %zu\n", c->name,
-                      count, want);
-        exit(1);
+        bench_fail("%s: %zu records came out, expected %zu", c->name, count, want);
     }
     allocations = leat_mem_allocations() - allocations;
     printf("{\"bench\":\"exec\",\"name\":\"%s\",\"ns_per_event\":%.1f,\"allocations_per_event\":"
@@ -215,13 +154,9 @@ static void measure(bench *b, const bench_case *c, int rounds, size_t batch)
 
 int main(int argc, char **argv)
 {
-    int rounds = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 20;
-    size_t batch = argc > 2 ? (size_t)strtoul(argv[2], NULL, 10) : 500;
-    if (rounds < 2 || batch < 1 || batch > BATCH_MAX) {
-        (void)fprintf(stderr, "usage: bench_exec [ROUNDS (2..) [BATCH (1..%u) [CASE]]]\n",
-                      BATCH_MAX);
-        return 2;
-    }
+    int rounds = (int)bench_number(argc, argv, 1, 20, 2);
+    size_t batch = bench_number(argc, argv, 2, 500, 1);
+    if (batch > BATCH_MAX) bench_fail("a batch has %u messages at most", BATCH_MAX);
     bench *b = leat_mem_need(sizeof *b);
     generate(b);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)

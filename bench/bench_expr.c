@@ -12,8 +12,8 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "bench/harness.h"
 #include "core/mem.h"
 #include "transforms/expr.h"
 
@@ -45,18 +45,10 @@ static const char *const expressions[][2] = {
     {"has", "has(event.amount) && !has(event.gone)"},
 };
 
-static double now_ns(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
 static void must(leat_code code, const leat_err *err, const char *text)
 {
     if (code == LEAT_OK) return;
-    (void)fprintf(stderr, "bench_expr: %s: %s\n", text, err->text);
-    exit(1);
+    bench_fail("%s: %s", text, err->text);
 }
 
 /* Fields by their bare names or behind `event`; what is not there has the slot behind the last. */
@@ -142,14 +134,12 @@ static void measure(const char *name, const char *text, int rounds)
     (void)run_round(expr, &eval, test, &used);
     uint64_t before = leat_mem_allocations();
     for (int i = 0; i < rounds; i++) {
-        double start = now_ns();
+        double start = bench_now_ns();
         uint64_t good = run_round(expr, &eval, test, &used);
-        double ns = now_ns() - start;
+        double ns = bench_now_ns() - start;
         if (ns < best) best = ns;
         if (good != EVALUATIONS) {
-            (void)fprintf(stderr, "bench_expr: %s: %" PRIu64 " of %u are true\n", text, good,
-                          EVALUATIONS);
-            exit(1);
+            bench_fail("%s: %" PRIu64 " of %u are true", text, good, EVALUATIONS);
         }
     }
     (void)printf("{\"bench\":\"expr\",\"name\":\"%s\",\"ns_per_record\":%.1f,\"heap\":%" PRIu64
@@ -162,12 +152,12 @@ static void measure(const char *name, const char *text, int rounds)
 
 int main(int argc, char **argv)
 {
-    int rounds = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 30;
+    int rounds = (int)bench_number(argc, argv, 1, 30, 1);
     const char *only = argc > 2 ? argv[2] : "";
     for (size_t i = 0; i < sizeof expressions / sizeof *expressions; i++) {
         const char *name = expressions[i][0];
         if (strncmp(name, only, strlen(only)) != 0) continue;
-        measure(name, expressions[i][1], rounds > 0 ? rounds : 30);
+        measure(name, expressions[i][1], rounds);
     }
     return 0;
 }

@@ -12,8 +12,8 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "bench/harness.h"
 #include "core/path.h"
 #include "schemas/codec_json.h"
 
@@ -42,20 +42,6 @@ typedef struct bench {
     const char *only; /* measure what begins so */
 } bench;
 
-static void must(leat_code code, const leat_err *err)
-{
-    if (code == LEAT_OK) return;
-    (void)fprintf(stderr, "bench_json: %s\n", err->text);
-    exit(1);
-}
-
-static double now_ns(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
 static void report(const bench *b, const char *name, double ns, size_t bytes)
 {
     printf("{\"bench\":\"json\",\"name\":\"%s\",\"ns_per_event\":%.1f,\"mb_per_s\":%.0f,"
@@ -83,7 +69,7 @@ static double run_decode(bench *b)
     for (size_t i = 0; i < EVENTS; i++) {
         leat_value slots[FIELDS];
         leat_str raw;
-        must(leat_json_decode(b->decoder, b->events[i], b->arena, slots, &raw, &err), &err);
+        bench_must(leat_json_decode(b->decoder, b->events[i], b->arena, slots, &raw, &err), &err);
         sum += sum_slots(slots);
     }
     leat_arena_reset(b->arena);
@@ -97,10 +83,10 @@ static double run_encode(bench *b)
     for (size_t i = 0; i < EVENTS; i++) {
         leat_value slots[FIELDS];
         leat_str raw;
-        must(leat_json_decode(b->decoder, b->events[i], b->arena, slots, &raw, &err), &err);
+        bench_must(leat_json_decode(b->decoder, b->events[i], b->arena, slots, &raw, &err), &err);
         sum += sum_slots(slots);
         leat_buf_reset(&b->out);
-        must(leat_json_encode(b->layout, raw, slots, b->arena, &b->out, &err), &err);
+        bench_must(leat_json_encode(b->layout, raw, slots, b->arena, &b->out, &err), &err);
         if (b->out.len < 20) exit(1);
     }
     leat_arena_reset(b->arena);
@@ -113,7 +99,8 @@ static double run_value(bench *b)
     leat_err err;
     for (size_t i = 0; i < EVENTS; i++) {
         leat_value value;
-        must(leat_json_value(b->events[i], LEAT_JSON_LIMITS_DEFAULT, b->arena, &value, &err), &err);
+        bench_must(leat_json_value(b->events[i], LEAT_JSON_LIMITS_DEFAULT, b->arena, &value, &err),
+                   &err);
         for (uint32_t j = 0; j < value.len; j++) {
             for (size_t k = 0; k < FIELDS; k++) {
                 if (!leat_str_is(leat_value_str(value.as.entries[j].key), fields[k])) continue;
@@ -130,7 +117,7 @@ static double run_validate(bench *b)
 {
     leat_err err;
     for (size_t i = 0; i < EVENTS; i++) {
-        must(leat_json_validate(b->events[i], LEAT_JSON_LIMITS_DEFAULT, &err), &err);
+        bench_must(leat_json_validate(b->events[i], LEAT_JSON_LIMITS_DEFAULT, &err), &err);
     }
     return b->check;
 }
@@ -155,13 +142,12 @@ static void measure(bench *b, const char *name, double (*run)(bench *), int roun
     double best = INFINITY;
     if (!leat_str_starts(leat_str_of(name), leat_str_of(b->only))) return;
     for (int i = 0; i < rounds; i++) {
-        double start = now_ns();
+        double start = bench_now_ns();
         double sum = run(b);
-        double ns = now_ns() - start;
+        double ns = bench_now_ns() - start;
         if (ns < best) best = ns;
         if (fabs(sum - b->check) > 1e-9 * b->check) {
-            (void)fprintf(stderr, "bench_json: %s read %.6f, expected %.6f\n", name, sum, b->check);
-            exit(1);
+            bench_fail("%s read %.6f, expected %.6f", name, sum, b->check);
         }
     }
     report(b, name, best, b->bytes);
@@ -190,9 +176,10 @@ static void make_decoder(bench *b, leat_arena *arena)
     leat_err err;
     for (uint32_t i = 0; i < FIELDS; i++) {
         requests[i] = (leat_slot_request){.slot = i};
-        must(leat_path_parse(leat_str_of(fields[i]), arena, &requests[i].path, &err), &err);
+        bench_must(leat_path_parse(leat_str_of(fields[i]), arena, &requests[i].path, &err), &err);
     }
-    must(leat_json_plan_new(requests, FIELDS, LEAT_JSON_LIMITS_DEFAULT, arena, &plan, &err), &err);
+    bench_must(leat_json_plan_new(requests, FIELDS, LEAT_JSON_LIMITS_DEFAULT, arena, &plan, &err),
+               &err);
     b->decoder = leat_json_decoder_new(plan);
 }
 
@@ -221,11 +208,10 @@ int main(int argc, char **argv)
     static const char *const replaced[] = {"merchant_id", "card_id"};
     leat_err err;
     leat_arena *plan_arena = NULL;
-    long rounds = argc > 1 ? strtol(argv[1], NULL, 10) : 30;
+    long rounds = bench_number(argc, argv, 1, 30, 1);
     b.only = argc > 2 ? argv[2] : "";
-    if (rounds < 1 || rounds > 1000000) rounds = 30;
-    must(leat_arena_new(&plan_arena, ARENA_MAX, &err), &err);
-    must(leat_arena_new(&b.arena, ARENA_MAX, &err), &err);
+    bench_must(leat_arena_new(&plan_arena, ARENA_MAX, &err), &err);
+    bench_must(leat_arena_new(&b.arena, ARENA_MAX, &err), &err);
     leat_buf_init(&b.out, 1u << 20);
     make_events(&b, plan_arena);
     make_decoder(&b, plan_arena);
