@@ -10,7 +10,7 @@
 #define CEP_EVENTS_MAX 1000000u
 
 /* One event. Fields that conditions read besides: price = amount + sym % 1000 / 1000, kind = 'k'
- * and sym, and where card is even, part = card % 7. */
+ * and sym, and unless sym is the last of three, part = card % 7. */
 typedef struct cep_event {
     int32_t sym, card, amount, at_ms;
 } cep_event;
@@ -39,7 +39,7 @@ typedef enum cep_ask {
     CEP_BY_SYM,   /* pattern n's A, B and C are 3n, 3n + 1, 3n + 2; payments go by amount */
     CEP_BY_LAST,  /* the same, and the last condition reads the last event before: it differs */
     CEP_BY_PRICE, /* the same, A is a narrow band of prices, another one for each pattern */
-    CEP_BY_KIND,  /* A and B by kind, and by part, which many events do not have */
+    CEP_BY_KIND,  /* A and B by kind, and by part, which C does not have */
     CEP_OPEN,     /* by sym, and C never comes */
     CEP_NEVER,    /* by sym, and none of them ever comes */
 } cep_ask;
