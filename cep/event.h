@@ -58,8 +58,8 @@ leat_code leat_event_field(leat_event *event, leat_str name, leat_arena *arena, 
  * of this, {0, 0}: it is known by its content alone. */
 static inline leat_identity leat_identity_of(uint64_t topic_hash, int32_t partition, int64_t offset)
 {
-    uint64_t place = topic_hash + ((uint64_t)(uint32_t)partition + 1) * 0x9e3779b97f4a7c15u;
-    return (leat_identity){place, (uint64_t)offset};
+    uint64_t source = topic_hash + ((uint64_t)(uint32_t)partition + 1) * 0x9e3779b97f4a7c15u;
+    return (leat_identity){source, (uint64_t)offset};
 }
 
 #endif

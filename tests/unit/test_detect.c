@@ -2,10 +2,9 @@
 /* detect in a task: keys, alerts, timers, dead letters, what is stored, and the promise that what
  * comes out depends on the sequence of records alone. */
 #include "cep/op_detect.h"
-#include "tests/unit/exec_harness.h"
 #include "tests/unit/leak.h"
 #include "tests/unit/plan_harness.h"
-#include "tests/unit/random.h"
+#include "tests/unit/wild_harness.h"
 
 LEAT_SUITE(detect);
 
@@ -314,77 +313,22 @@ Test(detect, forgets_partial_matches_of_an_edited_pattern)
 static const char random_pipeline[] =
     PIPELINE(",\"out_of_orderness\":\"4ms\",\"key\":\"k\"",
              DETECT(",\"key\":\"k\"", STRICT "," LOOP "," NONE "," ALL));
-#define EVENTS 120
 
-typedef struct script {
-    leat_message messages[EVENTS];
-    char texts[EVENTS][80];
-} script;
-
-static void draw(script *s, leat_random *random)
+static int write_event(char *text, size_t size, leat_random *random, int64_t t)
 {
-    int64_t now_ms = 100;
-    for (size_t i = 0; i < EVENTS; i++) {
-        now_ms += (int64_t)leat_random_below(random, 5);
-        if (leat_random_below(random, 20) == 0) now_ms += 30;
-        int len = snprintf(s->texts[i], sizeof s->texts[i],
-                           "{\"k\":\"k%d\",\"t\":%lld,\"v\":%d,\"w\":%d}",
-                           (int)leat_random_below(random, 3),
-                           (long long)(now_ms - (int64_t)leat_random_below(random, 4)),
-                           (int)leat_random_below(random, 6), (int)leat_random_below(random, 4));
-        s->messages[i] = (leat_message){.topic = LEAT_STR("in"),
-                                        .offset = (int64_t)i,
-                                        .timestamp_ms = now_ms,
-                                        .value = {s->texts[i], (size_t)len}};
-    }
-}
-
-/* Random batches, commits, aborts with replay, crashes; plain: one message a batch and nothing
- * else. */
-static void play(test_bed *bed, const script *s, leat_random *random, bool plain)
-{
-    size_t committed = 0, at = 0, committed_out = 0;
-    open_detect(bed, random_pipeline);
-    bed->terse = false;
-    while (at < EVENTS) {
-        size_t count = plain ? 1 : 1 + (size_t)leat_random_below(random, 9);
-        if (count > EVENTS - at) count = EVENTS - at;
-        bed_batch(bed, s->messages + at, count);
-        at += count;
-        uint64_t dice = plain ? 9 : leat_random_below(random, 10);
-        if (dice < 4) {
-            bed_commit(bed);
-            committed = at;
-            committed_out = bed->out.len;
-        } else if (dice < 6) {
-            if (dice == 4) bed_flush_in_vain(bed);
-            if (dice == 4 || leat_random_below(random, 2) == 0)
-                bed_abort(bed);
-            else
-                bed_crash(bed);
-            at = committed;
-            bed->out.len = committed_out;
-        }
-    }
-    bed_end(bed);
-    leat_buf_add_char(&bed->out, '\0');
+    return snprintf(text, size, "{\"k\":\"k%d\",\"t\":%lld,\"v\":%d,\"w\":%d}",
+                    (int)leat_random_below(random, 3), (long long)t,
+                    (int)leat_random_below(random, 6), (int)leat_random_below(random, 4));
 }
 
 Test(detect, depends_on_the_sequence_of_records_alone)
 {
+    static wild_script s;
     size_t alerts = 0;
     for (uint64_t seed = 1; seed <= 60; seed++) {
-        static script s;
-        test_bed plain, wild;
         leat_random random = {seed};
-        draw(&s, &random);
-        play(&plain, &s, &random, true);
-        play(&wild, &s, &random, false);
-        cr_expect_str_eq(wild.out.data, plain.out.data, "seed %llu", (unsigned long long)seed);
-        for (const char *c = plain.out.data; *c != '\0'; c++)
-            alerts += *c == '\n';
-        bed_close(&plain);
-        bed_close(&wild);
+        wild_draw(&s, &random, write_event);
+        alerts += wild_check(random_pipeline, &leat_operator_detect, &s, seed, "a.0.matches");
     }
     cr_expect_gt(alerts, 1000);
 }

@@ -2,9 +2,8 @@
 /* Many patterns in one detect: each gives just what it gives alone, in whatever company, through
  * commits, aborts and crashes; one cell per key; and an edited pattern goes without the others. */
 #include "cep/op_detect.h"
-#include "tests/unit/exec_harness.h"
 #include "tests/unit/leak.h"
-#include "tests/unit/random.h"
+#include "tests/unit/wild_harness.h"
 
 LEAT_SUITE(detect_many);
 
@@ -137,28 +136,7 @@ static void play(test_bed *bed, const script *s, uint32_t from, uint32_t to, lea
                                 s->patterns[i]);
     (void)snprintf(text + len, sizeof text - len, "%s", foot);
     bed_open_with(bed, text, &leat_operator_detect);
-    size_t committed = 0, committed_out = 0;
-    for (size_t at = 0; at < EVENTS;) {
-        size_t count = wild == NULL ? 10 : 1 + (size_t)leat_random_below(wild, 9);
-        if (count > EVENTS - at) count = EVENTS - at;
-        bed_batch(bed, s->messages + at, count);
-        at += count;
-        uint64_t dice = wild == NULL ? 9 : leat_random_below(wild, 10);
-        if (dice < 4) {
-            bed_commit(bed);
-            committed = at;
-            committed_out = bed->out.len;
-        } else if (dice < 6) {
-            if (dice == 4)
-                bed_abort(bed);
-            else
-                bed_crash(bed);
-            at = committed;
-            bed->out.len = committed_out;
-        }
-    }
-    bed_end(bed);
-    leat_buf_add_char(&bed->out, '\0');
+    wild_play(bed, s->messages, EVENTS, 10, wild);
 }
 
 /* The lines of one pattern. */
