@@ -16,6 +16,7 @@
 #include "cep/conditions.h"
 
 #include "cep/index.h"
+#include "cep/link.h"
 #include "core/mem.h"
 #include "transforms/operator.h"
 
@@ -135,13 +136,21 @@ static const leat_expr *compile_bool(maker *m, const leat_node *node)
     return expr;
 }
 
-/* The operand that is a link; any of them will do. */
+/* What finds the fewest: the higher, the better. */
+static int worth_of(const leat_link *link)
+{
+    if (link == NULL) return -1;
+    return link->op == LEAT_LINK_EQ ? 2 : link->op != LEAT_LINK_NE;
+}
+
+/* The operand that is a link; any of them would do. */
 static void find_link(const leat_expr *expr, uint32_t mentions, leat_condition_link *found)
 {
     const leat_form *form = leat_expr_form(expr);
     found->link = form->link;
     for (uint32_t i = 0; form->kind == LEAT_FORM_AND && i < form->parts_count; i++)
-        if (form->parts[i]->link != NULL) found->link = form->parts[i]->link;
+        if (worth_of(form->parts[i]->link) > worth_of(found->link))
+            found->link = form->parts[i]->link;
     const leat_link *link = found->link;
     if (link == NULL) return;
     bool step = link->list >= INDEX_STEP && link->list < INDEX_EVENT;
@@ -336,36 +345,20 @@ static leat_code ask_lookup(const leat_testing *testing, uint32_t condition, boo
 
 /* --- links --- */
 
-/* What a comparison comes to; UNKNOWN: it takes more than this to tell. */
-static verdict compare(leat_link_op op, leat_value a, leat_value b)
+/* The left side of a link. */
+static bool link_value(leat_testing *testing, const leat_link *link, leat_value *value)
 {
-    int order = 0;
-    if (a.tag != b.tag) return UNKNOWN;
-    if (a.tag == LEAT_INT) {
-        order = a.as.i < b.as.i ? -1 : a.as.i > b.as.i;
-    } else if (a.tag == LEAT_DOUBLE) {
-        if (a.as.d != a.as.d || b.as.d != b.as.d) return UNKNOWN;
-        order = a.as.d < b.as.d ? -1 : a.as.d > b.as.d;
-    } else if (a.tag == LEAT_STRING && (op == LEAT_LINK_EQ || op == LEAT_LINK_NE)) {
-        order = !leat_str_equal(leat_value_str(a), leat_value_str(b));
-    } else {
-        return UNKNOWN;
+    leat_err why;
+    if (link->kind == LEAT_REF_SLOT) {
+        *value = testing->base.slots[link->index];
+        return true;
     }
-    bool holds = false;
-    switch (op) {
-    case LEAT_LINK_EQ: holds = order == 0; break;
-    case LEAT_LINK_NE: holds = order != 0; break;
-    case LEAT_LINK_LT: holds = order < 0; break;
-    case LEAT_LINK_LE: holds = order <= 0; break;
-    case LEAT_LINK_GT: holds = order > 0; break;
-    case LEAT_LINK_GE: holds = order >= 0; break;
-    }
-    return holds ? HOLDS : FAILS;
+    return load(testing, link->index, testing->eval.arena, value, &why) == LEAT_OK;
 }
 
 /* The link of a condition, where it can be told without an evaluation. */
-static verdict link_verdict(leat_testing *testing, const leat_condition_link *found,
-                            const leat_take *takes)
+static link_verdict verdict_of_link(leat_testing *testing, const leat_condition_link *found,
+                                    const leat_take *takes)
 {
     const leat_link *link = found->link;
     const leat_take *item = NULL;
@@ -378,13 +371,20 @@ static verdict link_verdict(leat_testing *testing, const leat_condition_link *fo
         item = take;
         if (link->last) break;
     }
-    if (item == NULL) return UNKNOWN;
-    if (link->kind == LEAT_REF_SLOT)
-        left = testing->base.slots[link->index];
-    else if (load(testing, link->index, arena, &left, &why) != LEAT_OK)
-        return UNKNOWN;
-    if (leat_event_field(item->event, link->field, arena, &right, &why) != LEAT_OK) return UNKNOWN;
-    return compare(link->op, left, right);
+    if (item == NULL || !link_value(testing, link, &left)) return LINK_UNKNOWN;
+    if (leat_event_field(item->event, link->field, arena, &right, &why) != LEAT_OK)
+        return LINK_UNKNOWN;
+    return link_compare(link->op, left, right);
+}
+
+static bool link_of(void *self, uint32_t condition, leat_matcher_link *found)
+{
+    leat_testing *testing = self;
+    const leat_condition_link *link = &testing->conditions->links[condition];
+    if (link->link == NULL || link->link->op == LEAT_LINK_NE) return false;
+    *found = (leat_matcher_link){.link = link->link, .step = link->step, .lone = link->lone};
+    return link_value(testing, link->link, &found->value) &&
+           link_kind_of(found->value) != LINK_OTHER;
 }
 
 static leat_code test_plain(void *self, uint32_t condition, const leat_take *takes, bool *holds,
@@ -398,13 +398,13 @@ static leat_code test(void *self, uint32_t condition, const leat_take *takes, bo
     leat_testing *testing = self;
     const leat_condition_link *found = &testing->conditions->links[condition];
     if (found->link == NULL || takes == NULL) return test_plain(self, condition, takes, holds, err);
-    verdict link = link_verdict(testing, found, takes);
+    link_verdict link = verdict_of_link(testing, found, takes);
     memory *m = &testing->memories[condition];
-    bool known = link == HOLDS && found->lone && m->linked == testing->number;
+    bool known = link == LINK_HOLDS && found->lone && m->linked == testing->number;
     *holds = known && m->linked_holds;
-    if (known || link == FAILS) return LEAT_OK;
+    if (known || link == LINK_FAILS) return LEAT_OK;
     LEAT_TRY(test_plain(self, condition, takes, holds, err));
-    if (link == HOLDS && found->lone) {
+    if (link == LINK_HOLDS && found->lone) {
         m->linked = testing->number;
         m->linked_holds = *holds;
     }
@@ -483,7 +483,7 @@ static leat_code keep(void *self, leat_event **event, leat_err *err)
 leat_testing *leat_testing_new(const leat_conditions *conditions)
 {
     leat_testing *testing = leat_mem_need(sizeof *testing);
-    testing->host = (leat_matcher_host){testing, test, keep, never};
+    testing->host = (leat_matcher_host){testing, test, keep, never, link_of};
     testing->lists = leat_mem_need(LEAT_PATTERN_PARTS_MAX * sizeof *testing->lists);
     leat_testing_use(testing, conditions, NULL, 0);
     return testing;

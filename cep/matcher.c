@@ -21,12 +21,14 @@
  * need in memory, while their number may be anything. */
 #include "cep/matcher.h"
 
+#include "cep/bundle_index.h"
 #include "cep/matcher_inside.h"
 #include "core/mem.h"
 
 #define SHOWN_BYTES_MAX ((size_t)1 << 30)
 #define UNSEALED        0x80000000u /* in bundle.depth: the take in front of the root is missing */
 #define SHARE_MAX       4           /* bundles of the event that are looked at for an equal one */
+#define SELECT_LEAST    24          /* measured: with fewer, asking each is as fast */
 #define DROPS_COUNTED   100000u     /* matches that are counted one by one when a limit ends them */
 
 /* --- life --- */
@@ -44,7 +46,15 @@ leat_code matcher_reserve(void **items, size_t *size, size_t count, size_t bytes
 
 leat_matcher_work *leat_matcher_work_new(void)
 {
-    return leat_mem_need(sizeof(leat_matcher_work));
+    leat_matcher_work *made = leat_mem_need(sizeof *made);
+    made->select_least = SELECT_LEAST;
+    return made;
+}
+
+void leat_matcher_work_index_at(leat_matcher_work *work, size_t least)
+{
+    LEAT_ASSERT(least > 0);
+    work->select_least = least;
 }
 
 void leat_matcher_work_free(leat_matcher_work **work)
@@ -61,6 +71,8 @@ void leat_matcher_work_free(leat_matcher_work **work)
     leat_mem_free(gone->machines);
     bundles_release(&gone->fresh);
     leat_mem_free(gone->done);
+    leat_mem_free(gone->picks);
+    leat_mem_free(gone->found);
     leat_mem_free(gone);
     *work = NULL;
 }
@@ -82,6 +94,7 @@ void leat_matcher_free(leat_matcher **matcher)
     graph_release(&gone->graph);
     held_clear(gone);
     bundles_release(&gone->bundles);
+    bundle_index_release(gone);
     leat_mem_free(gone->waiting);
     leat_mem_free(gone);
     *matcher = NULL;
@@ -119,15 +132,6 @@ leat_code matcher_attach(leat_matcher *matcher, leat_matcher_work *work, leat_er
 }
 
 /* --- the event in hand --- */
-
-typedef struct feeding {
-    leat_matcher *matcher;
-    leat_matcher_work *work;
-    machine *machine;
-    const leat_pattern *pattern;
-    leat_matches *matches;
-    leat_err *err;
-} feeding;
 
 /* It is held from now on. */
 static leat_code keep(const feeding *f)
@@ -205,11 +209,9 @@ static leat_code ask_run(const feeding *f, const bundle *c, uint32_t condition, 
     return host->test(host->self, condition, takes, holds, f->err);
 }
 
-/* *alike: whatever was taken. */
-static leat_code ask(const feeding *f, const bundle *c, uint32_t condition, bool *holds,
-                     bool *alike)
+leat_code matcher_ask_all(const feeding *f, uint32_t condition, bool *known, bool *holds)
 {
-    machine_known *known = &f->work->known;
+    machine_known *told = &f->work->known;
     const leat_matcher_host *host = f->work->host;
     uint64_t bit = (uint64_t)1 << (condition & 63);
     uint32_t word = condition >> 6;
@@ -218,23 +220,29 @@ static leat_code ask(const feeding *f, const bundle *c, uint32_t condition, bool
         bool fails = false;
         f->work->tried[word] |= bit;
         if (host->never != NULL) LEAT_TRY(host->never(host->self, condition, &fails, f->err));
-        if (fails) known->known[word] |= bit;
+        if (fails) told->known[word] |= bit;
     }
-    if ((known->known[word] & bit) == 0) {
-        if (!once) {
-            *alike = false;
-            return ask_run(f, c, condition, holds);
-        }
+    if (once && (told->known[word] & bit) == 0) {
         LEAT_TRY(host->test(host->self, condition, NULL, holds, f->err));
-        known->known[word] |= bit;
-        if (*holds) known->holds[word] |= bit;
+        told->known[word] |= bit;
+        if (*holds) told->holds[word] |= bit;
     }
-    *holds = (known->holds[word] & bit) != 0;
+    *known = (told->known[word] & bit) != 0;
+    *holds = (told->holds[word] & bit) != 0;
     return LEAT_OK;
 }
 
-/* Down the tree of the bundle's configuration. *alike: so it is for all of that configuration. */
-static leat_code decide(const feeding *f, const bundle *c, const machine_leaf **leaf, bool *alike)
+leat_code matcher_ask(const feeding *f, const bundle *c, uint32_t condition, bool *holds,
+                      bool *alike)
+{
+    bool known = false;
+    LEAT_TRY(matcher_ask_all(f, condition, &known, holds));
+    if (known) return LEAT_OK;
+    *alike = false;
+    return ask_run(f, c, condition, holds);
+}
+
+leat_code matcher_decide(const feeding *f, const bundle *c, const machine_leaf **leaf, bool *alike)
 {
     machine *m = f->machine;
     struct decided *decided = &f->work->decided[c->config & (DECIDED_SIZE - 1)];
@@ -252,7 +260,7 @@ static leat_code decide(const feeding *f, const bundle *c, const machine_leaf **
         }
         if ((at & MACHINE_LEAF) != 0) break;
         uint32_t condition = m->branches[at].condition;
-        LEAT_TRY(ask(f, c, condition, &holds, alike));
+        LEAT_TRY(matcher_ask(f, c, condition, &holds, alike));
         path.known[condition >> 6] |= (uint64_t)1 << (condition & 63);
         path.holds[condition >> 6] |= (uint64_t)holds << (condition & 63);
         above = at;
@@ -379,8 +387,7 @@ static leat_code drop_full(const feeding *f, uint32_t full)
     return LEAT_OK;
 }
 
-/* c: of the matcher's list, or the start. */
-static leat_code apply(const feeding *f, bundle *c, const machine_leaf *leaf)
+leat_code matcher_apply(const feeding *f, bundle *c, const machine_leaf *leaf)
 {
     uint32_t root = c->root;
     uint32_t full = 0;
@@ -453,37 +460,59 @@ static leat_code feed_start(const feeding *f)
     bundle *start = bundle_at(f->machine, &one, 0);
     memset(words, 0, (3 + f->machine->slots_count) * sizeof *words);
     bool alike = false;
-    LEAT_TRY(decide(f, start, &leaf, &alike));
+    LEAT_TRY(matcher_decide(f, start, &leaf, &alike));
     LEAT_ASSERT(!leaf->completes);
-    return apply(f, start, leaf);
+    return matcher_apply(f, start, leaf);
 }
 
-/* Whether a leaf changes nothing. */
-static bool idle(const machine_leaf *leaf, uint32_t config)
+/* Bundle *at, and all others that are settled with it: *at is the last of them then. */
+static leat_code feed_bundle(const feeding *f, size_t *at, bool *gone)
 {
-    return leaf->config == config && leaf->takes_count == 0 && !leaf->completes;
+    const machine *m = f->machine;
+    bundles *list = &f->matcher->bundles;
+    bundle *c = bundle_at(m, list, *at);
+    const machine_leaf *leaf = NULL;
+    bool alike = false;
+    if (!graph_lives(&f->matcher->graph, c->root)) {
+        *gone = true;
+        return LEAT_OK;
+    }
+    LEAT_TRY(matcher_decide(f, c, &leaf, &alike));
+    if (alike && leaf_idle(leaf, c->config)) {
+        *at = bundles_end(m, list, *at) - 1;
+        return LEAT_OK;
+    }
+    LEAT_TRY(matcher_apply(f, c, leaf));
+    if (c->root != 0) return LEAT_OK;
+    bundle_index_leak(f->matcher, c->config, NULL);
+    *gone = true;
+    return LEAT_OK;
+}
+
+/* Whether bundle `at` and those behind it are many of one configuration. */
+static bool many_alike(const feeding *f, size_t at)
+{
+    const bundles *list = &f->matcher->bundles;
+    size_t least = f->work->select_least;
+    return list->count - at >= least && bundle_at(f->machine, list, at)->config ==
+                                            bundle_at(f->machine, list, at + least - 1)->config;
 }
 
 static leat_code feed_all(const feeding *f)
 {
-    bundles *list = &f->matcher->bundles;
-    const machine *m = f->machine;
-    const machine_leaf *leaf = NULL;
+    const bundles *list = &f->matcher->bundles;
+    size_t tried = 0; /* up to there */
     bool gone = false;
-    bool alike = false;
     for (size_t i = 0; i < list->count; i++) {
-        bundle *c = bundle_at(m, list, i);
-        if (graph_lives(&f->matcher->graph, c->root)) {
-            LEAT_TRY(decide(f, c, &leaf, &alike));
-            if (alike && idle(leaf, c->config)) {
-                i = bundles_end(m, list, i) - 1;
-                continue;
-            }
-            LEAT_TRY(apply(f, c, leaf));
-        } else {
-            c->root = 0;
+        bool settled = false;
+        if (i >= tried && many_alike(f, i)) {
+            tried = bundles_end(f->machine, list, i);
+            LEAT_TRY(matcher_select(f, i, tried, &settled));
         }
-        gone = gone || c->root == 0;
+        if (settled)
+            i = tried - 1;
+        else
+            LEAT_TRY(feed_bundle(f, &i, &gone));
     }
     LEAT_TRY(feed_start(f));
     LEAT_TRY(seal(f));

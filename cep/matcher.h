@@ -18,6 +18,7 @@
 #include "core/arena.h"
 #include "core/buf.h"
 #include "core/record.h"
+#include "transforms/expr_form.h"
 
 /* What was taken, last to first. Of a condition's takes: those that it may read (the condition's
  * `reading`), void after the call. Of a match: all, as long as the match is in its list. */
@@ -30,6 +31,15 @@ struct leat_take {
     uint32_t depth; /* takes so far, this one included */
 };
 const leat_take *leat_take_first(const leat_take *last);
+
+/* A comparison without which a condition is false, whatever else it says: of a value of the event
+ * in hand with a field of the first or last take of a step. */
+typedef struct leat_matcher_link {
+    const leat_link *link; /* not NE */
+    uint32_t step;
+    leat_value value;
+    bool lone; /* nothing else of the condition reads a step */
+} leat_matcher_link;
 
 /* What the matcher asks for while it looks at an event. */
 typedef struct leat_matcher_host {
@@ -44,6 +54,9 @@ typedef struct leat_matcher_host {
     /* NULL, or: whether a condition that reads steps fails for the event in hand whatever was
      * taken. Asked for at most once per event and matcher; false is no answer. */
     leat_code (*never)(void *self, uint32_t condition, bool *fails, leat_err *err);
+    /* NULL, or: the link of a condition; false: it has none, or none that compares (cep/link.h) for
+     * the event in hand. Where it fails `test` says that the condition does. */
+    bool (*link)(void *self, uint32_t condition, leat_matcher_link *found);
 } leat_matcher_host;
 
 typedef struct leat_match {
@@ -70,6 +83,9 @@ typedef struct leat_matcher leat_matcher;
 typedef struct leat_matcher_work leat_matcher_work;
 leat_matcher_work *leat_matcher_work_new(void);
 void leat_matcher_work_free(leat_matcher_work **work);
+/* How many bundles of a configuration there are before an index of them is made (bundle_index.h);
+ * at least 1. For tests; what comes out is the same. */
+void leat_matcher_work_index_at(leat_matcher_work *work, size_t least);
 
 /* nfa must outlive it. */
 leat_code leat_matcher_new(const leat_nfa *nfa, leat_matcher **matcher, leat_err *err) LEAT_CHECKED;

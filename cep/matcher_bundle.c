@@ -13,6 +13,7 @@
  *
  * Bundles whose runs have all begun before the bound are dead. They go when enough of them may be
  * there; who meets one before has to see that it is dead. */
+#include "cep/bundle_index.h"
 #include "cep/matcher_inside.h"
 #include "core/mem.h"
 
@@ -79,6 +80,7 @@ void bundles_drop_dead(leat_matcher *matcher)
         kept++;
     }
     list->count = kept;
+    matcher->gone = 0;
     matcher->dropped_at = matcher->graph.bound;
 }
 
@@ -107,6 +109,18 @@ static size_t place_of(const machine *m, const bundles *list, const bundle *c)
             to = middle;
     }
     return from;
+}
+
+bool bundles_find(const machine *m, const bundles *list, uint32_t config, const uint32_t *slots,
+                  size_t *at)
+{
+    uint32_t words[3 + MACHINE_SLOTS_MAX + 1];
+    bundles one = {.words = words, .count = 1};
+    bundle *wanted = bundle_at(m, &one, 0);
+    wanted->config = config;
+    memcpy(wanted->slots, slots, m->slots_count * sizeof *slots);
+    *at = place_of(m, list, wanted);
+    return *at < list->count && compare(m, bundle_at(m, list, *at), wanted) == 0;
 }
 
 size_t bundles_end(const machine *m, const bundles *list, size_t at)
@@ -188,6 +202,8 @@ leat_code bundles_merge(leat_matcher *matcher, leat_matcher_work *work, leat_err
     bundles *fresh = &work->fresh;
     LEAT_ASSERT(list->count + fresh->count < UINT32_MAX);
     LEAT_TRY(graph_reserve(&matcher->graph, (uint32_t)fresh->count, err));
+    for (size_t i = 0; i < fresh->count && matcher->indexes_count > 0; i++)
+        LEAT_TRY(bundle_index_note(matcher, work->arena, bundle_at(m, fresh, i), err));
     for (size_t i = 0; i < fresh->count; i++) {
         bundle *added = NULL;
         if (fresh->count <= INSERT_MAX) {
@@ -250,6 +266,7 @@ leat_code matcher_collect(leat_matcher *matcher, leat_matcher_work *work, leat_e
     if (work->number > g->events_count) work->number = 0; /* nothing has kept it */
     matcher->skipped = graph_moved_event(moves, matcher->skipped);
     matcher->dropped_at = g->bound;
+    bundle_index_collected(matcher, moves);
     matcher->collect_at = g->nodes_count < 8 ? 16 : g->nodes_count * 2;
     return LEAT_OK;
 }
@@ -260,9 +277,11 @@ leat_code matcher_settle(leat_matcher *matcher, leat_matcher_work *work, leat_er
     size_t count = matcher->bundles.count;
     /* As many as began since the last time may have died: they pay for the look at all. */
     bool due = count <= DEAD_MAX || g->bound - matcher->dropped_at > count / 4 ||
-               g->bound > g->events_count;
-    if (count > 0 && due && g->bound != matcher->dropped_at) bundles_drop_dead(matcher);
+               matcher->gone > count / 4 || g->bound > g->events_count;
+    bool any = g->bound != matcher->dropped_at || matcher->gone > 0;
+    if (count > 0 && due && any) bundles_drop_dead(matcher);
     if (matcher->bundles.count == 0 && matcher->waiting_count == 0) {
+        bundle_index_void(matcher);
         graph_clear(g);
         matcher->skipped = matcher->dropped_at = 0;
         return LEAT_OK;

@@ -12,6 +12,7 @@
  * What was found out is kept by (node, n), so the cost is their number at worst, and that of one
  * chain where each event has made all runs longer by one. A stack of its own, as chains are long.
  */
+#include "cep/bundle_index.h"
 #include "cep/matcher_inside.h"
 #include "core/mem.h"
 
@@ -163,6 +164,7 @@ leat_code bundle_split(leat_matcher *matcher, leat_matcher_work *work, bundle *c
     leat_mem_free(s.known);
     leat_mem_free(s.stack);
     LEAT_TRY(code);
+    bundle_index_void(matcher);
     c->root = result.fewer;
     *full = result.enough;
     return LEAT_OK;

@@ -5,6 +5,8 @@
  *   graph.c          what partial matches took
  *   matcher.c        life, feeding events, limits
  *   matcher_bundle.c bundles: adding, merging, collecting what is dead
+ *   bundle_index.c   many of them, by what later conditions compare with (bundle_runs.c: in order)
+ *   matcher_select.c ... so that only those are asked for which a comparison can hold
  *   matcher_depth.c  the limit of events in a match
  *   matcher_time.c   deadlines, windows, timeouts
  *   matcher_match.c  matches as the caller sees them
@@ -49,6 +51,8 @@ typedef struct held {
     leat_value order; /* NULL, INT, DOUBLE, or STRING of its own memory */
 } held;
 
+typedef struct bundle_index bundle_index;
+
 struct leat_matcher {
     const leat_nfa *nfa;
     machine *machine; /* of the scratch that it is used with; NULL: nothing was fed */
@@ -61,7 +65,10 @@ struct leat_matcher {
     uint32_t skipped;    /* matches that began before this event do not come out any more */
     uint32_t collect_at; /* nodes */
     uint32_t dropped_at; /* the bound when dead bundles were dropped */
-    int64_t window_ms;   /* when somebody has to look whether runs are out of the window */
+    uint32_t gone;       /* bundles without a root, since then */
+    uint32_t indexes_count;
+    bundle_index **indexes; /* of bundles; no state */
+    int64_t window_ms;      /* when somebody has to look whether runs are out of the window */
     int64_t deadline_ms;
 };
 
@@ -73,6 +80,14 @@ typedef struct done {
 } done;
 
 #define DECIDED_SIZE 8 /* a power of 2 */
+
+/* A bundle that is looked at because an item of an index says so. */
+typedef struct pick {
+    size_t at; /* in the list */
+    struct bundle_index *index;
+    const struct index_range *range;
+    struct index_item *item;
+} pick;
 
 struct leat_matcher_work {
     machine **machines;
@@ -93,10 +108,24 @@ struct leat_matcher_work {
     bool moved;              /* a bundle has another configuration now */
     done *done;
     size_t done_count, done_size;
+    size_t select_least; /* bundles of a configuration: fewer are asked one by one */
+    pick *picks;
+    size_t picks_count, picks_size;
+    struct index_found *found; /* of the links of one configuration */
     graph_walk walk;
     graph_moves moves;
     graph_depths depths;
 };
+
+/* The event in hand, and what there is to it. */
+typedef struct feeding {
+    leat_matcher *matcher;
+    leat_matcher_work *work;
+    machine *machine;
+    const leat_pattern *pattern;
+    leat_matches *matches;
+    leat_err *err;
+} feeding;
 
 static inline bundle *bundle_at(const machine *m, const bundles *list, size_t i)
 {
@@ -119,6 +148,29 @@ leat_code matcher_attach(leat_matcher *matcher, leat_matcher_work *work,
 leat_code matcher_limit_failed(const leat_matcher *matcher, const char *what, uint32_t limit,
                                leat_err *err) LEAT_CHECKED;
 
+/* --- matcher.c --- */
+/* *known: what a condition comes to is so whatever was taken. */
+leat_code matcher_ask_all(const feeding *f, uint32_t condition, bool *known,
+                          bool *holds) LEAT_CHECKED;
+/* Whether a condition holds for a bundle. *alike becomes false where it depends on that. */
+leat_code matcher_ask(const feeding *f, const bundle *c, uint32_t condition, bool *holds,
+                      bool *alike) LEAT_CHECKED;
+/* Down the tree of the bundle's configuration. *alike: so it is for all of that configuration. */
+leat_code matcher_decide(const feeding *f, const bundle *c, const machine_leaf **leaf,
+                         bool *alike) LEAT_CHECKED;
+/* c: of the matcher's list, or the start. */
+leat_code matcher_apply(const feeding *f, bundle *c, const machine_leaf *leaf) LEAT_CHECKED;
+/* Whether a leaf changes nothing. */
+static inline bool leaf_idle(const machine_leaf *leaf, uint32_t config)
+{
+    return leaf->config == config && leaf->takes_count == 0 && !leaf->completes;
+}
+
+/* --- matcher_select.c --- */
+/* The bundles [from, end), all of one configuration, by an index of them. *settled: so it
+ * was; else nothing has happened. */
+leat_code matcher_select(const feeding *f, size_t from, size_t end, bool *settled) LEAT_CHECKED;
+
 /* --- matcher_bundle.c--- */
 leat_code bundle_add(const machine *m, bundles *list, bundle **added, leat_err *err) LEAT_CHECKED;
 /* Slots that do not matter in the bundle's configuration become 0. */
@@ -130,6 +182,9 @@ size_t bundles_end(const machine *m, const bundles *list, size_t at);
 /* c goes to another configuration: a fresh bundle is it from now on. */
 leat_code bundle_move(const machine *m, leat_matcher_work *work, bundle *c, uint32_t config,
                       leat_err *err) LEAT_CHECKED;
+/* Where the bundle is that has this configuration and these slots; false: there is none. */
+bool bundles_find(const machine *m, const bundles *list, uint32_t config, const uint32_t *slots,
+                  size_t *at);
 /* The bundles of work->fresh join those of the matcher; equal ones become one. */
 leat_code bundles_merge(leat_matcher *matcher, leat_matcher_work *work, leat_err *err) LEAT_CHECKED;
 /* Brings those that were read into order. */

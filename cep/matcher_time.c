@@ -17,6 +17,7 @@
  * free memory there is no hurry: it is set for the run that began last, and once it has come, for
  * the one that began last by then. Else it is that of the first event that a run may have begun
  * with, which is never too late. */
+#include "cep/bundle_index.h"
 #include "cep/matcher_inside.h"
 #include "core/mem.h"
 
@@ -40,8 +41,8 @@ static int64_t window_deadline(const leat_matcher *matcher, bool exact)
     int64_t window_ms = matcher->nfa->pattern->within_ms;
     uint32_t event = g->bound == 0 ? 1 : g->bound;
     for (size_t i = 0; i < matcher->bundles.count && !exact; i++) {
-        uint32_t most =
-            graph_node_at(g, bundle_at(matcher->machine, &matcher->bundles, i)->root)->most;
+        uint32_t root = bundle_at(matcher->machine, &matcher->bundles, i)->root;
+        uint32_t most = root == 0 ? 0 : graph_node_at(g, root)->most;
         if (most > event) event = most;
     }
     return later(graph_entry_at(g, event)->time_ms, window_ms);
@@ -54,7 +55,7 @@ static int64_t steps_deadline(const leat_matcher *matcher)
     for (size_t i = 0; i < matcher->bundles.count; i++) {
         const bundle *c = bundle_at(m, &matcher->bundles, i);
         int64_t within_ms = machine_config_at(m, c->config)->within_ms;
-        if (within_ms == 0) continue;
+        if (within_ms == 0 || c->root == 0) continue;
         uint32_t last = c->slots[m->slots_count - 1];
         int64_t at = later(graph_entry_at(&matcher->graph, last)->time_ms, within_ms);
         if (at < deadline_ms) deadline_ms = at;
@@ -252,8 +253,10 @@ static leat_code expire(const expiry *x)
     x->work->fresh.count = 0;
     for (size_t i = 0; i < list->count && m->exact; i++) {
         bundle *c = bundle_at(m, list, i);
+        if (c->root == 0) continue;
         LEAT_TRY(expire_starts(x, c));
         LEAT_TRY(expire_steps(x, c));
+        if (c->root == 0) bundle_index_leak(matcher, c->config, NULL);
     }
     bundles_drop_dead(matcher);
     return bundles_merge(matcher, x->work, x->err);

@@ -5,7 +5,7 @@
  * takes hold often enough, and many equal times.
  *
  * Fields of an event: ts, k (a letter), v (a double, sometimes missing), w (an int), o (what
- * order_by orders by: of any type, sometimes missing). */
+ * order_by orders by: of any type, sometimes missing); of crowds n (of many types). */
 #include "schemas/codec_json.h"
 #include "tests/differential/case.h"
 #include "tests/unit/random.h"
@@ -19,6 +19,7 @@ typedef struct generator {
     unsigned parts_left;
     bool self_named; /* the step being written is the last of `steps` */
     bool windowed;   /* the pattern has `within` */
+    bool crowded;    /* it is one of crowd's */
     int64_t window_ms;
 } generator;
 
@@ -241,13 +242,96 @@ static void pattern(generator *g, bool lengthy)
     add(g, "}");
 }
 
+/* --- crowds --- */
+
+/* What is compared with a field of one earlier take, and more. */
+static void crowd_condition(generator *g, char step, const char *fields)
+{
+    static const char *const ends[] = {"first", "last"};
+    char field = fields[below(g, 4)];
+    const char *end = ends[below(g, 2)];
+    unsigned shape = below(g, 10);
+    if (shape < 5) plain_atom(g);
+    if (shape < 5) add(g, " && ");
+    if (percent(g, 80))
+        ADD(g, "%c %s %s(%c).%c", field, order(g), end, step, field);
+    else
+        ADD(g, "%s(%c).%c %s %c", end, step, field, order(g), fields[below(g, 4)]);
+    if (shape == 5) ADD(g, " && w <= last(%c).w", step);
+    if (shape == 6) ADD(g, " && v != last(%c).v", step);
+    if (shape == 7) add(g, " && o > 1");
+}
+
+static const char *const crowd_links[] = {"followed_by", "followed_by_any", "followed_by_any"};
+#define CROWD_FIELDS "vwon"
+
+static void crowd_step(generator *g)
+{
+    unsigned number = g->steps++;
+    ADD(g, "{\"name\": \"%c\", \"contiguity\": \"%s\", \"where\": \"", (char)('A' + number),
+        crowd_links[below(g, 3)]);
+    crowd_condition(g, (char)('A' + below(g, number + percent(g, 15))), CROWD_FIELDS);
+    add(g, "\"");
+    if (percent(g, 20))
+        ADD(g, ", \"times\": {\"min\": %u}, \"repeat\": \"%s\"", below(g, 2),
+            crowd_links[below(g, 3)]);
+    if (percent(g, 8)) step_within(g);
+    add(g, "}");
+}
+
+/* Few steps, many partial matches that are told apart by what they have taken: what an index of
+ * them is for. */
+static void crowd(generator *g)
+{
+    unsigned parts = 2 + below(g, 2);
+    add(g, "{\"name\": \"p\", \"limits\": {\"partial_matches\": 1000000, \"events\": 100000}");
+    g->window_ms = 20 + below(g, 400);
+    g->windowed = true;
+    ADD(g, ", \"within\": \"%lldms\", \"steps\": [", (long long)g->window_ms);
+    ADD(g, "{\"name\": \"A\", \"where\": \"k %s '%c'\"}", percent(g, 70) ? "!=" : "==", letter(g));
+    g->steps = 1;
+    for (unsigned i = 1; i < parts; i++) {
+        bool either = percent(g, 30);
+        add(g, either ? ", {\"any_of\": [" : ", ");
+        crowd_step(g);
+        if (either) add(g, ", ");
+        if (either) crowd_step(g);
+        if (either) add(g, "], \"contiguity\": \"followed_by_any\"}");
+        if (i + 1 == parts || percent(g, 85)) continue;
+        ADD(g, ", {\"name\": \"N%u\", \"not\": true, \"where\": \"", g->nots++);
+        crowd_condition(g, 'A', CROWD_FIELDS);
+        add(g, "\"}");
+    }
+    add(g, "]");
+    if (percent(g, 25)) add(g, ", \"skip\": \"skip_past_last_event\"");
+    add(g, "}");
+}
+
 /* --- streams --- */
+
+/* Of many kinds, so that they meet. */
+static void crowd_fields(generator *g)
+{
+    static const char *const odd[] = {
+        "null",        "true", "[1]",   "9007199254740993",    "9007199254740992.0", "-0.0",
+        "\"\\u0041\"", "\"\"", "1e300", "12345678901234567890"};
+    unsigned shape = below(g, 20);
+    if (shape < 9)
+        ADD(g, ", \"n\": %u", below(g, 60));
+    else if (shape < 13)
+        ADD(g, ", \"n\": %u.%u", below(g, 60), below(g, 2) * 5);
+    else if (shape < 17)
+        ADD(g, ", \"n\": \"%c%c\"", letter(g), letter(g));
+    else if (shape < 19)
+        ADD(g, ", \"n\": %s", odd[below(g, 10)]);
+}
 
 static void event(generator *g, int64_t at_ms)
 {
     ADD(g, "{\"ts\": %lld, \"k\": \"%c\"", (long long)at_ms, letter(g));
     if (!percent(g, 2)) ADD(g, ", \"v\": %u.0", below(g, 10));
     ADD(g, ", \"w\": %u", below(g, 4));
+    if (g->crowded) crowd_fields(g);
     switch (below(g, 8)) {
     case 0: break;
     case 1: add(g, ", \"o\": null"); break;
@@ -284,9 +368,14 @@ diff_case diff_generate(uint64_t seed, leat_arena *arena)
     generator g = {.random = {leat_random_next(&mixed)}};
     leat_buf_init(&g.out, (size_t)1 << 20);
     bool lengthy = percent(&g, 1); /* a stream of which no state stays */
-    pattern(&g, lengthy);
+    g.crowded = !lengthy && percent(&g, 20);
+    if (g.crowded)
+        crowd(&g);
+    else
+        pattern(&g, lengthy);
     diff_case c = {.pattern = parsed(&g, arena)};
     size_t room = lengthy ? 150 + below(&g, 400) : 3 + below(&g, below(&g, 4) == 0 ? 60 : 25);
+    if (g.crowded) room = 20 + below(&g, 180);
     int64_t now_ms = 1000;
     c.timers = percent(&g, 50);
     c.happenings = leat_arena_zero(arena, room * sizeof *c.happenings);

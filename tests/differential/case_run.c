@@ -288,6 +288,8 @@ static void run_product(const runner *first, const leat_conditions *conditions,
     play_kit *kit = play_kit_new(first->nfa, conditions, false);
     runner plain = *first;
     plain.way = DIFF_PLAINLY;
+    /* Indexes of bundles: always, or where there are many. */
+    if (first->c->count % 4 != 0) play_kit_index_at(kit, 1 + first->c->count % 3);
     run(&plain, kit);
     bool different = differs(&plain, first, false, outcome);
     for (diff_verdict way = DIFF_RECODED; way <= DIFF_BESIDE && !different; way++) {

@@ -50,6 +50,11 @@ void play_kit_free(play_kit **kit)
     *kit = NULL;
 }
 
+void play_kit_index_at(play_kit *kit, size_t least)
+{
+    leat_matcher_work_index_at(kit->work, least);
+}
+
 play *play_new(play_kit *kit)
 {
     leat_err err = {0};

@@ -30,6 +30,8 @@ typedef struct play_results {
 typedef struct play_kit play_kit;
 play_kit *play_kit_new(const leat_nfa *nfa, const leat_conditions *conditions, bool plain);
 void play_kit_free(play_kit **kit);
+/* Bundles from which on the product makes an index of them. */
+void play_kit_index_at(play_kit *kit, size_t least);
 
 /* One key; the kit must outlive it. */
 typedef struct play play;

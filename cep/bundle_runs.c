@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Items sorted by value, in runs: the logarithmic method. What comes goes into its place in the
+ * last run as long as that is short; then the next begins, and runs of like size are merged, so an
+ * item moves log(n) times and there are log(n) runs to look into.
+ *
+ * Over a run of n items lies a tree without pointers: node i has the nodes 2i and 2i + 1 below it,
+ * node n + i is item i, and a stretch is made of 2 log(n) nodes. Node i's sums are kept in item i,
+ * which has nothing to do with it but its place. They are worked out when somebody asks, twice
+ * apart: `most`, by which the dead are passed over, costs no memory, roots cost a union each.
+ *
+ * Refused: a balanced tree of nodes (an allocation and a cache miss per step, and its sums change
+ * along the path of every insertion whether anybody asks or not). */
+#include "cep/bundle_index.h"
+#include "core/mem.h"
+
+#define OPEN_MAX 16 /* items of a run that is added to; those have no tree */
+
+static index_item *items_of(const index_list *list, uint32_t run)
+{
+    LEAT_ASSERT(run < list->runs_count);
+    return list->items + list->runs[run].from;
+}
+
+/* --- adding --- */
+
+static void merge_last(index_list *list, index_item *spare)
+{
+    index_run *a = &list->runs[list->runs_count - 2];
+    const index_run *b = &list->runs[list->runs_count - 1];
+    index_item *items = list->items + a->from;
+    size_t left = a->count;
+    size_t right = b->count;
+    LEAT_ASSERT(a->from + a->count == b->from);
+    memcpy(spare, list->items + b->from, right * sizeof *spare);
+    for (size_t at = left + right; right > 0;) {
+        bool first = left > 0 && link_order(items[left - 1].value, spare[right - 1].value) > 0;
+        items[--at] = first ? items[--left] : spare[--right];
+    }
+    a->count += b->count;
+    a->laid = a->summed = false;
+    list->runs_count--;
+}
+
+/* The last run is full: those of like size become one. */
+static leat_code close_run(index_list *list, leat_err *err)
+{
+    index_item *spare = NULL;
+    while (list->runs_count > 1) {
+        const index_run *last = &list->runs[list->runs_count - 1];
+        if (last[-1].count >= 2 * last->count && list->runs_count < INDEX_RUNS_MAX) break;
+        void *grown = leat_mem_try_resize(spare, last->count * sizeof *spare);
+        if (grown == NULL) {
+            leat_mem_free(spare);
+            return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for partial matches");
+        }
+        spare = grown;
+        merge_last(list, spare);
+    }
+    leat_mem_free(spare);
+    return LEAT_OK;
+}
+
+leat_code index_runs_add(index_list *list, index_item item, leat_err *err)
+{
+    void *grown = list->items;
+    LEAT_TRY(matcher_reserve(&grown, &list->size, list->count, sizeof *list->items, err));
+    list->items = grown;
+    if (list->runs_count > 0 && list->runs[list->runs_count - 1].count >= OPEN_MAX)
+        LEAT_TRY(close_run(list, err));
+    if (list->runs_count == 0 || list->runs[list->runs_count - 1].count >= OPEN_MAX)
+        list->runs[list->runs_count++] = (index_run){.from = (uint32_t)list->count};
+    index_run *run = &list->runs[list->runs_count - 1];
+    size_t at = list->count++;
+    run->count++;
+    run->laid = run->summed = false;
+    for (; at > run->from && link_order(list->items[at - 1].value, item.value) > 0; at--)
+        list->items[at] = list->items[at - 1];
+    list->items[at] = item;
+    return LEAT_OK;
+}
+
+/* --- finding --- */
+
+/* The first item for which the comparison does not come out as `while_is`. */
+static uint32_t turn_of(const index_item *items, uint32_t count, leat_link_op op, leat_value value,
+                        link_verdict while_is)
+{
+    uint32_t from = 0;
+    uint32_t to = count;
+    while (from < to) {
+        uint32_t middle = from + (to - from) / 2;
+        if (link_compare(op, value, items[middle].value) == while_is)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from;
+}
+
+void index_run_find(const index_list *list, uint32_t run, leat_link_op op, leat_value value,
+                    index_range *range)
+{
+    bool low = op == LEAT_LINK_GT || op == LEAT_LINK_GE; /* it holds for the low ones */
+    uint32_t count = list->runs[run].count;
+    LEAT_ASSERT(low || op == LEAT_LINK_LT || op == LEAT_LINK_LE);
+    uint32_t turn = turn_of(items_of(list, run), count, op, value, low ? LINK_HOLDS : LINK_FAILS);
+    range->run = run;
+    range->from = low ? 0 : turn;
+    range->to = low ? turn : count;
+}
+
+/* --- passing over the dead --- */
+
+static uint32_t most_at(const index_item *items, uint32_t count, uint32_t node)
+{
+    return node >= count ? items[node - count].most : items[node].sum_most;
+}
+
+static void lay_node(index_item *items, uint32_t count, uint32_t node)
+{
+    uint32_t most[2] = {most_at(items, count, 2 * node), most_at(items, count, 2 * node + 1)};
+    items[node].sum_most = most[0] > most[1] ? most[0] : most[1];
+}
+
+static leat_code each_below(index_item *items, uint32_t count, uint32_t node, uint32_t bound,
+                            index_visit visit, void *self)
+{
+    uint32_t stack[64]; /* two for each level */
+    size_t left = 0;
+    stack[left++] = node;
+    while (left > 0) {
+        node = stack[--left];
+        if (most_at(items, count, node) < bound) continue;
+        if (node >= count) {
+            if (items[node - count].root != 0) LEAT_TRY(visit(self, &items[node - count]));
+            continue;
+        }
+        LEAT_ASSERT(left + 2 <= 64);
+        stack[left++] = 2 * node + 1;
+        stack[left++] = 2 * node;
+    }
+    return LEAT_OK;
+}
+
+leat_code index_run_each(index_list *list, const index_range *range, uint32_t bound,
+                         index_visit visit, void *self)
+{
+    index_run *run = &list->runs[range->run];
+    index_item *items = items_of(list, range->run);
+    uint32_t count = run->count;
+    if (bound == 0) bound = 1; /* what is gone has 0 */
+    LEAT_ASSERT(range->from <= range->to && range->to <= count);
+    if (count <= OPEN_MAX) {
+        for (uint32_t i = range->from; i < range->to; i++)
+            if (items[i].most >= bound) LEAT_TRY(visit(self, &items[i]));
+        return LEAT_OK;
+    }
+    for (uint32_t node = count; !run->laid && node-- > 1;)
+        lay_node(items, count, node);
+    run->laid = true;
+    uint32_t from = range->from + count;
+    uint32_t to = range->to + count;
+    for (; from < to; from /= 2, to /= 2) {
+        if ((from & 1) != 0) LEAT_TRY(each_below(items, count, from++, bound, visit, self));
+        if ((to & 1) != 0) LEAT_TRY(each_below(items, count, --to, bound, visit, self));
+    }
+    return LEAT_OK;
+}
+
+void index_run_gone(index_list *list, uint32_t run, index_item *item)
+{
+    index_item *items = items_of(list, run);
+    uint32_t count = list->runs[run].count;
+    LEAT_ASSERT(item >= items && item < items + count);
+    list->runs[run].summed = false;
+    if (!list->runs[run].laid) return;
+    for (uint32_t node = ((uint32_t)(item - items) + count) / 2; node > 0; node /= 2)
+        lay_node(items, count, node);
+}
+
+/* --- roots --- */
+
+static void add_sum(graph *g, const index_item *items, uint32_t count, uint32_t node,
+                    uint32_t *root, uint32_t *depth)
+{
+    const index_item *item = &items[node >= count ? node - count : node];
+    uint32_t more = node >= count ? item->depth : item->sum_depth;
+    *root = graph_union(g, *root, node >= count ? item->root : item->sum_root);
+    if (more > *depth) *depth = more;
+}
+
+static leat_code sum_run(graph *g, index_item *items, uint32_t count, leat_err *err)
+{
+    LEAT_TRY(graph_reserve(g, 2 * count, err));
+    for (uint32_t node = count - 1; node > 0; node--) {
+        uint32_t root = 0;
+        uint32_t depth = 0;
+        add_sum(g, items, count, 2 * node, &root, &depth);
+        add_sum(g, items, count, 2 * node + 1, &root, &depth);
+        items[node].sum_root = root;
+        items[node].sum_depth = depth;
+    }
+    return LEAT_OK;
+}
+
+leat_code index_run_sum(index_list *list, graph *g, const index_range *range, uint32_t *root,
+                        uint32_t *depth, leat_err *err)
+{
+    index_run *run = &list->runs[range->run];
+    index_item *items = items_of(list, range->run);
+    uint32_t count = run->count;
+    uint32_t from = range->from + count;
+    uint32_t to = range->to + count;
+    LEAT_ASSERT(range->from <= range->to && range->to <= count);
+    LEAT_TRY(graph_reserve(g, 64 + OPEN_MAX, err));
+    if (count <= OPEN_MAX) {
+        for (; from < to; from++)
+            add_sum(g, items, count, from, root, depth);
+        return LEAT_OK;
+    }
+    if (!run->summed) LEAT_TRY(sum_run(g, items, count, err));
+    run->summed = true;
+    LEAT_TRY(graph_reserve(g, 64, err));
+    for (; from < to; from /= 2, to /= 2) {
+        if ((from & 1) != 0) add_sum(g, items, count, from++, root, depth);
+        if ((to & 1) != 0) add_sum(g, items, count, --to, root, depth);
+    }
+    return LEAT_OK;
+}
