@@ -6,6 +6,7 @@ of the disk, so that tidy_test.py can show each of them a bad sample. Text is ma
 and literals blanked out, where a rule is about code. No parser: clang-format has made function
 bodies begin and end at the first column, and that is all the structure needed here.
 """
+import fnmatch
 import os
 import pathlib
 import re
@@ -323,6 +324,27 @@ def rule_links(tree):
             there = os.path.normpath(os.path.join(os.path.dirname(path), target))
             if there not in tree and there not in folders:
                 yield path, line_of(text, match.start()), f"links to {target}, which is not there"
+
+
+def rule_file_groups(tree):
+    """docs/ARCHITECTURE.md names each file of the product, or a group that it belongs to, in a row
+    of its folder; and no group of which there is no file."""
+    page = "docs/ARCHITECTURE.md"
+    stems = {}
+    for path in filter(is_c, filter(in_product, tree)):
+        folder, name = path.split("/", 1)
+        stems.setdefault(folder, {})[name.rsplit(".", 1)[0]] = path
+    for folder, names in stems.items():
+        named = {}
+        for row in re.finditer(rf"^\| `{folder}/`[^|\n]*\|([^|\n]*)\|$", tree.get(page, ""), re.M):
+            for name in re.findall(r"`([a-z0-9_]+\*?)`", row[1]):
+                named[name] = line_of(tree[page], row.start())
+        for name, path in sorted(names.items()):
+            if not any(fnmatch.fnmatchcase(name, group) for group in named):
+                yield path, 1, f"{page} names no group of {folder}/ that it belongs to"
+        for group, line in named.items():
+            if not fnmatch.filter(names, group):
+                yield page, line, f"there is no {folder}/{group}"
 
 
 RULES = {name.removeprefix("rule_"): rule for name, rule in list(globals().items())

@@ -36,6 +36,13 @@ CASES = {
         ("a stranger", {"worker/shard.c": '#include "worker/log_kafka_client.h"\n'}, 1),
         ("its own", {"worker/log_kafka_commit.c": '#include "worker/log_kafka_client.h"\n'}, 0),
     ],
+    "file_groups": [
+        ("none", {"core/a.c": ""}, 1),
+        ("another folder's", {"core/a.c": "", "docs/ARCHITECTURE.md": "| `cep/` | `a` is |\n"}, 1),
+        ("named", {"core/a.c": "", "core/a_b.h": "",
+                   "docs/ARCHITECTURE.md": "| `core/` more | `a` is; `a_*` are |\n"}, 0),
+        ("gone", {"core/a.c": "", "docs/ARCHITECTURE.md": "| `core/` | `a`, `b*` |\n"}, 1),
+    ],
     "function_length": [
         ("71 lines", {"core/a.c": function(71)}, 1),
         ("70 lines", {"core/a.c": function(70)}, 0),
