@@ -29,7 +29,7 @@ typedef struct leat_codec_in {
     leat_arena *arena;           /* the batch's */
     leat_value *slots;           /* MISSING */
     bool raw_unread;             /* of own_slots: raw need not be made */
-    bool value_wanted;           /* of own_slots: the record as a value is to be made */
+    bool value_wanted;           /* of whole_values: the record as a value is to be made */
     leat_str raw;                /* result; data NULL: not made */
     leat_value value;            /* result: a MAP; MISSING: not made */
     bool none;                   /* result: the message is no record (a header line), skip it */
@@ -92,6 +92,8 @@ typedef struct leat_codec_type {
                       const leat_answer *answer, leat_err *err);
     bool blank_lines; /* an empty line of a file is a record too */
     bool own_slots; /* it fills the slots itself; `raw` is made for nobody else but who reads it */
+    bool whole_values;  /* it has types that JSON lacks, and can make a value of the record */
+    bool encodes_slots; /* encode does without root and raw */
 } leat_codec_type;
 
 struct leat_codec {

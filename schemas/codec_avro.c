@@ -408,4 +408,6 @@ const leat_codec_type leat_codec_avro = {
     .give = avro_give,
     .blank_lines = true,
     .own_slots = true,
+    .whole_values = true,
+    .encodes_slots = true,
 };

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rows of CSV become JSON text, cell by cell, and that goes through the shape's decoder.
+/* Rows of CSV become slots, and, if somebody reads it, JSON text.
  *
  *   7,"a ""b""",,true      columns id:int name note:int ok:bool
  *   {"id":7,"name":"a \"b\"","note":null,"ok":true}
  *
- * What a row must be is RFC 4180 and nothing softer: a quote inside an unquoted cell, text behind a
- * closing quote, a row of another width, are errors of that row, named by line, number and name of
- * the column. Guessing would put one field's text into another. Contents are not part of an error's
- * text: it goes to logs.
+ * A cell goes into the slots that ask for its column while the row is cut up (csv_row.c); cells of
+ * other columns are only checked. No decoder reads again what was just written: the text is made
+ * for sinks and steps that take all there is.
  *
  * An unquoted empty cell of a column that is no string is null; of a string it is the empty string,
  * unless the settings say how null is written. What is written follows the same rule, so that a
@@ -16,18 +15,22 @@
  * With a header line, the first row of each file says where the columns are. The state remembers it
  * by file, and by its line: when records are read again after an abort, so is the header.
  *
- * Cost: ~1 ns a byte and the JSON decoder's. Refused: filling slots directly. It saves half of that
- * and needs a second idea of what a record is. */
-#include "schemas/codec_csv.h"
+ * Cost: ~1 ns a byte, and ~2 ns more for the text. */
+#include "schemas/csv_row.h"
 
 #include <stdio.h>
 
 #include "core/mem.h"
 #include "core/number.h"
 
-#define ROW_BYTES_MAX   ((size_t)64 << 20) /* of JSON text */
 #define PLAN_BYTES_MAX  ((size_t)16 << 20)
 #define WRITE_DEPTH_MAX 1024
+
+/* A slot that a column's cells go to. */
+typedef struct csv_target {
+    uint32_t slot;
+    bool exact;
+} csv_target;
 
 /* Where the columns of one file are. */
 typedef struct csv_layout {
@@ -35,13 +38,17 @@ typedef struct csv_layout {
     leat_str topic; /* none: of all */
     int64_t offset; /* of the header line */
     leat_csv_column *columns;
-    leat_str *prefixes; /* "name": as JSON has it */
+    leat_str *prefixes;  /* "name": as JSON has it */
+    csv_target *targets; /* column by column ... */
+    size_t *targets_end; /* ... of each up to here */
     size_t count;
     bool bad; /* the header line cannot be used, nor what follows it */
     leat_err why;
 } csv_layout;
 
 typedef struct csv_state {
+    const leat_slot_request *requests;
+    size_t requests_count;
     leat_json_limits limits;
     leat_arena *arena;   /* layouts, the plan of what is written */
     csv_layout *layouts; /* latest first */
@@ -57,168 +64,27 @@ static const leat_csv_codec *csv_of(const leat_codec *codec)
     return (const leat_csv_codec *)codec;
 }
 
-/* --- rows --- */
-
-/* A row under way. */
-typedef struct csv_row {
-    const leat_csv_codec *codec;
-    const char *start, *at, *end;
-    const char *cell_start;
-    size_t cells; /* begun so far */
-    bool more;    /* another cell follows */
-    const csv_layout *layout;
-    int64_t line;
-    bool valid; /* all of it is UTF-8 */
-} csv_row;
-
-static leat_code row_fail(const csv_row *row, const char *what, leat_err *err)
+/* Which slots each column goes to. A cell has nothing inside, so that longer paths find nothing. */
+static leat_code layout_targets(const csv_state *state, csv_layout *layout, leat_err *err)
 {
-    long long line = row->line;
-    for (const char *p = row->start; p < row->cell_start; p++)
-        line += *p == '\n';
-    leat_str name = LEAT_STR_NONE;
-    if (row->layout != NULL && row->cells > 0 && row->cells <= row->layout->count)
-        name = row->layout->columns[row->cells - 1].name;
-    int shown = name.len > 64 ? 64 : (int)name.len;
-    (void)leat_err_set(err, LEAT_ERR_SYNTAX, "line %lld, column %zu%s%.*s%s: %s", line, row->cells,
-                       name.data != NULL ? " (" : "", shown, name.data != NULL ? name.data : "",
-                       name.data != NULL ? ")" : "", what);
-    err->offset = (uint32_t)(row->cell_start - row->start);
-    return LEAT_ERR_SYNTAX;
-}
-
-static csv_row row_begin(const leat_csv_codec *codec, leat_str text, int64_t line)
-{
-    if (text.len > 0 && text.data[text.len - 1] == '\n') text.len--;
-    if (text.len > 0 && text.data[text.len - 1] == '\r') text.len--;
-    return (csv_row){.codec = codec,
-                     .start = text.data,
-                     .at = text.data,
-                     .end = text.data + text.len,
-                     .cell_start = text.data,
-                     .more = true,
-                     .line = line};
-}
-
-/* Behind a cell: a delimiter, or the end. */
-static leat_code cell_ends(csv_row *row, leat_err *err)
-{
-    if (row->at == row->end) {
-        row->more = false;
-        return LEAT_OK;
-    }
-    if (*row->at == row->codec->delimiter) {
-        row->at++;
-        return LEAT_OK;
-    }
-    if (*row->at == '\n' || *row->at == '\r')
-        return row_fail(row, "a second row begins behind it: one record is one row", err);
-    if (*row->at == row->codec->quote)
-        return row_fail(row, "a quote inside of an unquoted cell", err);
-    return row_fail(row, "text behind the closing quote", err);
-}
-
-static leat_code cell_quoted(csv_row *row, leat_buf *scratch, leat_str *cell, leat_err *err)
-{
-    const char quote = row->codec->quote;
-    const char *from = ++row->at;
-    leat_buf_reset(scratch);
-    for (;;) {
-        const char *close = memchr(row->at, quote, (size_t)(row->end - row->at));
-        if (close == NULL) return row_fail(row, "the closing quote is missing", err);
-        row->at = close + 1;
-        if (row->at < row->end && *row->at == quote) { /* doubled: one of them stays */
-            leat_buf_add(scratch, (leat_str){from, (size_t)(row->at - from)});
-            from = ++row->at;
-            continue;
+    size_t count = 0;
+    layout->targets =
+        leat_arena_array(state->arena, state->requests_count + 1, sizeof *layout->targets);
+    layout->targets_end =
+        leat_arena_array(state->arena, layout->count + 1, sizeof *layout->targets_end);
+    if (layout->targets == NULL || layout->targets_end == NULL)
+        return leat_arena_full(state->arena, err);
+    for (size_t i = 0; i < layout->count; i++) {
+        for (size_t k = 0; k < state->requests_count; k++) {
+            const leat_slot_request *request = &state->requests[k];
+            if (request->path.count == 1 &&
+                leat_str_equal(request->path.names[0], layout->columns[i].name))
+                layout->targets[count++] = (csv_target){request->slot, request->exact};
         }
-        leat_str rest = {from, (size_t)(close - from)};
-        if (scratch->len == 0) {
-            *cell = rest;
-        } else {
-            leat_buf_add(scratch, rest);
-            LEAT_TRY(leat_buf_check(scratch, "a cell", err));
-            *cell = leat_buf_str(scratch);
-        }
-        return cell_ends(row, err);
+        layout->targets_end[i] = count;
     }
-}
-
-/* The next cell; valid until the next call. Only while row->more. */
-static leat_code row_cell(csv_row *row, const bool special[256], leat_buf *scratch, leat_str *cell,
-                          bool *quoted, leat_err *err)
-{
-    LEAT_ASSERT(row->more);
-    row->cells++;
-    row->cell_start = row->at;
-    *quoted = row->codec->quote != '\0' && row->at < row->end && *row->at == row->codec->quote;
-    if (*quoted) return cell_quoted(row, scratch, cell, err);
-    while (row->at < row->end && !special[(unsigned char)*row->at])
-        row->at++;
-    *cell = (leat_str){row->cell_start, (size_t)(row->at - row->cell_start)};
-    return cell_ends(row, err);
-}
-
-static void fill_special(const leat_csv_codec *codec, bool special[256])
-{
-    memset(special, 0, 256 * sizeof *special);
-    special[(unsigned char)codec->delimiter] = true;
-    special['\n'] = special['\r'] = true;
-    if (codec->quote != '\0') special[(unsigned char)codec->quote] = true;
-}
-
-size_t leat_csv_row_end(leat_str text, char quote)
-{
-    bool inside = false;
-    for (size_t i = 0; i < text.len; i++) {
-        if (quote != '\0' && text.data[i] == quote) inside = !inside;
-        if (text.data[i] == '\n' && !inside) return i + 1;
-    }
-    return 0;
-}
-
-/* --- header lines --- */
-
-leat_code leat_csv_header(const leat_csv_codec *codec, leat_str line, leat_arena *arena,
-                          leat_str **names, size_t *count, leat_err *err)
-{
-    bool special[256], quoted;
-    leat_buf scratch;
-    leat_buf_init(&scratch, ROW_BYTES_MAX);
-    fill_special(codec, special);
-    csv_row row = row_begin(codec, line, 1);
-    leat_code code = LEAT_OK;
-    size_t size = 0;
-    *names = NULL;
-    *count = 0;
-    if (!leat_str_utf8_valid(line))
-        code = leat_err_set(err, LEAT_ERR_SYNTAX, "the header line is not UTF-8");
-    while (code == LEAT_OK && row.more) {
-        leat_str cell;
-        code = row_cell(&row, special, &scratch, &cell, &quoted, err);
-        if (code != LEAT_OK) break;
-        if (*count == LEAT_CSV_COLUMNS_MAX) {
-            code = leat_err_set(err, LEAT_ERR_LIMIT, "the header line names more than %d columns",
-                                LEAT_CSV_COLUMNS_MAX);
-            break;
-        }
-        if (*count == size) {
-            size_t more = size == 0 ? 16 : size * 2;
-            *names = leat_arena_extend(arena, *names, size * sizeof **names, more * sizeof **names);
-            size = more;
-        }
-        if (*names == NULL || ((*names)[*count] = leat_arena_copy(arena, cell)).data == NULL) {
-            code = leat_arena_full(arena, err);
-            break;
-        }
-        for (size_t i = 0; code == LEAT_OK && i < *count; i++)
-            if (leat_str_equal((*names)[i], cell))
-                code = row_fail(&row, "the header line names a column twice", err);
-        if (cell.len == 0) code = row_fail(&row, "the header line has a column without name", err);
-        (*count)++;
-    }
-    leat_buf_release(&scratch);
-    return code;
+    LEAT_ASSERT(count <= state->requests_count);
+    return LEAT_OK;
 }
 
 /* Columns and their names as JSON has them. */
@@ -241,7 +107,7 @@ static leat_code layout_columns(csv_state *state, csv_layout *layout, const leat
         if (layout->prefixes[i].data == NULL) return leat_arena_full(state->arena, err);
     }
     layout->count = count;
-    return LEAT_OK;
+    return layout_targets(state, layout, err);
 }
 
 /* Every column that the settings name must be there. */
@@ -302,34 +168,74 @@ static bool is_word(leat_str cell, const char *word)
     return true;
 }
 
-/* Appends the cell's value; NULL, or what is wrong with it. */
-static const char *put_cell(leat_buf *out, leat_str cell, leat_csv_type type)
+/* *value: what the cell stands for; NULL, or what is wrong with it. */
+static const char *read_cell(leat_str cell, leat_csv_type type, leat_value *value)
 {
-    int64_t number;
-    double ignored;
+    int64_t whole = 0;
+    double number = 0;
     switch (type) {
-    case LEAT_CSV_STRING: leat_json_write_string(cell, out); return NULL;
+    case LEAT_CSV_STRING: *value = leat_value_string(cell); return NULL;
     case LEAT_CSV_INT:
-        if (leat_number_int(cell, &number) != LEAT_NUMBER_OK) return "is no int of 64 bits";
-        leat_buf_add_int(out, number);
+        if (leat_number_int(cell, &whole) != LEAT_NUMBER_OK) return "is no int of 64 bits";
+        *value = leat_value_int(whole);
         return NULL;
     case LEAT_CSV_DOUBLE:
-        if (leat_number_double(cell, &ignored) != LEAT_NUMBER_OK) return "is no number";
-        leat_buf_add(out, cell);
-        for (size_t i = 0; i < cell.len; i++)
-            if (cell.data[i] == '.' || (cell.data[i] | 0x20) == 'e') return NULL;
-        leat_buf_add_text(out, ".0");
+        if (leat_number_double(cell, &number) != LEAT_NUMBER_OK) return "is no number";
+        *value = leat_value_double(number);
         return NULL;
     case LEAT_CSV_BOOL:
-        if (is_word(cell, "true") || leat_str_is(cell, "1"))
-            leat_buf_add_text(out, "true");
-        else if (is_word(cell, "false") || leat_str_is(cell, "0"))
-            leat_buf_add_text(out, "false");
-        else
-            return "is no bool: true or false";
-        return NULL;
+        *value = leat_value_bool(is_word(cell, "true") || leat_str_is(cell, "1"));
+        if (value->as.b || is_word(cell, "false") || leat_str_is(cell, "0")) return NULL;
+        return "is no bool: true or false";
     }
     return "has no known type";
+}
+
+/* A double's spelling survives; that of a whole one shows that it is none. */
+static bool is_spelt_whole(leat_str cell)
+{
+    for (size_t i = 0; i < cell.len; i++)
+        if (cell.data[i] == '.' || (cell.data[i] | 0x20) == 'e') return false;
+    return true;
+}
+
+static void put_raw(leat_buf *out, leat_str cell, leat_value value)
+{
+    if (value.tag == LEAT_STRING) {
+        leat_json_write_string(cell, out);
+    } else if (value.tag == LEAT_INT) {
+        leat_buf_add_int(out, value.as.i);
+    } else if (value.tag == LEAT_DOUBLE) {
+        leat_buf_add(out, cell);
+        if (is_spelt_whole(cell)) leat_buf_add_text(out, ".0");
+    } else {
+        leat_buf_add_text(out, value.tag == LEAT_NULL ? "null" : value.as.b ? "true" : "false");
+    }
+}
+
+/* The cell into the slots of its column. */
+static leat_code put_slots(const csv_state *state, const csv_row *row, leat_str cell,
+                           leat_value value, const csv_layout *layout, leat_codec_in *in,
+                           leat_err *err)
+{
+    size_t column = row->cells - 1;
+    size_t at = column > 0 ? layout->targets_end[column - 1] : 0, end = layout->targets_end[column];
+    if (at == end) return LEAT_OK;
+    if (value.tag == LEAT_STRING && cell.data == state->cell.data && cell.len > 0) {
+        leat_str copy = leat_arena_copy(in->arena, cell);
+        if (copy.data == NULL) return leat_arena_full(in->arena, err);
+        value = leat_value_string(copy);
+    }
+    for (; at < end; at++) {
+        leat_value *slot = &in->slots[layout->targets[at].slot];
+        *slot = value;
+        if (!layout->targets[at].exact || value.tag != LEAT_DOUBLE) continue;
+        leat_str text = cell;
+        if (is_spelt_whole(cell)) text = leat_arena_print(in->arena, "%.*s.0", LEAT_STR_ARG(cell));
+        if (text.data == NULL) return leat_arena_full(in->arena, err);
+        *slot = leat_value_text(LEAT_NUMBER, text);
+    }
+    return LEAT_OK;
 }
 
 static bool is_null(const leat_csv_codec *codec, leat_str cell, leat_csv_type type, bool quoted)
@@ -344,35 +250,47 @@ static leat_code row_width(csv_row *row, size_t want, leat_err *err)
     char what[128];
     (void)snprintf(what, sizeof what, "the row %s here, but there are %zu columns",
                    row->cells < want ? "ends" : "goes on", want);
-    return row_fail(row, what, err);
+    return csv_row_fail(row, what, err);
 }
 
-static leat_code row_text(csv_state *state, csv_row *row, leat_err *err)
+/* One cell: its value, checked. */
+static leat_code next_cell(csv_state *state, csv_row *row, leat_str *cell, leat_value *value,
+                           leat_err *err)
 {
-    const csv_layout *layout = row->layout;
+    bool quoted;
+    LEAT_TRY(csv_row_cell(row, state->special, &state->cell, cell, &quoted, err));
+    leat_csv_type type = row->columns[row->cells - 1].type;
+    if (LEAT_UNLIKELY(!row->valid) && !leat_str_utf8_valid(*cell))
+        return csv_row_fail(row, "is not UTF-8", err);
+    *value = LEAT_VALUE_NULL;
+    if (is_null(row->codec, *cell, type, quoted)) return LEAT_OK;
+    const char *wrong = read_cell(*cell, type, value);
+    return wrong == NULL ? LEAT_OK : csv_row_fail(row, wrong, err);
+}
+
+/* raw: the text is made, too. */
+static leat_code row_read(csv_state *state, csv_row *row, const csv_layout *layout, bool raw,
+                          leat_codec_in *in, leat_err *err)
+{
     leat_buf *out = &state->text;
     leat_buf_reset(out);
-    leat_buf_add_char(out, '{');
     while (row->more) {
         leat_str cell;
-        bool quoted;
+        leat_value value;
         if (row->cells == layout->count) return row_width(row, layout->count, err);
-        LEAT_TRY(row_cell(row, state->special, &state->cell, &cell, &quoted, err));
-        size_t at = row->cells - 1;
-        if (LEAT_UNLIKELY(!row->valid) && !leat_str_utf8_valid(cell))
-            return row_fail(row, "is not UTF-8", err);
-        if (at > 0) leat_buf_add_char(out, ',');
-        leat_buf_add(out, layout->prefixes[at]);
-        if (is_null(row->codec, cell, layout->columns[at].type, quoted)) {
-            leat_buf_add_text(out, "null");
-            continue;
-        }
-        const char *wrong = put_cell(out, cell, layout->columns[at].type);
-        if (wrong != NULL) return row_fail(row, wrong, err);
+        LEAT_TRY(next_cell(state, row, &cell, &value, err));
+        LEAT_TRY(put_slots(state, row, cell, value, layout, in, err));
+        if (!raw) continue;
+        leat_buf_add_char(out, row->cells > 1 ? ',' : '{');
+        leat_buf_add(out, layout->prefixes[row->cells - 1]);
+        put_raw(out, cell, value);
     }
     if (row->cells < layout->count) return row_width(row, layout->count, err);
+    if (!raw) return LEAT_OK;
     leat_buf_add_char(out, '}');
-    return leat_buf_check(out, "a row", err);
+    LEAT_TRY(leat_buf_check(out, "a row", err));
+    in->raw = leat_arena_copy(in->arena, leat_buf_str(out));
+    return in->raw.data != NULL ? LEAT_OK : leat_arena_full(in->arena, err);
 }
 
 static leat_code csv_decode(const leat_codec *of, void *kept, leat_codec_in *in, leat_err *err)
@@ -397,14 +315,13 @@ static leat_code csv_decode(const leat_codec *of, void *kept, leat_codec_in *in,
     if (message->value.len > state->limits.bytes_max)
         return leat_err_set(err, LEAT_ERR_LIMIT, "a row of %zu bytes; at most %u are allowed",
                             message->value.len, (unsigned)state->limits.bytes_max);
-    csv_row row = row_begin(codec, message->value, codec->header ? message->offset : 1);
-    row.layout = layout;
+    csv_row row = csv_row_begin(codec, message->value, codec->header ? message->offset : 1);
+    row.columns = layout->columns;
+    row.columns_count = layout->count;
     row.valid = leat_str_utf8_valid(message->value);
-    LEAT_TRY(row_text(state, &row, err));
-    leat_str text = leat_arena_copy(in->arena, leat_buf_str(&state->text));
-    if (text.data == NULL) return leat_arena_full(in->arena, err);
+    LEAT_TRY(row_read(state, &row, layout, !in->raw_unread, in, err));
     in->none = false;
-    return leat_json_decode(in->json, text, in->arena, in->slots, &in->raw, err);
+    return LEAT_OK;
 }
 
 /* --- writing --- */
@@ -519,13 +436,13 @@ static leat_code csv_open(const leat_codec *of, const leat_slot_request *request
                           leat_json_limits limits, void **kept, leat_err *err)
 {
     const leat_csv_codec *codec = csv_of(of);
-    (void)requests;
-    (void)count;
     csv_state *state = leat_mem_need(sizeof *state);
+    state->requests = requests;
+    state->requests_count = count;
     state->limits = limits;
-    leat_buf_init(&state->text, ROW_BYTES_MAX);
-    leat_buf_init(&state->cell, ROW_BYTES_MAX);
-    fill_special(codec, state->special);
+    leat_buf_init(&state->text, CSV_ROW_BYTES_MAX);
+    leat_buf_init(&state->cell, CSV_ROW_BYTES_MAX);
+    csv_special(codec, state->special);
     leat_code code = leat_arena_new(&state->arena, PLAN_BYTES_MAX, err);
     if (code == LEAT_OK && !codec->header && codec->columns_count > 0) {
         csv_layout *layout = leat_arena_zero(state->arena, sizeof *layout);
@@ -553,4 +470,5 @@ const leat_codec_type leat_codec_csv = {
     .close = csv_close,
     .decode = csv_decode,
     .encode = csv_encode,
+    .own_slots = true,
 };

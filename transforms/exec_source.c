@@ -112,7 +112,7 @@ leat_code exec_decode(leat_exec *exec, exec_reader by, leat_json_decoder *decode
                         .arena = exec->arena,
                         .slots = record->slots,
                         .raw_unread = by.of->shape->raw_unread && !exec->raw_wanted,
-                        .value_wanted = whole != NULL && codec->type->own_slots};
+                        .value_wanted = whole != NULL && codec->type->whole_values};
     LEAT_TRY(codec->type->decode(codec, by.state, &in, err));
     record->raw = in.raw;
     if (whole != NULL) *whole = in.value;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Does anybody read a record's JSON text?
  *
- * A codec with slots of its own (avro) makes that text for nobody else; making it costs more than
- * decoding. Once the plan is complete it can be seen who would read it:
+ * A codec with slots of its own (avro, csv) makes that text for nobody else; making it costs more
+ * than decoding. Once the plan is complete it can be seen who would read it:
  *
  *   a sink that writes all there is (an open layout), unless its codec takes slots only
  *   an expression that reads the whole record: `event`
@@ -34,7 +34,7 @@ static bool sink_reads(const leat_sink *sink)
     LEAT_ASSERT(sink->views_count == 0 || sink->views != NULL);
     if (views_read(sink->views, sink->views_count)) return true;
     if (sink->kind == LEAT_SINK_DROP) return false;
-    if (sink->codec != NULL && sink->codec->type->own_slots) return false;
+    if (sink->codec != NULL && sink->codec->type->encodes_slots) return false;
     return sink->layout == NULL || sink->layout->open;
 }
 
@@ -74,7 +74,7 @@ void plan_raw(leat_plan *plan)
 {
     for (size_t i = 0; i < plan->tables_count; i++) {
         const leat_source *table = &plan->tables[i];
-        table->shape->raw_unread = table->codec != NULL && table->codec->type->own_slots &&
+        table->shape->raw_unread = table->codec != NULL && table->codec->type->whole_values &&
                                    !views_read(table->views, table->views_count);
     }
     for (size_t i = 0; i < plan->sources_count; i++) {
