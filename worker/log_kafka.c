@@ -317,6 +317,7 @@ static leat_code start_session(leat_session *session, const leat_session_config 
         LEAT_TRY(leat_kafka_producer_warm(session, topics, topics_count, err));
     }
     if (session->group == NULL || session->subscriptions_count == 0) return LEAT_OK;
+    LEAT_TRY(leat_kafka_census_start(session, err));
     return leat_kafka_consumer_open(session, err);
 }
 
@@ -326,8 +327,10 @@ static void kafka_session_close(leat_session **session, int timeout_ms)
     if (closing == NULL) return;
     LEAT_ASSERT(!closing->calling); /* not from inside a listener */
     int64_t deadline = leat_kafka_now_ms() + timeout_ms;
-    leat_kafka_consumer_close(closing, timeout_ms);
+    leat_kafka_census_stop(closing, timeout_ms);
     int64_t left = deadline - leat_kafka_now_ms();
+    leat_kafka_consumer_close(closing, left < 100 ? 100 : (int)left);
+    left = deadline - leat_kafka_now_ms();
     leat_kafka_producer_close(closing, left < 100 ? 100 : (int)left);
     LEAT_ASSERT(closing->restores == 0); /* restores are closed before their session */
     if (!closing->hangs) session_free(closing);
@@ -401,5 +404,6 @@ const leat_log_type leat_log_kafka = {
     .restore_release = leat_kafka_restore_release,
     .restore_close = leat_kafka_restore_close,
     .lags = leat_kafka_lags,
+    .whole = leat_kafka_whole,
     .ended = kafka_ended,
 };

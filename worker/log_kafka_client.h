@@ -6,6 +6,7 @@
  *   log_kafka_error.c     its errors as ours: code, reason, remedy
  *   log_kafka.c           the port; topics: describe, create
  *   log_kafka_group.c     rebalances: what is owned, and where to begin
+ *   log_kafka_census.c    whether all partitions have an owner, and what to do about it
  *   log_kafka_consumer.c  poll, pause, seek
  *   log_kafka_mend.c      the consumer's handle: closed in time, or made anew when it has died
  *   log_kafka_producer.c  produce; delivery failures; known topics
@@ -31,7 +32,8 @@
 #define LEAT_KAFKA_QUEUE_MS   60000 /* a full queue is waited for */
 #define LEAT_KAFKA_BATCH_MAX  4096
 #define LEAT_KAFKA_REASON_MAX 320
-#define LEAT_KAFKA_DEATHS_MAX 3 /* of a joined consumer, in ten session time-outs */
+#define LEAT_KAFKA_VISITOR_ID "leat-visitor" /* client.id of every visitor in a group */
+#define LEAT_KAFKA_DEATHS_MAX 3              /* of a joined consumer, in ten session time-outs */
 
 /* The last thing that a handle complained about; written by any thread of the library's. */
 typedef struct leat_kafka_notice {
@@ -74,6 +76,8 @@ typedef struct kafka_topic {
     int64_t checked_ms;
 } kafka_topic;
 
+typedef struct kafka_census kafka_census;
+
 struct leat_session {
     leat_log *log;
     leat_guarantee guarantee;
@@ -93,6 +97,7 @@ struct leat_session {
     uint32_t died, mended;                  /* of how many; handles made anew, in all */
     uint32_t mended_in_vain;                /* in a row, without having joined */
     leat_kafka_notice consumer_notice;
+    kafka_census *census; /* NULL: producer only, or at its end */
     kafka_owned *owned;
     size_t owned_count;
     kafka_owned *owned_last; /* of the last message */
@@ -128,6 +133,7 @@ struct leat_session {
 typedef enum leat_kafka_kind {
     LEAT_KAFKA_ADMIN,
     LEAT_KAFKA_GROUP_MEMBER,
+    LEAT_KAFKA_VISITOR,
     LEAT_KAFKA_WRITER,
     LEAT_KAFKA_RESTORER,
 } leat_kafka_kind;
@@ -166,6 +172,9 @@ bool leat_kafka_refused(leat_kafka_notice *notice);
 
 kafka_owned *leat_kafka_owned_find(leat_session *session, leat_str topic, int32_t partition);
 void leat_kafka_owned_drop(leat_session *session, kafka_owned *owned);
+/* For those who will not read: the library wants its answer, to both. */
+void leat_kafka_assign_idle(rd_kafka_t *handle, rd_kafka_topic_partition_list_t *list);
+void leat_kafka_unassign(rd_kafka_t *handle, const rd_kafka_topic_partition_list_t *list);
 /* Tells the listener that all it owned is lost, where the library can no longer. */
 void leat_kafka_lose_all(leat_session *session);
 void leat_kafka_on_rebalance(rd_kafka_t *handle, rd_kafka_resp_err_t code,
@@ -175,8 +184,19 @@ void leat_kafka_on_rebalance(rd_kafka_t *handle, rd_kafka_resp_err_t code,
 leat_code leat_kafka_ask_committed(leat_session *session, rd_kafka_topic_partition_list_t *list,
                                    int timeout_ms, leat_err *err) LEAT_CHECKED;
 
+/* --- log_kafka_census.c --- */
+
+leat_code leat_kafka_census_start(leat_session *session, leat_err *err) LEAT_CHECKED;
+void leat_kafka_census_stop(leat_session *session, int timeout_ms);
+/* What the session owns has changed. */
+void leat_kafka_census_change(leat_session *session);
+bool leat_kafka_whole(leat_session *session);
+void leat_kafka_on_visit(rd_kafka_t *handle, rd_kafka_resp_err_t code,
+                         rd_kafka_topic_partition_list_t *list, void *opaque);
+
 /* --- log_kafka_consumer.c --- */
 
+rd_kafka_resp_err_t leat_kafka_subscribe(const leat_session *session, rd_kafka_t *handle);
 leat_code leat_kafka_consumer_open(leat_session *session, leat_err *err) LEAT_CHECKED;
 leat_code leat_kafka_poll(leat_session *session, int timeout_ms, leat_message *messages,
                           size_t size, size_t *count, leat_poll_state *state, leat_err *err);
@@ -198,6 +218,10 @@ leat_message leat_kafka_message(const rd_kafka_message_t *from, leat_str topic);
 /* --- log_kafka_mend.c --- */
 
 void leat_kafka_consumer_close(leat_session *session, int timeout_ms);
+/* Leaves the group; false: not in time, or it must not be destroyed. */
+bool leat_kafka_handle_leave(rd_kafka_t *handle, bool assigned, int timeout_ms);
+/* False: it goes on, detached. */
+bool leat_kafka_join_in_time(pthread_t thread, int timeout_ms);
 /* What a poll does about a consumer that has died or is to be made anew; *none: there is none at
  * the moment. An error: it must not be made anew. */
 leat_code leat_kafka_consumer_mend(leat_session *session, int timeout_ms, bool *none,

@@ -271,12 +271,21 @@ static void fit_heartbeat(rd_kafka_conf_t *conf, const leat_kafka_settings *sett
     rd_kafka_conf_set(conf, "heartbeat.interval.ms", text, reason, sizeof reason);
 }
 
+/* Should it ever be left behind, it is out of the group as soon as a dead member would be. */
+static void visit_briefly(rd_kafka_conf_t *conf)
+{
+    char text[32], reason[64];
+    size_t size = sizeof text;
+    if (rd_kafka_conf_get(conf, "session.timeout.ms", text, &size) == RD_KAFKA_CONF_OK)
+        rd_kafka_conf_set(conf, "max.poll.interval.ms", text, reason, sizeof reason);
+}
+
 static leat_code settings_of(const leat_log *log, const leat_session *session, leat_kafka_kind kind,
                              const leat_kafka_settings *more, rd_kafka_conf_t *conf, leat_err *err)
 {
     int roles = kind == LEAT_KAFKA_WRITER ? LEAT_KAFKA_PRODUCER : LEAT_KAFKA_CONSUMER;
     set_pairs(conf, defaults_all);
-    if (kind == LEAT_KAFKA_GROUP_MEMBER) {
+    if (kind == LEAT_KAFKA_GROUP_MEMBER || kind == LEAT_KAFKA_VISITOR) {
         set_pairs(conf, defaults_member);
         set_optional(conf, optional_member);
     }
@@ -289,6 +298,12 @@ static leat_code settings_of(const leat_log *log, const leat_session *session, l
     LEAT_TRY(set_users(conf, &log->settings, roles, err));
     LEAT_TRY(set_users(conf, more, roles, err));
     switch (kind) {
+    case LEAT_KAFKA_VISITOR:
+        set_pairs(conf, forced_member);
+        fit_heartbeat(conf, &log->settings, more);
+        visit_briefly(conf);
+        LEAT_TRY(set_own(conf, "client.id", LEAT_KAFKA_VISITOR_ID, err));
+        return set_own(conf, "group.id", session->group, err);
     case LEAT_KAFKA_GROUP_MEMBER:
         set_pairs(conf, forced_member);
         fit_heartbeat(conf, &log->settings, more);
@@ -339,7 +354,7 @@ void leat_kafka_tune_heap(void)
     pthread_once(&once, tune_heap);
 }
 
-static const char *const client_names[] = {"admin", "consumer", "producer", "restore"};
+static const char *const client_names[] = {"admin", "consumer", "visitor", "producer", "restore"};
 
 leat_code leat_kafka_handle_new(leat_log *log, leat_session *session, leat_kafka_kind kind,
                                 leat_kafka_notice *notice, rd_kafka_t **handle, leat_err *err)
@@ -362,6 +377,7 @@ leat_code leat_kafka_handle_new(leat_log *log, leat_session *session, leat_kafka
     rd_kafka_conf_set_log_cb(conf, on_log);
     if (kind == LEAT_KAFKA_GROUP_MEMBER)
         rd_kafka_conf_set_rebalance_cb(conf, leat_kafka_on_rebalance);
+    if (kind == LEAT_KAFKA_VISITOR) rd_kafka_conf_set_rebalance_cb(conf, leat_kafka_on_visit);
     if (kind == LEAT_KAFKA_WRITER) rd_kafka_conf_set_dr_msg_cb(conf, leat_kafka_on_delivery);
     *handle = rd_kafka_new(kind == LEAT_KAFKA_WRITER ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf,
                            reason, sizeof reason);

@@ -318,19 +318,25 @@ static leat_code check_producer(leat_session *session, leat_err *err)
 
 /* --- open --- */
 
+rd_kafka_resp_err_t leat_kafka_subscribe(const leat_session *session, rd_kafka_t *handle)
+{
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new((int)session->subscriptions_count);
+    for (size_t i = 0; i < session->subscriptions_count; i++)
+        rd_kafka_topic_partition_list_add(list, session->subscriptions[i].topic.data,
+                                          RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t code = rd_kafka_subscribe(handle, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    return code;
+}
+
 leat_code leat_kafka_consumer_open(leat_session *session, leat_err *err)
 {
     LEAT_TRY(leat_kafka_handle_new(session->log, session, LEAT_KAFKA_GROUP_MEMBER,
                                    &session->consumer_notice, &session->consumer, err));
     rd_kafka_poll_set_consumer(session->consumer);
     session->queue = rd_kafka_queue_get_consumer(session->consumer);
-    rd_kafka_topic_partition_list_t *list =
-        rd_kafka_topic_partition_list_new((int)session->subscriptions_count);
-    for (size_t i = 0; i < session->subscriptions_count; i++)
-        rd_kafka_topic_partition_list_add(list, session->subscriptions[i].topic.data,
-                                          RD_KAFKA_PARTITION_UA);
-    rd_kafka_resp_err_t code = rd_kafka_subscribe(session->consumer, list);
-    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_resp_err_t code = leat_kafka_subscribe(session, session->consumer);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return LEAT_OK;
     return leat_kafka_fail(code, NULL, "subscribing to the input", err);
 }

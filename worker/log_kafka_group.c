@@ -186,10 +186,9 @@ static void tell(leat_session *session, const rd_kafka_topic_partition_list_t *l
     leat_mem_free(partitions);
 }
 
-static leat_code assign_library(leat_session *session, rd_kafka_topic_partition_list_t *list,
+static leat_code assign_library(rd_kafka_t *handle, rd_kafka_topic_partition_list_t *list,
                                 leat_err *err)
 {
-    rd_kafka_t *handle = session->consumer;
     if (is_cooperative(handle)) {
         rd_kafka_error_t *error = rd_kafka_incremental_assign(handle, list);
         if (error != NULL) return leat_kafka_fail_error(handle, error, "taking partitions", err);
@@ -202,28 +201,35 @@ static leat_code assign_library(leat_session *session, rd_kafka_topic_partition_
     return LEAT_OK;
 }
 
-/* A rebalance that was under way when the consumer began to close. The library wants its answer;
- * what it brings is given back in the revoke that follows, and nobody hears of it. */
-static void assign_closing(leat_session *session, rd_kafka_topic_partition_list_t *list)
+void leat_kafka_assign_idle(rd_kafka_t *handle, rd_kafka_topic_partition_list_t *list)
 {
     leat_err ignored;
     for (int i = 0; i < list->cnt; i++)
         list->elems[i].offset = 0; /* a number, so that it is not asked for; it is paused anyway */
-    if (assign_library(session, list, &ignored) != LEAT_OK)
-        rd_kafka_assign(session->consumer, NULL);
+    if (assign_library(handle, list, &ignored) != LEAT_OK) rd_kafka_assign(handle, NULL);
+}
+
+void leat_kafka_unassign(rd_kafka_t *handle, const rd_kafka_topic_partition_list_t *list)
+{
+    if (is_cooperative(handle)) {
+        rd_kafka_error_t *error = rd_kafka_incremental_unassign(handle, list);
+        if (error != NULL) rd_kafka_error_destroy(error); /* of a group that it has left: done */
+    } else {
+        rd_kafka_assign(handle, NULL);
+    }
 }
 
 static void on_assign(leat_session *session, rd_kafka_topic_partition_list_t *list)
 {
     leat_err err;
-    if (session->closing) {
-        assign_closing(session, list);
+    if (session->closing) { /* it was under way; what it brings goes in the revoke that follows */
+        leat_kafka_assign_idle(session->consumer, list);
         return;
     }
     leat_code code = LEAT_OK;
     if (list->cnt > 0) code = leat_kafka_ask_committed(session, list, ASSIGN_MS, &err);
     if (code == LEAT_OK) code = resolve_starts(session, list, &err);
-    if (code == LEAT_OK) code = assign_library(session, list, &err);
+    if (code == LEAT_OK) code = assign_library(session->consumer, list, &err);
     if (code != LEAT_OK) {
         keep_failure(session, code, &err);
         rd_kafka_assign(session->consumer, NULL);
@@ -232,6 +238,7 @@ static void on_assign(leat_session *session, rd_kafka_topic_partition_list_t *li
     session->assigned = true;
     for (int i = 0; i < list->cnt; i++)
         owned_add(session, list->elems[i].topic, list->elems[i].partition, list->elems[i].offset);
+    leat_kafka_census_change(session);
     tell(session, list, true, false);
 }
 
@@ -246,12 +253,8 @@ static void on_revoke(leat_session *session, rd_kafka_topic_partition_list_t *li
                                                    list->elems[i].partition);
         if (owned != NULL) leat_kafka_owned_drop(session, owned);
     }
-    if (is_cooperative(handle)) {
-        rd_kafka_error_t *error = rd_kafka_incremental_unassign(handle, list);
-        if (error != NULL) rd_kafka_error_destroy(error); /* of a group that it has left: done */
-    } else {
-        rd_kafka_assign(handle, NULL);
-    }
+    leat_kafka_unassign(handle, list);
+    leat_kafka_census_change(session);
 }
 
 void leat_kafka_lose_all(leat_session *session)

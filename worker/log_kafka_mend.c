@@ -47,14 +47,8 @@ static void wait_for_assignment(leat_session *session)
 }
 
 /* Leaves the group, with the revoke callback served; false: it takes too long. */
-static bool leave_group(leat_session *session, int64_t deadline)
+static bool close_handle(rd_kafka_t *handle, int64_t deadline)
 {
-    rd_kafka_t *handle = session->consumer;
-    if (!session->assigned && rd_kafka_version() < OLD_CLOSE) {
-        wait_for_assignment(session);
-        if (!session->assigned) return false; /* left behind: its place is free after a while */
-    }
-    session->closing = true; /* and stays so: only a session's end closes a consumer */
     rd_kafka_queue_t *queue = rd_kafka_queue_new(handle);
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(handle, queue);
     if (error != NULL) { /* it has died: there is nothing to leave */
@@ -71,23 +65,44 @@ static bool leave_group(leat_session *session, int64_t deadline)
     return rd_kafka_consumer_closed(handle) != 0;
 }
 
+static bool leave_group(leat_session *session, int64_t deadline)
+{
+    rd_kafka_t *handle = session->consumer;
+    if (!session->assigned && rd_kafka_version() < OLD_CLOSE) {
+        wait_for_assignment(session);
+        if (!session->assigned) return false; /* left behind: its place is free after a while */
+    }
+    session->closing = true; /* and stays so: only a session's end closes a consumer */
+    return close_handle(handle, deadline);
+}
+
 static void *destroy(void *handle)
 {
     rd_kafka_destroy(handle);
     return NULL;
 }
 
+bool leat_kafka_join_in_time(pthread_t thread, int timeout_ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += timeout_ms / 1000;
+    until.tv_nsec += timeout_ms % 1000 * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_nsec -= 1000000000L;
+        until.tv_sec++;
+    }
+    if (pthread_timedjoin_np(thread, NULL, &until) == 0) return true;
+    pthread_detach(thread);
+    return false;
+}
+
 /* Waits a bounded time for the library's threads to end. */
 static bool destroy_in_time(rd_kafka_t *handle)
 {
     pthread_t thread;
-    struct timespec until;
     if (pthread_create(&thread, NULL, destroy, handle) != 0) return false;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += DESTROY_MS / 1000;
-    if (pthread_timedjoin_np(thread, NULL, &until) == 0) return true;
-    pthread_detach(thread);
-    return false;
+    return leat_kafka_join_in_time(thread, DESTROY_MS);
 }
 
 static void drop_handle(leat_session *session, bool closed)
@@ -155,14 +170,20 @@ static int64_t pause_ms(const leat_session *session)
 
 /* A dead handle that has joined but was never assigned must not be destroyed by older versions. It
  * is left behind, and wants nothing any more. */
-static bool can_be_destroyed(const leat_session *session)
+static bool can_be_destroyed(rd_kafka_t *handle, bool assigned)
 {
-    const char *protocol = rd_kafka_rebalance_protocol(session->consumer);
-    if (session->assigned || rd_kafka_version() >= OLD_CLOSE || protocol == NULL ||
+    const char *protocol = rd_kafka_rebalance_protocol(handle);
+    if (assigned || rd_kafka_version() >= OLD_CLOSE || protocol == NULL ||
         strcmp(protocol, "NONE") == 0)
         return true;
-    rd_kafka_unsubscribe(session->consumer);
+    rd_kafka_unsubscribe(handle);
     return false;
+}
+
+bool leat_kafka_handle_leave(rd_kafka_t *handle, bool assigned, int timeout_ms)
+{
+    return can_be_destroyed(handle, assigned) &&
+           close_handle(handle, leat_kafka_now_ms() + timeout_ms);
 }
 
 static leat_code bury(leat_session *session, leat_err *err)
@@ -178,7 +199,7 @@ static leat_code bury(leat_session *session, leat_err *err)
              (long long)pause, session->mended, err->text);
     leat_kafka_speak(session->log, 2, "consumer", text);
     leat_kafka_release(session);
-    drop_handle(session, can_be_destroyed(session));
+    drop_handle(session, can_be_destroyed(session->consumer, session->assigned));
     session->reopen_ms = leat_kafka_now_ms() + pause;
     return LEAT_OK;
 }

@@ -234,7 +234,7 @@ static leat_code tick_idle(leat_shard *shard, leat_err *err)
 static bool at_end(leat_shard *shard)
 {
     const leat_log_type *type = shard->pipeline->input_type;
-    if (!shard->joined) return false;
+    if (!shard->joined || (type->whole != NULL && !type->whole(shard->input))) return false;
     leat_lag lags[256];
     size_t count = type->lags(shard->input, lags, sizeof lags / sizeof lags[0]);
     for (size_t i = 0; i < shard->tasks_count; i++) {

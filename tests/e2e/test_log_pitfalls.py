@@ -12,7 +12,9 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import (
+    BROKERS,
     CLUSTER,
+    Worker,
     check,
     cluster,
     make_topics,  # pylint: disable=wrong-import-position
@@ -142,6 +144,59 @@ def test_closing_in_a_callback():
     copy = Copy("-g", group, "-t", group, "-x", "copy", source, target)
     copy.ended(code=-signal.SIGABRT)
     check("calling" in copy.said(), copy.said())
+
+
+def orphans(group, source, target):
+    """Two static members of one group, w-0 and w-1, killed when the first has learnt that it is to
+    give up two of its four partitions, and before it has: nobody owns them, and nobody knows."""
+    args = ("-g", group, "-r", "-c", 600000, "-k", "abort:1:before")
+    one = Copy(*args, "-i", "w-0", "-t", f"{group}-w-0", "copy", source, target)
+    one.wait_for("running")
+    while not read_topic(target, committed=False):  # a transaction that the revoke will abort
+        time.sleep(0.1)
+    two = Copy("-g", group, "-i", "w-1", "-t", f"{group}-w-1", "copy", source, target)
+    one.ended(code=-signal.SIGKILL)
+    two.signal(signal.SIGKILL)
+    check("assigned" not in two.said(), f"the rebalance was over\n{two.said()}")
+
+
+def test_killed_amid_a_rebalance():
+    """Static members come back to what they had without a rebalance: also to half of one, where
+    what was on its way from one to the other belongs to nobody, for ever."""
+    group, source, target = topics("orphans")
+    must("fill", source, 4000)
+    orphans(group, source, target)
+    copies = [
+        Copy("-g", group, "-i", f"w-{i}", "-t", f"{group}-w-{i}", "copy", source, target)
+        for i in range(2)
+    ]
+    arrived(target, 4000)
+    check(any("have no owner" in copy.said() for copy in copies), copies[0].said())
+    for copy in copies:
+        copy.stop()
+    exact(target, {p: 1000 for p in range(4)})
+
+
+def test_bounded_run_amid_a_rebalance():
+    """A run to the end of the input does not take what has no owner for read."""
+    group, source, target = topics("bounded")
+    must("fill", source, 4000)
+    orphans(group, source, target)
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "pipeline.json"
+        document = {
+            "name": group,
+            "kafka": {"bootstrap.servers": BROKERS},
+            "sources": {"in": {"topic": source, "format": "raw"}},
+            "streams": {"all": {"from": "in", "to": {"topic": target, "format": "raw"}}},
+        }
+        path.write_text(json.dumps(document))
+        worker = Worker("w", path, "worker.threads=2", flags=("--until-end",))
+        worker.wait(60)
+    found = read_topic(target).values()
+    got = sorted(record[3].decode() for records in found for record in records)
+    want = sorted(f"{partition}-{i}" for partition in range(4) for i in range(1000))
+    check(got == want, f"{len(got)} records of {len(want)}\n{worker.tail()}")
 
 
 # ---------------------------------------------------------------- transactions
