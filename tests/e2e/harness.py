@@ -4,8 +4,10 @@
 Everything is read back by kcat, a client that is not ours, with isolation.level=read_committed.
 """
 
+import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import struct
@@ -19,6 +21,7 @@ LEAT = os.environ.get("LEAT", str(ROOT / "build/release/leat"))
 BROKERS = os.environ["LEAT_BOOTSTRAP"]
 CLUSTER = ROOT / "tests/kafka/cluster"
 SEED = int(os.environ.get("LEAT_SEED", "1"))
+WHOLE_S = 75  # longer than a transaction of a dead worker lasts
 
 
 class Failed(Exception):
@@ -48,15 +51,13 @@ def make_topics(*names, partitions=4):
         cluster("topic", name, "-p", partitions)
 
 
-def consume_all(topic, isolation):
-    """What kcat prints of a topic. A broker may lead a new topic some time before it knows."""
-    form = "%p %o %T %K %S %h\n%k%s\n"
-    command = ["kcat", "-C", "-b", BROKERS, "-t", topic, "-o", "beginning", "-e", "-q"]
-    command += ["-X", f"isolation.level={isolation}", "-X", "check.crcs=true", "-f", form]
+def kcat(topic, *options):
+    """What kcat says; it is asked again while the broker that leads a new topic, or has come to
+    lead an old one, does not know so."""
     deadline = time.monotonic() + 30
     while True:
         done = subprocess.run(
-            command,
+            ["kcat", "-b", BROKERS, *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             check=False,
@@ -64,16 +65,54 @@ def consume_all(topic, isolation):
         )
         said = done.stderr.decode(errors="replace")
         if done.returncode == 0:
-            return done.stdout
-        unknown = "Unknown topic or partition" in said and time.monotonic() < deadline
-        check(unknown, f"kcat on {topic}: {said}")
+            return done.stdout, said
+        passing = re.search("Unknown topic or partition|[Ll]eader", said)
+        check(passing and time.monotonic() < deadline, f"kcat on {topic}: {said}")
         time.sleep(0.2)
 
 
-def read_topic(topic, committed=True):
-    """All records of a topic: a list of (offset, timestamp, key, value, headers) per partition."""
+def ends(topic):
+    """Partition -> where its log ends, be it committed or not."""
+    deadline = time.monotonic() + 30
+    while True:
+        found = json.loads(kcat(topic, "-L", "-J", "-t", topic)[0])["topics"][0]["partitions"]
+        if found:
+            break
+        check(time.monotonic() < deadline, f"{topic} has no partitions")
+        time.sleep(0.2)
+    asked = [f"-t{topic}:{one['partition']}:-1" for one in found]
+    out = kcat(topic, "-Q", *asked)[0].decode()
+    at = {int(p): int(at) for p, at in re.findall(r" \[(\d+)\] offset (\d+)$", out, re.M)}
+    check(len(at) == len(asked), f"kcat on {topic}: {out}")
+    return at
+
+
+def consume_all(topic, committed, whole):
+    """What kcat prints of a topic. A transaction that has ended is not to be seen at once: its
+    markers come after the answer to who ended it, and until then committed records end before it.
+    whole: reads again until all has been read that was in the log at first."""
+    form = "%p %o %T %K %S %h\n%k%s\n"
+    level = "read_committed" if committed else "read_uncommitted"
+    options = ["-C", "-t", topic, "-o", "beginning", "-e", "-f", form]
+    options += ["-X", f"isolation.level={level}", "-X", "check.crcs=true"]
+    wanted = ends(topic) if whole else {}
+    deadline = time.monotonic() + WHOLE_S
+    while True:
+        out, said = kcat(topic, *options)
+        found = re.findall(r"^% Reached end of topic \S+ \[(\d+)\] at offset (\d+)", said, re.M)
+        reached = {int(partition): int(at) for partition, at in found}
+        if all(reached.get(partition, -1) >= end for partition, end in wanted.items()):
+            return out
+        text = f"{topic}: transactions have not ended in {WHOLE_S} s: {reached} of {wanted}"
+        check(time.monotonic() < deadline, text)
+        time.sleep(0.1)
+
+
+def read_topic(topic, committed=True, whole=True):
+    """All records of a topic: a list of (offset, timestamp, key, value, headers) per partition.
+    Transactions under way are waited for, but for those who ask again anyway: whole=False."""
     # Header names and values of ours hold no newline; sizes tell where key and value end.
-    data = consume_all(topic, "read_committed" if committed else "read_uncommitted")
+    data = consume_all(topic, committed, committed and whole)
     at, found = 0, {}
     while at < len(data):
         end = data.index(b"\n", at)

@@ -115,7 +115,7 @@ def arrived(topic, count, timeout=120, distinct=False):
     """Waits until that many (distinct) records can be read; fewer in that time is a failure."""
     end = time.monotonic() + timeout
     while True:
-        found = read_topic(topic).values()
+        found = read_topic(topic, whole=False).values()
         have = sum(len({r[2] for r in records} if distinct else records) for records in found)
         if have >= count:
             return

@@ -114,6 +114,6 @@ def kafka_pipeline(folder, name, redis, steps, to):
     )
 
 
-def values(topic):
-    found = read_topic(topic)
+def values(topic, whole=True):
+    found = read_topic(topic, whole=whole)
     return [json.loads(record[3]) for records in found.values() for record in records]

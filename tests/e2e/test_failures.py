@@ -340,7 +340,7 @@ def comes_to(topic, count, worker, seconds=180):
     """Waits until a topic holds that many committed records, and no more."""
     end = time.monotonic() + seconds
     while True:
-        have = sum(map(len, read_topic(topic).values()))
+        have = sum(map(len, read_topic(topic, whole=False).values()))
         if have >= count:
             break
         check(worker.alive(), f"the worker ended with {worker.process.poll()}\n{worker.tail()}")
@@ -415,7 +415,7 @@ def uncommitted(topic, count, worker):
     while sum(map(len, read_topic(topic, committed=False).values())) < count:
         check(time.monotonic() < end, f"{topic}: no open transaction\n{worker.tail()}")
         time.sleep(0.2)
-    check(not read_topic(topic), f"{topic}: committed before its time")
+    check(not read_topic(topic, whole=False), f"{topic}: committed before its time")
 
 
 def killed_without_a_name():

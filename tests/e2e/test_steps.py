@@ -56,10 +56,9 @@ def write(topic, pairs):
     check(done.returncode == 0, done.stderr)
 
 
-def rows(topic):
-    return [
-        json.loads(value) for records in read_topic(topic).values() for _, _, _, value, _ in records
-    ]
+def rows(topic, whole=True):
+    found = read_topic(topic, whole=whole).values()
+    return [json.loads(value) for records in found for _, _, _, value, _ in records]
 
 
 def pipeline(folder, name):
@@ -164,7 +163,7 @@ def joined_over_a_kill():
         half = len(again) // 2
         write(f"{name}-pay", again[:half])
         until = time.monotonic() + 60
-        while not rows(f"{name}-joined") and time.monotonic() < until:
+        while not rows(f"{name}-joined", whole=False) and time.monotonic() < until:
             time.sleep(0.2)
         write(f"{name}-pay", again[half : half + half // 2])
         worker.kill()
