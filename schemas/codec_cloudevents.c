@@ -229,8 +229,8 @@ static leat_code events_decode(const leat_codec *codec, void *kept, leat_codec_i
 /* --- writing --- */
 
 /* An event around the record's text. */
-static leat_code wrap(const leat_cloudevents_codec *codec, events_state *state,
-                      const leat_codec_out *out, leat_str data, leat_str *event, leat_err *err)
+static leat_code wrap(const leat_cloudevents_codec *codec, const leat_codec_out *out, leat_str data,
+                      leat_str *event, leat_err *err)
 {
     const leat_record *record = out->record;
     const leat_message *message = record->message;
@@ -262,7 +262,6 @@ static leat_code wrap(const leat_cloudevents_codec *codec, events_state *state,
         if (event->data == NULL || id.data == NULL) code = leat_arena_full(out->arena, err);
     }
     leat_buf_release(&made);
-    (void)state;
     return code;
 }
 
@@ -314,7 +313,7 @@ static leat_code put_headers(leat_codec_out *out, leat_str event, leat_err *err)
     size_t count = 0;
     bool typed = false, coded = false;
     if (headers == NULL) return leat_arena_full(out->arena, err);
-    for (uint32_t i = 0; i < map.len && count < ATTRIBUTES_MAX; i++) {
+    for (uint32_t i = 0; i < map.len; i++) {
         leat_str name = leat_value_str(map.as.entries[i].key);
         leat_value value = map.as.entries[i].value;
         coded |= leat_str_is(name, "data_base64");
@@ -326,6 +325,9 @@ static leat_code put_headers(leat_codec_out *out, leat_str event, leat_err *err)
                                 "'%.*s' is no attribute of a CloudEvent: lower-case letters and "
                                 "digits, and a text, number or bool; put it into 'data'",
                                 name.len > 64 ? 64 : (int)name.len, name.data);
+        if (count == ATTRIBUTES_MAX)
+            return leat_err_set(err, LEAT_ERR_LIMIT, "a CloudEvent of more than %d attributes",
+                                ATTRIBUTES_MAX);
         typed |= type;
         headers[count].name = type ? LEAT_STR("content-type")
                                    : leat_arena_print(out->arena, "ce_%.*s", LEAT_STR_ARG(name));
@@ -350,7 +352,7 @@ static leat_code events_encode(const leat_codec *of, void *kept, leat_codec_out 
     events_state *state = kept;
     leat_str event, raw;
     LEAT_TRY(leat_codec_text(out, &state->text, &event, err));
-    if (codec->type.data != NULL) LEAT_TRY(wrap(codec, state, out, event, &event, err));
+    if (codec->type.data != NULL) LEAT_TRY(wrap(codec, out, event, &event, err));
     LEAT_TRY(leat_json_decode(state->decoder, event, out->arena, state->slots, &raw, err));
     LEAT_TRY(check_needed(state, err));
     if (codec->structured) {

@@ -4,6 +4,7 @@
  * With an expression, stdin is records, a JSON line each; without, stdin is expressions and
  * commands (eval_repl.c), as nobody types records and expressions into one stream.
  * A mistake is shown with a caret under its place. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +60,11 @@ static int eval_lines(leat_evaluator *evaluator)
     bool terminal = isatty(STDIN_FILENO);
     for (;;) {
         ssize_t len = terminal ? -1 : getline(&line, &size, stdin);
+        if (len < 0 && ferror(stdin)) {
+            leat_cli_say("cannot read the records: %s", strerror(errno));
+            exit_code = LEAT_EXIT_FINDINGS;
+            break;
+        }
         if (len < 0 && lines > 0) break;
         leat_str text = len < 0 ? LEAT_STR("{}") : (leat_str){line, (size_t)len};
         number++;
@@ -93,10 +99,9 @@ static int eval_expression(leat_str text)
 
 static int eval_run(int argc, char **argv)
 {
-    leat_flag flags[] = {{.name = "output", .takes_value = true}};
     leat_arguments arguments;
     int exit_code = LEAT_EXIT_USAGE;
-    if (!leat_flags_parse(&leat_command_eval, argc, argv, flags, 1, &arguments)) goto out;
+    if (!leat_flags_parse(&leat_command_eval, argc, argv, NULL, 0, &arguments)) goto out;
     if (arguments.count > 1)
         leat_cli_say("eval takes one expression (quote it for the shell)");
     else if (arguments.count == 1)
@@ -104,6 +109,6 @@ static int eval_run(int argc, char **argv)
     else
         exit_code = leat_eval_repl();
 out:
-    leat_flags_release(flags, 1, &arguments);
+    leat_flags_release(NULL, 0, &arguments);
     return exit_code;
 }

@@ -169,8 +169,14 @@ static void write_all(const leat_buf *buf, FILE *to)
     if (buf->len > 0) (void)fwrite(buf->data, 1, buf->len, to); /* empty: data is NULL */
 }
 
-static void print_all(const explainer *e)
+static int print_all(const explainer *e)
 {
+    leat_err err;
+    if (leat_buf_check(&e->out, "the explanation", &err) != LEAT_OK ||
+        leat_buf_check(&e->findings, "the list of mistakes", &err) != LEAT_OK) {
+        leat_cli_say("%s", err.text);
+        return LEAT_EXIT_INTERNAL;
+    }
     if (e->form == LEAT_EXPLAIN_JSON)
         printf("{\"patterns\":[%.*s],\"findings\":[%.*s]}\n", (int)e->out.len, e->out.data,
                (int)e->findings.len, e->findings.data);
@@ -182,6 +188,7 @@ static void print_all(const explainer *e)
         (void)fflush(stdout);
         write_all(&e->findings, stderr);
     }
+    return LEAT_EXIT_OK;
 }
 
 static int explain_run(int argc, char **argv)
@@ -206,7 +213,7 @@ static int explain_run(int argc, char **argv)
         for (size_t i = 0; i < arguments.count; i++)
             if (explain_one(&e, arguments.positional[i], &flags[0]) != LEAT_EXIT_OK)
                 exit_code = LEAT_EXIT_FINDINGS;
-        print_all(&e);
+        if (print_all(&e) != LEAT_EXIT_OK) exit_code = LEAT_EXIT_INTERNAL;
     }
 out:
     leat_buf_release(&e.out);

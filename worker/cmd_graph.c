@@ -143,10 +143,11 @@ static void add_words(const drawing *d, const leat_plan_node *node, leat_buf *ou
     trim(out, from);
 }
 
+static const char *const sink_kinds[] = {"topic", "file", "stdout", "drop", "redis"};
+
 static void add_sink(const leat_sink *sink, leat_buf *out)
 {
-    static const char *const kinds[] = {"topic", "file", "stdout", "drop", "redis"};
-    leat_buf_add_text(out, kinds[sink->kind]);
+    leat_buf_add_text(out, sink_kinds[sink->kind]);
     if (sink->topic.len > 0) leat_buf_add_format(out, " %.*s", LEAT_STR_ARG(sink->topic));
     if (sink->topic_expr != NULL) leat_buf_add_text(out, " by expression");
 }
@@ -337,9 +338,8 @@ static void json_node(const drawing *d, uint32_t number)
 
 static void json_sink(const drawing *d, const leat_sink *sink, const char *role, bool first)
 {
-    static const char *const kinds[] = {"topic", "file", "stdout", "drop", "redis"};
     leat_buf_add_format(d->out, "%s{\"role\":\"%s\",\"kind\":\"%s\"", first ? "" : ",", role,
-                        kinds[sink->kind]);
+                        sink_kinds[sink->kind]);
     json_text(d->out, "name", sink->topic.len > 0 ? sink->topic : LEAT_STR_NONE);
     json_text(d->out, "place", sink->place);
     if (strcmp(role, "output") == 0) {
@@ -391,8 +391,13 @@ static int graph_one(const char *file, const leat_flag *set, const char *form)
             draw_json(&d);
         else
             draw_text(&d);
-        (void)fwrite(out.data, 1, out.len, stdout);
-        exit_code = LEAT_EXIT_OK;
+        if (leat_buf_check(&out, "the drawing", &err) == LEAT_OK) {
+            (void)fwrite(out.data, 1, out.len, stdout);
+            exit_code = LEAT_EXIT_OK;
+        } else {
+            leat_cli_say("%s", err.text);
+            exit_code = LEAT_EXIT_INTERNAL;
+        }
     }
     leat_buf_release(&out);
     leat_cli_unload(&loaded);

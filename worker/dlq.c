@@ -227,7 +227,12 @@ static leat_code read_file(leat_dlq *dlq, const leat_dlq_filter *filter, leat_dl
     rewind(dlq->file);
     while (code == LEAT_OK && more) {
         ssize_t len = getline(&line, &size, dlq->file);
-        if (len < 0) break;
+        if (len < 0) {
+            if (ferror(dlq->file))
+                code = leat_err_set(err, LEAT_ERR_CONFIG, "cannot read the file of letters: %s",
+                                    strerror(errno));
+            break;
+        }
         number++;
         leat_letter letter;
         leat_arena_reset(dlq->arena);

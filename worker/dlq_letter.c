@@ -15,6 +15,12 @@ static int64_t number_of(leat_str text, int64_t fallback)
     return leat_number_int(text, &number) == LEAT_NUMBER_OK ? number : fallback;
 }
 
+/* -1: no partition that there could be. */
+static int32_t partition_of(int64_t number)
+{
+    return number >= 0 && number <= INT32_MAX ? (int32_t)number : -1;
+}
+
 /* Takes a header of the story; false: it is none. */
 static bool take_story(const leat_header *header, leat_letter *letter)
 {
@@ -34,7 +40,7 @@ static bool take_story(const leat_header *header, leat_letter *letter)
     else if (leat_str_is(name, "masked"))
         letter->masked = value;
     else if (leat_str_is(name, "partition"))
-        letter->from_partition = (int32_t)number_of(value, -1);
+        letter->from_partition = partition_of(number_of(value, -1));
     else if (leat_str_is(name, "offset"))
         letter->from_offset = number_of(value, -1);
     else if (leat_str_is(name, "timestamp"))
@@ -150,7 +156,7 @@ leat_code leat_letter_of_line(leat_str line, int64_t number, leat_arena *arena, 
     letter->topic = text_of(map, "topic");
     letter->masked = text_of(map, "masked");
     letter->withheld = member(map, "withheld").tag == LEAT_INT;
-    letter->from_partition = (int32_t)int_of(map, "partition", -1);
+    letter->from_partition = partition_of(int_of(map, "partition", -1));
     letter->from_offset = int_of(map, "line", -1);
     letter->timestamp_ms = int_of(map, "timestamp", LEAT_TIME_NONE);
     letter->attempt = int_of(map, "attempt", 1);

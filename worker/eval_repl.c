@@ -185,6 +185,12 @@ static void run_next(repl *self, leat_str none)
     }
     for (;;) {
         ssize_t len = getline(&self->line, &self->line_size, self->records);
+        if (len < 0 && ferror(self->records)) {
+            leat_cli_say("cannot read the file: %s", strerror(errno));
+            self->wrong = true;
+            close_records(self);
+            return;
+        }
         if (len < 0) {
             leat_cli_say("the file has no more records (%zu lines)", self->line_number);
             close_records(self);

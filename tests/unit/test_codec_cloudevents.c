@@ -150,6 +150,29 @@ Test(codec_cloudevents, writing)
     bed_close(&bed);
 }
 
+Test(codec_cloudevents, too_many_attributes_are_no_event)
+{
+    test_bed bed;
+    leat_buf text;
+    bed_open(&bed, PIPE("", "", EVENTS));
+    for (unsigned count = 256; count <= 257; count++) { /* with the four that are needed */
+        leat_buf_init(&text, 1 << 16);
+        leat_buf_add_text(&text, "{" ATTRIBUTES);
+        for (unsigned i = 4; i < count; i++)
+            leat_buf_add_format(&text, ",\"x%u\":1", i);
+        leat_buf_add_text(&text, "}");
+        leat_buf_add_char(&text, '\0');
+        leat_buf_reset(&bed.out);
+        bed_send(&bed, text.data);
+        leat_buf_add_char(&bed.out, '\0');
+        cr_expect_eq(strstr(bed.out.data, "a CloudEvent of more than 256 attributes") != NULL,
+                     count > 256, "%u: %s", count, bed.out.data);
+        leat_buf_release(&text);
+    }
+    leat_buf_reset(&bed.out);
+    bed_close(&bed);
+}
+
 Test(codec_cloudevents, binary_goes_through_unchanged)
 {
     test_bed bed;

@@ -3,6 +3,7 @@
  * whatever happens in between. */
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "tests/unit/log_harness.h"
 #include "worker/dlq.h"
@@ -85,8 +86,9 @@ static leat_code visit(void *self, const leat_letter *one, bool *more, leat_err 
 {
     dlq_bed *bed = self;
     bed->seen_len +=
-        (size_t)snprintf(bed->seen + bed->seen_len, sizeof bed->seen - bed->seen_len, "%.*s%s|",
-                         LEAT_STR_ARG(one->error), one->redriven ? " again" : "");
+        (size_t)snprintf(bed->seen + bed->seen_len, sizeof bed->seen - bed->seen_len, "%.*s%s%s|",
+                         LEAT_STR_ARG(one->error), one->redriven ? " again" : "",
+                         leat_dlq_obstacle(one, LEAT_STR_NONE, false) != NULL ? " stays" : "");
     if (bed->stop_after > 0) *more = --bed->stop_after > 0;
     return bed->send ? leat_dlq_send(bed->dlq, one, bed->to, err) : LEAT_OK;
 }
@@ -237,6 +239,59 @@ Test(dlq, obstacles)
     letter(&bed, "streams.c", "six", "{}", "leat.cut_from_bytes");
     open_dlq(&bed, false);
     const leat_dlq_filter all = {.code = {NULL, 0}};
-    cr_expect_str_eq(read_all(&bed, &all), "one|two|three|four|five|six|");
+    cr_expect_str_eq(read_all(&bed, &all), "one|two|three|four stays|five stays|six stays|");
     close_bed(&bed);
+}
+
+/* --- files --- */
+
+static leat_code note_partition(void *self, const leat_letter *one, bool *more, leat_err *err)
+{
+    (void)more;
+    (void)err;
+    *(int32_t *)self = one->from_partition;
+    return LEAT_OK;
+}
+
+Test(dlq, files)
+{
+    static const struct {
+        const char *line;
+        int32_t want;
+    } lines[] = {
+        {"{\"error\":\"e\",\"partition\":3}\n", 3},
+        {"{\"error\":\"e\",\"partition\":4294967299}\n", -1}, /* not 3 */
+        {"{\"error\":\"e\",\"partition\":-7}\n", -1},
+        {"{\"error\":\"e\"}\n", -1},
+    };
+    const leat_dlq_filter all = {.code = {NULL, 0}};
+    char path[] = "/tmp/leat-test-dlq-XXXXXX";
+    int file = mkstemp(path);
+    leat_err err;
+    cr_assert_geq(file, 0);
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        leat_dlq *dlq = NULL;
+        int32_t partition = 77;
+        ssize_t len = (ssize_t)strlen(lines[i].line);
+        cr_assert_eq(ftruncate(file, 0), 0);
+        cr_assert_eq(pwrite(file, lines[i].line, (size_t)len, 0), len);
+        cr_assert_eq(leat_dlq_open_file(path, &dlq, &err), LEAT_OK);
+        cr_expect_eq(leat_dlq_read(dlq, &all, note_partition, &partition, &err), LEAT_OK);
+        cr_expect_eq(partition, lines[i].want, "%s", lines[i].line);
+        leat_dlq_close(&dlq);
+    }
+    (void)close(file);
+    (void)unlink(path);
+}
+
+Test(dlq, what_cannot_be_read_is_said)
+{
+    const leat_dlq_filter all = {.code = {NULL, 0}};
+    leat_dlq *dlq = NULL;
+    leat_err err;
+    int32_t partition = 0;
+    cr_assert_eq(leat_dlq_open_file("/tmp", &dlq, &err), LEAT_OK); /* a folder */
+    cr_expect_eq(leat_dlq_read(dlq, &all, note_partition, &partition, &err), LEAT_ERR_CONFIG);
+    cr_expect_not_null(strstr(err.text, "cannot read the file of letters"), "%s", err.text);
+    leat_dlq_close(&dlq);
 }
