@@ -328,7 +328,7 @@ def free_ports():
 
 def stage_e2e(stage):
     """The release program against real Kafka clusters, one version after the other."""
-    tests = files("tests/e2e/test_*.py", *(["tests/e2e/long_*.py"] if LONG else []))
+    tests = files("tests/e2e/test_*.py")
     if not tests:
         stage.skip("there are no end-to-end tests yet")
         return

@@ -76,11 +76,23 @@ class Copy:
     def said(self):
         return pathlib.Path(self.log.name).read_text(errors="replace")
 
-    def wait_for(self, text, timeout=60):
+    def wait_for(self, *texts, timeout=60):
+        """Waits until it has said one of them."""
         end = time.monotonic() + timeout
-        while text not in self.said():
-            check(self.process.poll() is None, f"ended before '{text}':\n{self.said()[-2000:]}")
-            check(time.monotonic() < end, f"never said '{text}':\n{self.said()[-2000:]}")
+        while not any(text in self.said() for text in texts):
+            check(self.process.poll() is None, f"ended before {texts}:\n{self.said()[-2000:]}")
+            check(time.monotonic() < end, f"never said {texts}:\n{self.said()[-2000:]}")
+            time.sleep(0.05)
+
+    def wait_for_count(self, text, count, timeout=60):
+        """Waits until it has said the text that often."""
+        end = time.monotonic() + timeout
+        while self.said().count(text) < count:
+            check(self.process.poll() is None, f"ended:\n{self.said()[-2000:]}")
+            check(
+                time.monotonic() < end,
+                f"{self.said().count(text)} times '{text}', not {count}:\n{self.said()[-3000:]}",
+            )
             time.sleep(0.05)
 
     def signal(self, number):
@@ -109,6 +121,14 @@ def exact(topic, counts):
         for at, key in enumerate(keys[:want]):
             check(key == f"{partition}-{at}", f"{topic}/{partition}: {key} where {at} should be")
         check(len(keys) == want, f"{topic}/{partition}: {len(keys)} records, not {want}")
+
+
+def appeared(topic):
+    """Waits for records of a transaction that is open, and stays so."""
+    end = time.monotonic() + 60
+    while not read_topic(topic, committed=False):
+        check(time.monotonic() < end, f"{topic}: nothing was written")
+        time.sleep(0.05)
 
 
 def arrived(topic, count, timeout=120, distinct=False):

@@ -24,6 +24,7 @@ from probing import (
     LONG,
     STAMP,
     Copy,
+    appeared,
     arrived,
     exact,
     must,
@@ -56,8 +57,7 @@ def test_abort_in_a_cooperative_revoke():
     args = ("-g", group, "-c", 600000, "-r")
     one = Copy(*args, "-t", group + "-1", "copy", source, target)
     one.wait_for("running")
-    while not read_topic(target, committed=False):  # a transaction is open, its commit is far
-        time.sleep(0.1)
+    appeared(target)  # a transaction is open, its commit is far
     two = Copy("-g", group, "-t", group + "-2", "-c", 50, "copy", source, target)
     one.wait_for("revoked")
     check(one.said().count("revoked") == 2, "cooperative: two stay")
@@ -152,8 +152,7 @@ def orphans(group, source, target):
     args = ("-g", group, "-r", "-c", 600000, "-k", "abort:1:before")
     one = Copy(*args, "-i", "w-0", "-t", f"{group}-w-0", "copy", source, target)
     one.wait_for("running")
-    while not read_topic(target, committed=False):  # a transaction that the revoke will abort
-        time.sleep(0.1)
+    appeared(target)  # in a transaction that the revoke will abort
     two = Copy("-g", group, "-i", "w-1", "-t", f"{group}-w-1", "copy", source, target)
     one.ended(code=-signal.SIGKILL)
     two.signal(signal.SIGKILL)
@@ -228,7 +227,7 @@ def outcome(call):
     try:
         copy = Copy(*args, "copy", source, target)
         copy.wait_for("command " + call)
-        copy.wait_for("2 commit: ", 90)
+        copy.wait_for("2 commit: ", timeout=90)
     finally:
         cluster("resume", node)
     cluster("wait")
@@ -293,19 +292,14 @@ def test_commit_of_a_zombie():
     one = Copy(*args, "-t", group + "-1", "copy", source, target)
     one.wait_for("running")
     must("fill", source, 4000)
-    while not read_topic(target, committed=False):
-        time.sleep(0.05)
+    appeared(target)
     one.signal(signal.SIGSTOP)
     two = Copy(*args, "-t", group + "-2", "copy", source, target)
-    two.wait_for("running")
-    deadline = time.monotonic() + 60
-    while two.said().count("running") < 4 and time.monotonic() < deadline:
-        time.sleep(0.1)
-    time.sleep(4)
+    two.wait_for_count("running", 4)
+    time.sleep(4)  # for its commit, which nobody sees before the zombie's transaction has gone
     one.signal(signal.SIGCONT)
     arrived(target, 4000)
-    time.sleep(4)
-    check("commit failed" in one.said() or "lost" in one.said(), one.said()[-2000:])
+    one.wait_for("commit failed", "lost")
     one.stop()
     two.stop()
     exact(target, {p: 1000 for p in range(4)})
@@ -318,8 +312,7 @@ def test_stall_longer_than_a_transaction():
     copy = Copy("-g", group, "-i", "w", "-t", group, *args, "copy", source, target)
     copy.wait_for("running")
     must("fill", source, 100)
-    while not read_topic(target, committed=False):
-        time.sleep(0.05)
+    appeared(target)
     copy.signal(signal.SIGSTOP)
     time.sleep(6)
     copy.signal(signal.SIGCONT)
@@ -426,10 +419,7 @@ def test_restore_after_a_leader_died():
     cluster("kill", "-9", node)
     try:
         two.signal(signal.SIGKILL)
-        deadline = time.monotonic() + 90
-        while one.said().count("running") < 6:
-            check(time.monotonic() < deadline, f"it does not restore\n{one.said()[-3000:]}")
-            time.sleep(0.2)
+        one.wait_for_count("running", 6, 90)
     finally:
         cluster("restart", node)
     must("fill", source, 400)

@@ -26,6 +26,7 @@ from probing import (
     RANDOM,
     STAMP,
     Copy,
+    appeared,
     arrived,
     exact,
     must,
@@ -122,10 +123,7 @@ def test_partitions_are_shared():
     must("fill", source, 4000)
     arrived(target, 4000)
     two.stop()
-    deadline = time.monotonic() + 20
-    while one.said().count("running") < 6 and time.monotonic() < deadline:
-        time.sleep(0.1)
-    check(one.said().count("running") == 6, "what the other had comes back")
+    one.wait_for_count("running", 6)  # what the other had comes back
     one.stop()
     exact(target, {p: 1000 for p in range(4)})
 
@@ -190,7 +188,7 @@ def test_restore_waits_for_an_open_transaction():
         target,
     )
     writer.wait_for("running")
-    time.sleep(2)  # its records are there, its commit is far
+    appeared(target)  # its commit is far
     writer.signal(signal.SIGKILL)
     check(not read_topic(target, whole=False), "nothing was committed")
     _, out, took = probe("dump", target)

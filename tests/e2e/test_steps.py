@@ -163,7 +163,8 @@ def joined_over_a_kill():
         half = len(again) // 2
         write(f"{name}-pay", again[:half])
         until = time.monotonic() + 60
-        while not rows(f"{name}-joined", whole=False) and time.monotonic() < until:
+        while not rows(f"{name}-joined", whole=False):
+            check(time.monotonic() < until, f"nothing comes out\n{worker.tail()}")
             time.sleep(0.2)
         write(f"{name}-pay", again[half : half + half // 2])
         worker.kill()
