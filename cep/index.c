@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Patterns in, index out.
  *
- *   conditions --same evaluation--> predicates --index_access.c--> accesses --index_slot.c-->
- * tables
- *        `--of which patterns, and which first takes--> sets
+ *   conditions -> predicates    those of the same evaluation are one
+ *   predicates -> accesses      tests of slots by which they are found (index_access.c)
+ *   accesses   -> tables        of each slot (index_slot.c)
+ *   predicates -> sets          of patterns that have them, and whose first takes ask for them
  *
  * Two conditions are one predicate where they compile to the same steps and both read steps of
  * their pattern or neither does. One that reads steps is judged without them here: the tests in it

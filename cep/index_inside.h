@@ -151,7 +151,7 @@ bool index_number(leat_value value, double *number);
 leat_code index_fill(index_builder *b) LEAT_CHECKED;
 uint64_t index_hash(leat_value value);       /* of what index_same compares */
 bool index_same(leat_value a, leat_value b); /* as CEL's ==, of scalars that are no NaN */
-/* Calls found for the head of each list of predicates whose test of the slot holds. */
+/* The head of each list of predicates whose test of the slot holds. */
 typedef struct index_found {
     uint32_t *heads;
     uint32_t count, size;
