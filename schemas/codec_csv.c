@@ -15,6 +15,8 @@
  * With a header line, the first row of each file says where the columns are. The state remembers it
  * by file, and by its line: when records are read again after an abort, so is the header.
  *
+ * Written are slots where each column is one; else the record is written as JSON and read again.
+ *
  * Cost: ~1 ns a byte, and ~2 ns more for the text. */
 #include "schemas/csv_row.h"
 
@@ -53,8 +55,12 @@ typedef struct csv_state {
     leat_arena *arena;   /* layouts, the plan of what is written */
     csv_layout *layouts; /* latest first */
     leat_buf text, cell;
-    bool special[256];          /* ends a run of an unquoted cell */
-    leat_json_decoder *decoder; /* of records that are written */
+    bool special[256]; /* ends a run of an unquoted cell */
+    /* Of records that are written: where each column is, if all of them are slots of the record;
+     * else what reads them from its text. */
+    const leat_field *known; /* the layout that this is known of */
+    uint32_t *direct;        /* NULL: not all; NONE: there is no such field */
+    leat_json_decoder *decoder;
     leat_value *slots;
 } csv_state;
 
@@ -347,6 +353,24 @@ void leat_csv_write_header(const leat_csv_codec *codec, leat_buf *out)
     }
 }
 
+/* Are the columns slots of the record as they are? */
+static leat_code writer_look(csv_state *state, const leat_csv_codec *codec, const leat_field *root,
+                             leat_err *err)
+{
+    size_t count = codec->columns_count;
+    uint32_t *direct = leat_arena_array(state->arena, count, sizeof *direct);
+    if (direct == NULL) return leat_arena_full(state->arena, err);
+    state->known = root;
+    state->direct = root->slot == LEAT_SLOT_NONE ? direct : NULL;
+    for (size_t i = 0; i < count; i++) {
+        const leat_field *field = leat_field_find(root, codec->columns[i].name);
+        direct[i] = LEAT_SLOT_NONE;
+        if (field != NULL && field->kind == LEAT_FIELD_SLOT) direct[i] = field->slot;
+        if (field == NULL ? root->open : field->kind == LEAT_FIELD_OBJECT) state->direct = NULL;
+    }
+    return LEAT_OK;
+}
+
 /* What reads the record that is to be written: one slot per column. */
 static leat_code writer_make(csv_state *state, const leat_csv_codec *codec, leat_err *err)
 {
@@ -398,23 +422,54 @@ static leat_code put_value(csv_state *state, const leat_csv_codec *codec, leat_s
         leat_buf_add(out->to, codec->null);
         return LEAT_OK;
     }
+    const leat_json_limits wide = {WRITE_DEPTH_MAX, UINT32_MAX};
+    bool composite = value.tag == LEAT_JSON && value.len > 0 &&
+                     (value.as.text[0] == '{' || value.as.text[0] == '[');
+    if (value.tag == LEAT_JSON && !composite)
+        LEAT_TRY(leat_json_value(leat_value_str(value), wide, out->arena, &value, err));
     if (value.tag == LEAT_STRING || value.tag == LEAT_JSON)
         return put_text(state, codec, name, leat_value_str(value), out->to, err);
-    return leat_json_write(value, out->arena, out->to, err); /* a number or a bool */
+    leat_buf_reset(&state->text);
+    LEAT_TRY(leat_json_write(value, out->arena, &state->text, err));
+    LEAT_TRY(leat_buf_check(&state->text, "a cell", err));
+    leat_str text = leat_buf_str(&state->text);
+    LEAT_ASSERT(text.len > 0);
+    if (leat_str_is(text, "null")) text = LEAT_STR_NONE; /* an optional of none */
+    if (text.data == NULL) {
+        leat_buf_add(out->to, codec->null);
+        return LEAT_OK;
+    }
+    /* A time or bytes, in quotes, of which JSON escapes nothing; a list or map is its JSON. */
+    if (text.data[0] == '"') text = leat_str_slice(text, 1, text.len - 1);
+    return put_text(state, codec, name, text, out->to, err);
+}
+
+static leat_code read_text(csv_state *state, const leat_csv_codec *codec, const leat_codec_out *out,
+                           leat_err *err)
+{
+    leat_str json, raw;
+    if (state->decoder == NULL) LEAT_TRY(writer_make(state, codec, err));
+    LEAT_TRY(leat_codec_text(out, &state->text, &json, err));
+    json = leat_arena_copy(out->arena, json); /* put_value needs the buffer */
+    if (json.data == NULL) return leat_arena_full(out->arena, err);
+    return leat_json_decode(state->decoder, json, out->arena, state->slots, &raw, err);
 }
 
 static leat_code csv_encode(const leat_codec *of, void *kept, leat_codec_out *out, leat_err *err)
 {
     const leat_csv_codec *codec = csv_of(of);
     csv_state *state = kept;
-    leat_str json, raw;
     LEAT_ASSERT(codec->columns_count > 0);
-    if (state->decoder == NULL) LEAT_TRY(writer_make(state, codec, err));
-    LEAT_TRY(leat_codec_text(out, &state->text, &json, err));
-    LEAT_TRY(leat_json_decode(state->decoder, json, out->arena, state->slots, &raw, err));
+    if (state->known != out->root) LEAT_TRY(writer_look(state, codec, out->root, err));
+    if (state->direct == NULL) LEAT_TRY(read_text(state, codec, out, err));
     for (size_t i = 0; i < codec->columns_count; i++) {
+        leat_value value = LEAT_VALUE_MISSING;
+        if (state->direct == NULL)
+            value = state->slots[i];
+        else if (state->direct[i] != LEAT_SLOT_NONE)
+            value = out->slots[state->direct[i]];
         if (i > 0) leat_buf_add_char(out->to, codec->delimiter);
-        LEAT_TRY(put_value(state, codec, codec->columns[i].name, state->slots[i], out, err));
+        LEAT_TRY(put_value(state, codec, codec->columns[i].name, value, out, err));
     }
     return LEAT_OK;
 }

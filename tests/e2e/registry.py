@@ -109,7 +109,8 @@ class Registry:
 
 class Gate:
     """TLS, basic and bearer authentication in front of a registry, whose answers it passes on; and
-    what this registry lacks of Confluent's newer ones: schemas by GUID."""
+    what this registry lacks of Confluent's newer ones: schemas by GUID. Those it makes up from the
+    numbers; test_a_registry_without_guids says what there is without it."""
 
     def __init__(self, registry, folder):
         self.registry, self.folder = registry, pathlib.Path(folder)

@@ -109,6 +109,26 @@ Test(codec_csv, written)
     bed_close(&bed);
 }
 
+/* Where all columns are slots of the record, no text of it is made: values have their own types. */
+Test(codec_csv, written_from_slots)
+{
+    test_bed bed;
+    bed_open(&bed, PIPE("\"json\"",
+                        "{\"set\":{\"at\":\"timestamp('2026-01-31T00:00:00Z')\",\"for\":"
+                        "\"duration('90s')\",\"raw\":\"b'x,'\",\"list\":\"[1, 2]\",\"map\":"
+                        "\"{'k': 'v'}\",\"sum\":\"x * 2.0\",\"less\":\"-1\",\"t\":\"s + ';'\"}},"
+                        "{\"keep\":[\"at\",\"for\",\"raw\",\"list\",\"map\",\"sum\",\"less\","
+                        "\"t\",\"x\",\"s\",\"none\",\"o\"]}",
+                        ",\"format\":{\"csv\":{\"null\":\"-1\"}}"));
+    bed_send(&bed, "{\"x\":1.50,\"s\":\"a,b\",\"o\":{\"p\":[true,null]}}");
+    bed_send(&bed, "{\"x\":12345678901234567890.10,\"s\":\"-1\",\"o\":null}");
+    bed_expect(&bed, "out: 2026-01-31T00:00:00Z,90s,eCw=,\"[1,2]\",\"{\"\"k\"\":\"\"v\"\"}\","
+                     "3.0,\"-1\",\"a,b;\",1.50,\"a,b\",-1,\"{\"\"p\"\":[true,null]}\"\n"
+                     "out: 2026-01-31T00:00:00Z,90s,eCw=,\"[1,2]\",\"{\"\"k\"\":\"\"v\"\"}\","
+                     "24691357802469134000.0,\"-1\",-1;,12345678901234567890.10,\"-1\",-1,-1\n");
+    bed_close(&bed);
+}
+
 Test(codec_csv, text_and_raw)
 {
     test_bed bed;
