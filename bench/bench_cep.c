@@ -141,7 +141,7 @@ typedef struct player {
     leat_event *held; /* the event in hand, when it has been taken */
     leat_str text;
     int64_t now_ms;
-    uint64_t found, sum;
+    uint64_t sum;
 } player;
 
 static leat_code resolve(leat_scope *scope, const leat_str *names, size_t count, bool absolute,
@@ -190,12 +190,22 @@ static leat_index_pattern pattern_new(player *p, uint32_t n, leat_buf *text)
     return (leat_index_pattern){conditions, nfa, 0};
 }
 
+static leat_code look(void *self, const leat_match *match, leat_err *err)
+{
+    player *p = self;
+    (void)err;
+    for (const leat_take *take = match->last; take != NULL; take = take->before)
+        p->sum += (uint64_t)take->event->timestamp_ms;
+    return LEAT_OK;
+}
+
 static void open_player(player *p, const cep_case *c)
 {
     leat_err err;
     leat_buf text;
     leat_index *index = NULL;
-    *p = (player){.c = c, .work = leat_matcher_work_new()};
+    *p = (player){
+        .c = c, .work = leat_matcher_work_new(), .matches = {.match = look, .self = p}};
     leat_buf_init(&text, 4096);
     bench_must(leat_arena_new(&p->plan, PLAN_MAX, &err), &err);
     bench_must(leat_arena_new(&p->arena, PLAN_MAX, &err), &err);
@@ -217,7 +227,6 @@ static void close_player(player *p)
     leat_testing_free(&p->testing);
     leat_lookup_free(&p->lookup);
     leat_marks_release(&p->visits);
-    leat_matches_release(&p->matches);
     leat_matcher_work_free(&p->work);
     leat_mem_free(p->matchers);
     leat_mem_free(p->patterns);
@@ -236,15 +245,6 @@ static leat_code keep(void *self, leat_event **event, leat_err *err)
     return LEAT_OK;
 }
 
-static void take_matches(player *p)
-{
-    for (size_t i = 0; i < p->matches.count; i++)
-        for (const leat_take *take = p->matches.items[i].last; take != NULL; take = take->before)
-            p->sum += (uint64_t)take->event->timestamp_ms;
-    p->found += p->matches.count;
-    leat_matches_reset(&p->matches);
-}
-
 static void visit(player *p, uint32_t pattern, leat_matcher **at, const leat_eval *eval)
 {
     leat_err err;
@@ -261,7 +261,6 @@ static void visit(player *p, uint32_t pattern, leat_matcher **at, const leat_eva
     if (leat_matcher_deadline(*at) <= p->now_ms)
         bench_must(leat_matcher_advance(*at, p->work, p->now_ms, &p->matches, &err), &err);
     bench_must(leat_matcher_feed(*at, p->work, p->now_ms, host, &p->matches, &err), &err);
-    if (p->matches.count > 0) take_matches(p);
     if (leat_matcher_empty(*at)) leat_matcher_free(at);
 }
 
@@ -326,7 +325,7 @@ static outcome play_decoded(const cep_case *c, const cep_event *events, uint32_t
     }
     o.ns /= count;
     o.bytes = heap_bytes() - before;
-    o.matches = p.found;
+    o.matches = p.matches.count;
     for (size_t i = 0; i < (size_t)c->keys * c->patterns; i++)
         o.takes += p.matchers[i] == NULL ? 0 : leat_matcher_takes(p.matchers[i]);
     close_player(&p);

@@ -310,7 +310,7 @@ void cep_pattern(const cep_case *c, uint32_t n, bool enabled, leat_buf *out)
 {
     leat_buf_add_format(out,
                         "{\"name\":\"p%u\",\"within\":\"%lldms\",\"enabled\":%s,\"limits\":{"
-                        "\"partial_matches\":1000000},\"steps\":[",
+                        "\"partial_matches\":1000000,\"matches\":100000000},\"steps\":[",
                         n, (long long)c->window_ms, enabled ? "true" : "false");
     if (c->rule == CEP_FRAUD_3) {
         leat_buf_add_format(out,

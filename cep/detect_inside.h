@@ -18,7 +18,8 @@
 
 #define DETECT_CELL_BYTES_MAX  ((size_t)256 << 20) /* of one key */
 #define DETECT_ALERT_BYTES_MAX ((size_t)64 << 20)
-#define DETECT_NONE            UINT32_MAX /* no pattern */
+#define DETECT_OUT_BYTES_MAX   ((size_t)128 << 20) /* alerts of one event; then no more */
+#define DETECT_NONE            UINT32_MAX          /* no pattern */
 
 typedef enum detect_key_kind {
     DETECT_KEY_RECORD, /* the record's own: what the source's `key` gave, else the message's */
@@ -121,6 +122,18 @@ typedef struct detect_key {
     uint32_t reporter; /* code is an error: the pattern that reports it */
 } detect_key;
 
+/* Whose matches are coming out. */
+typedef struct detect_sending {
+    uint32_t index; /* of the pattern */
+    leat_testing *testing;
+    leat_str json; /* the key */
+    leat_str name; /* the same as the alerts' records have it */
+    bool named;    /* it is known */
+    bool reported; /* what its conditions could not judge of the event in hand */
+    size_t bytes;  /* of alerts so far */
+    int64_t at_ms; /* when they come out */
+} detect_sending;
+
 struct detect_state {
     leat_run *run;
     const detect_config *config;
@@ -130,7 +143,8 @@ struct detect_state {
     leat_lookup *lookup;
     leat_testing *testing; /* of whichever pattern is in hand */
     leat_testing **held;   /* of those with order_by */
-    leat_matches matches;
+    leat_matches matches;  /* to detect_out */
+    detect_sending out;
     leat_buf alert, part; /* part: of a cell that is being encoded */
     detect_key *keys;     /* by group */
     uint64_t event;       /* number of the record or timer in hand */
@@ -168,10 +182,17 @@ bool detect_plan(leat_planner *planner, leat_step *step, const leat_node *json);
 extern const leat_option detect_options[DETECT_OPTIONS_COUNT];
 
 /* --- detect_out.c --- */
-/* Sends state->matches on, and empties it. testing: in use for the pattern; key: JSON text; at_ms:
- * when they came out. */
-leat_code detect_out(detect_state *state, uint32_t index, leat_testing *testing, leat_str key,
-                     int64_t at_ms, leat_err *err) LEAT_CHECKED;
+/* A pattern is fed, or time passes for it: what comes out is its matches. testing: in use for the
+ * pattern; key: JSON text; at_ms: when they come out. */
+void detect_out_begin(detect_state *state, uint32_t index, leat_testing *testing, leat_str key,
+                      int64_t at_ms);
+/* leat_matches.match: sends a match on. */
+leat_code detect_out(void *self, const leat_match *match, leat_err *err) LEAT_CHECKED;
+/* Counts what did not come out. */
+void detect_out_end(detect_state *state);
+/* The event in hand could not be judged by a condition of the pattern: to the dead letter, unless
+ * it was reported. */
+leat_code detect_report(detect_state *state, leat_err *err) LEAT_CHECKED;
 /* The record in hand goes to the dead letter, once; without one, `otherwise` does (JSON text). */
 leat_code detect_reject(detect_state *state, leat_str otherwise, const leat_err *why,
                         leat_err *err) LEAT_CHECKED;

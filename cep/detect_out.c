@@ -24,35 +24,64 @@ leat_code detect_reject(detect_state *state, leat_str otherwise, const leat_err 
     return leat_run_reject(state->run, &made, why, err);
 }
 
-/* The key of the alert's record: text as it is, no key for null, else JSON. */
-static leat_code record_key(detect_state *state, leat_str json, leat_str *key, leat_err *err)
+/* The key of the alerts' records: text as it is, no key for null, else JSON. */
+static leat_code find_name(detect_state *state, leat_err *err)
 {
+    detect_sending *out = &state->out;
     leat_value value = LEAT_VALUE_NULL;
-    LEAT_TRY(
-        leat_json_value(json, LEAT_JSON_LIMITS_DEFAULT, leat_run_arena(state->run), &value, err));
-    *key = json;
-    if (value.tag == LEAT_STRING) *key = leat_value_str(value);
-    if (value.tag == LEAT_NULL) *key = LEAT_STR_NONE;
+    if (out->named) return LEAT_OK;
+    LEAT_TRY(leat_json_value(out->json, LEAT_JSON_LIMITS_DEFAULT, leat_run_arena(state->run),
+                             &value, err));
+    out->name = out->json;
+    if (value.tag == LEAT_STRING) out->name = leat_value_str(value);
+    if (value.tag == LEAT_NULL) out->name = LEAT_STR_NONE;
+    out->named = true;
     return LEAT_OK;
 }
 
-static leat_code out_one(detect_state *state, uint32_t index, leat_testing *testing, leat_str key,
-                         int64_t at_ms, const leat_match *match, leat_err *err)
+leat_code detect_report(detect_state *state, leat_err *err)
 {
-    const detect_pattern *planned = &state->config->patterns[index];
+    const detect_sending *out = &state->out;
+    const leat_err *failure = leat_testing_failure(out->testing);
+    if (out->reported) return LEAT_OK;
+    state->out.reported = true;
+    if (failure == NULL) return LEAT_OK;
+    leat_err why = *failure;
+    (void)leat_err_prefix(&why, "pattern %.*s",
+                          LEAT_STR_ARG(state->config->patterns[out->index].pattern->name));
+    leat_str json =
+        state->event_held != NULL ? leat_event_json(state->event_held) : LEAT_STR("null");
+    return detect_reject(state, json, &why, err);
+}
+
+void detect_out_begin(detect_state *state, uint32_t index, leat_testing *testing, leat_str key,
+                      int64_t at_ms)
+{
+    LEAT_ASSERT(index < state->config->count && key.len > 0);
+    state->out = (detect_sending){
+        .index = index, .testing = testing, .json = key, .reported = true, .at_ms = at_ms};
+}
+
+leat_code detect_out(void *self, const leat_match *match, leat_err *err)
+{
+    detect_state *state = self;
+    detect_sending *out = &state->out;
+    const detect_pattern *planned = &state->config->patterns[out->index];
     const leat_pattern *pattern = planned->pattern;
-    leat_alert alert = {planned->conditions, testing, match, key, planned->events};
+    leat_alert alert = {planned->conditions, out->testing, match, out->json, planned->events};
     leat_err why = {0};
-    leat_str name = LEAT_STR_NONE;
+    LEAT_TRY(detect_report(state, err));
     if (match->timed_out && pattern->timeout == NULL) return LEAT_OK;
     leat_buf_reset(&state->alert);
     LEAT_TRY(leat_alert_write(&alert, leat_run_arena(state->run), &state->alert, &why, err));
     leat_str json = leat_buf_str(&state->alert);
     if (why.code != LEAT_OK) return detect_reject(state, json, &why, err);
-    LEAT_TRY(record_key(state, key, &name, err));
+    LEAT_TRY(find_name(state, err));
     LEAT_ASSERT(planned->timeout_port < state->run->step->ports);
     uint32_t port = match->timed_out ? planned->timeout_port : 0;
-    LEAT_TRY(leat_run_make(state->run, port, json, name, at_ms, state->record, err));
+    LEAT_TRY(leat_run_make(state->run, port, json, out->name, out->at_ms, state->record, err));
+    out->bytes += json.len;
+    state->matches.full = out->bytes > DETECT_OUT_BYTES_MAX;
     if (!match->missed) return LEAT_OK;
     (void)leat_err_set(&why, LEAT_ERR_INVALID,
                        "pattern %.*s: cannot skip to '%.*s', which took no event in this match",
@@ -61,16 +90,12 @@ static leat_code out_one(detect_state *state, uint32_t index, leat_testing *test
     return detect_reject(state, json, &why, err);
 }
 
-leat_code detect_out(detect_state *state, uint32_t index, leat_testing *testing, leat_str key,
-                     int64_t at_ms, leat_err *err)
+void detect_out_end(detect_state *state)
 {
-    leat_code code = LEAT_OK;
-    if (LEAT_LIKELY(state->matches.count == 0 && state->matches.dropped == 0)) return LEAT_OK;
-    LEAT_ASSERT(index < state->config->count && key.len > 0);
-    if (state->matches.dropped > 0)
-        leat_run_count(state->run, "partial_matches", state->matches.dropped);
-    for (size_t i = 0; i < state->matches.count && code == LEAT_OK; i++)
-        code = out_one(state, index, testing, key, at_ms, &state->matches.items[i], err);
-    leat_matches_reset(&state->matches);
-    return code;
+    leat_matches *matches = &state->matches;
+    if (LEAT_UNLIKELY(matches->dropped > 0))
+        leat_run_count(state->run, "partial_matches", matches->dropped);
+    if (LEAT_UNLIKELY(matches->withheld > 0))
+        leat_run_count(state->run, "matches", matches->withheld);
+    matches->dropped = matches->withheld = 0;
 }

@@ -84,7 +84,8 @@ leat_code graph_event_add(graph *g, leat_event *event, uint32_t *number, leat_er
         g->events_size = GRAPH_OWN_EVENTS;
     } else if (g->events_count == g->events_size) {
         size_t size = (size_t)g->events_size + (g->events_size + 1) / 2;
-        if (size > GRAPH_EVENTS_MAX)
+        if (size > GRAPH_EVENTS_MAX) size = GRAPH_EVENTS_MAX;
+        if (size == g->events_count)
             return leat_err_set(err, LEAT_ERR_LIMIT, "a key holds more than %u events",
                                 GRAPH_EVENTS_MAX);
         void *grown =

@@ -22,7 +22,8 @@
 
 #define GRAPH_TAKE       0x80000000u /* in node.left: a take; the rest is the node before */
 #define GRAPH_EVENT_BITS 26          /* of node.right of a take; the step is above them */
-#define GRAPH_EVENTS_MAX ((1u << GRAPH_EVENT_BITS) - 1)
+#define GRAPH_EVENT_MASK ((1u << GRAPH_EVENT_BITS) - 1)
+#define GRAPH_EVENTS_MAX (GRAPH_EVENT_MASK - 2) /* one may come behind them, and an end */
 #define GRAPH_NODES_MAX  (GRAPH_TAKE - 1)
 
 typedef struct graph_node {
@@ -65,7 +66,7 @@ static inline uint32_t graph_before(const graph_node *n)
 }
 static inline uint32_t graph_event_of(uint32_t right)
 {
-    return right & GRAPH_EVENTS_MAX;
+    return right & GRAPH_EVENT_MASK;
 }
 static inline uint32_t graph_step_of(uint32_t right)
 {

@@ -66,6 +66,9 @@ void leat_matcher_work_free(leat_matcher_work **work)
     leat_event_release(&gone->event);
     leat_arena_free(&gone->arena);
     graph_walk_release(&gone->walk);
+    graph_paths_release(&gone->paths);
+    leat_mem_free(gone->takes);
+    leat_mem_free(gone->late);
     graph_moves_release(&gone->moves);
     leat_mem_free(gone->depths.most);
     leat_mem_free(gone->machines);
@@ -193,7 +196,7 @@ static leat_code show_run(const feeding *f, const bundle *c, leat_take **last)
     LEAT_TRY(graph_walk_begin(walk, g, c->root, g->bound, UINT32_MAX, f->err));
     LEAT_TRY(graph_walk_next(walk, &found, f->err));
     LEAT_ASSERT(found);
-    return takes_of(f->work->arena, walk, f->work, MACHINE_NONE, false, last, f->err);
+    return takes_of(f->work->arena, walk, last, f->err);
 }
 
 static leat_code ask_run(const feeding *f, const bundle *c, uint32_t condition, bool *holds)
@@ -539,6 +542,7 @@ static leat_code begin(feeding *f, int64_t timestamp_ms)
     work->number = 0;
     work->fresh.count = work->done_count = 0;
     work->unsealed = 0;
+    matches_begin(work, f->matches);
     matcher_pass(matcher, timestamp_ms);
     const graph *g = &matcher->graph;
     if (g->nodes_count < matcher->collect_at || g->nodes_count < 16) return LEAT_OK;

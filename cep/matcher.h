@@ -21,12 +21,12 @@
 #include "transforms/expr_form.h"
 
 /* What was taken, last to first. Of a condition's takes: those that it may read (the condition's
- * `reading`), void after the call. Of a match: all, as long as the match is in its list. */
+ * `reading`). Of a match: all, in one array, first to last. Void after the call. */
 typedef struct leat_take leat_take;
 struct leat_take {
     leat_take *before; /* NULL: the first */
-    leat_event *event;
-    uint64_t seq; /* later takes have larger ones; good for comparing takes of one call only */
+    leat_event *event; /* borrowed */
+    uint64_t seq;      /* later takes have larger ones; good for comparing takes of one call only */
     uint32_t step;
     uint32_t depth; /* takes so far, this one included */
 };
@@ -60,21 +60,23 @@ typedef struct leat_matcher_host {
 } leat_matcher_host;
 
 typedef struct leat_match {
-    leat_take *last;
+    const leat_take *last;
     bool timed_out;
     bool missed;     /* the step that skip_to names took nothing, and skip_on_miss says error */
     int64_t time_ms; /* timed_out: when the time had run out */
 } leat_match;
 
-/* What came out of a call, in order. */
+/* Where matches go, one by one as they are found, and what else is to be said of them. */
 typedef struct leat_matches {
-    leat_match *items;
-    size_t count, size;
-    leat_arena *arena; /* of the takes */
-    uint64_t dropped;  /* times that something was given up because of a limit */
+    /* May not call the matcher. The match is good for the call; an error stops the matcher. */
+    leat_code (*match)(void *self, const leat_match *match, leat_err *err);
+    void *self;
+    bool full; /* set by `match`: of this feed or advance, no more */
+    /* Since they were set to 0: */
+    uint64_t count;    /* matches that came out */
+    uint64_t withheld; /* that did not, being too many for one feed or advance */
+    uint64_t dropped;  /* times that partial matches were given up because of a limit */
 } leat_matches;
-void leat_matches_reset(leat_matches *matches); /* empties it; keeps the memory */
-void leat_matches_release(leat_matches *matches);
 
 typedef struct leat_matcher leat_matcher;
 /* Scratch of one thread, for any number of matchers, and what has been found out about their
@@ -96,11 +98,11 @@ const leat_nfa *leat_matcher_nfa(const leat_matcher *matcher);
 leat_code leat_matcher_starts(const leat_nfa *nfa, const leat_matcher_host *host, bool *starts,
                               leat_err *err) LEAT_CHECKED;
 /* The next event of the key; its time is not before that of the last, and time has been advanced
- * to it. Matches are added to `matches`. */
+ * to it. Matches go to `matches`, in order. */
 leat_code leat_matcher_feed(leat_matcher *matcher, leat_matcher_work *work, int64_t timestamp_ms,
                             const leat_matcher_host *host, leat_matches *matches,
                             leat_err *err) LEAT_CHECKED;
-/* Time has come to now_ms: adds matches that waited for it, and timeouts. */
+/* Time has come to now_ms: matches that waited for it come out, and then timeouts. */
 leat_code leat_matcher_advance(leat_matcher *matcher, leat_matcher_work *work, int64_t now_ms,
                                leat_matches *matches, leat_err *err) LEAT_CHECKED;
 /* When advance has something to do next; LEAT_TIME_MAX: never. */

@@ -2,7 +2,7 @@
 /* What the files of the matcher share; nobody else includes it.
  *
  *   machine.c        configurations, and what an event does to them (matcher_step.c: the rules)
- *   graph.c          what partial matches took
+ *   graph.c          what partial matches took; graph_paths.c: all of them, in order
  *   matcher.c        life, feeding events, limits
  *   matcher_bundle.c bundles: adding, merging, collecting what is dead
  *   bundle_index.c   many of them, by what later conditions compare with (bundle_runs.c: in order)
@@ -16,7 +16,7 @@
 #ifndef LEAT_CEP_MATCHER_INSIDE_H
 #define LEAT_CEP_MATCHER_INSIDE_H
 
-#include "cep/graph.h"
+#include "cep/graph_paths.h"
 #include "cep/machine.h"
 #include "cep/matcher.h"
 #include "core/arena.h"
@@ -79,6 +79,14 @@ typedef struct done {
     uint32_t from, to;
 } done;
 
+/* Partial matches that have come to their end, and that is told: the runs of root that began in
+ * [from, to). */
+typedef struct late {
+    uint32_t root, from, to;
+    const machine_config *config; /* they end by the window of the pattern; NULL: at end_ms */
+    int64_t last_ms, end_ms;
+} late;
+
 #define DECIDED_SIZE 8 /* a power of 2 */
 
 /* A bundle that is looked at because an item of an index says so. */
@@ -112,7 +120,13 @@ struct leat_matcher_work {
     pick *picks;
     size_t picks_count, picks_size;
     struct index_found *found; /* of the links of one configuration */
+    late *late;
+    size_t late_count, late_size;
     graph_walk walk;
+    graph_paths paths;
+    leat_take *takes; /* of the match that is coming out */
+    size_t takes_size;
+    uint32_t out_count; /* matches that came out of this call */
     graph_moves moves;
     graph_depths depths;
 };
@@ -211,19 +225,25 @@ void matcher_pass(leat_matcher *matcher, int64_t now_ms);
 void held_clear(leat_matcher *matcher);
 
 /* --- matcher_match.c --- */
-/* The takes of the run that the walk has found, and then one of the event in hand, if step is one.
- * shared: the events are held. */
-leat_code takes_of(leat_arena *arena, const graph_walk *walk, const leat_matcher_work *work,
-                   uint32_t step, bool shared, leat_take **last, leat_err *err) LEAT_CHECKED;
-leat_code matches_add(leat_matches *matches, const graph_walk *walk, const leat_matcher_work *work,
-                      uint32_t step, leat_match match, leat_err *err) LEAT_CHECKED;
-/* Order of those from `from` on: that of leat_skip_compare, or that in which they were made. */
-void matches_sort(leat_matches *matches, size_t from);
-void matches_sort_made(leat_matches *matches, size_t from);
-/* Gives back those from `from` on. */
-void matches_cut(leat_matches *matches, size_t from);
-/* The `count` items from `from` on go behind all others. */
-void matches_to_end(leat_matches *matches, size_t from, size_t count);
+/* The takes of the run that the walk has found. */
+leat_code takes_of(leat_arena *arena, const graph_walk *walk, leat_take **last,
+                   leat_err *err) LEAT_CHECKED;
+/* A feed or advance begins. */
+void matches_begin(leat_matcher_work *work, leat_matches *matches);
+/* The run that the paths have found, for whoever is going to look at it: last take. To be called
+ * for each. */
+leat_code match_view(const leat_matcher *matcher, leat_matcher_work *work, const leat_take **last,
+                     leat_err *err) LEAT_CHECKED;
+/* Hands a match on; *more: false: it may not come out, as there were too many. */
+leat_code match_out(const leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,
+                    const leat_match *match, bool *more, leat_err *err) LEAT_CHECKED;
+/* All runs of the paths come out. */
+leat_code matches_all(const leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,
+                      leat_err *err) LEAT_CHECKED;
+/* The paths' runs that began in [from, to) do not come out, but for as many as have. */
+leat_code matches_withhold(const leat_matcher *matcher, leat_matcher_work *work,
+                           leat_matches *matches, uint32_t from, uint32_t to, uint64_t but,
+                           leat_err *err) LEAT_CHECKED;
 /* --- skip.c --- */
 /* Runs of root that began in [from, to) are complete; step: as in `done`. */
 leat_code done_add(leat_matcher_work *work, done item, leat_err *err) LEAT_CHECKED;

@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Matches as the caller sees them: chains of takes, made when a match comes out and not before.
+/* Matches as the caller sees them: the takes of one run at a time, in an array of the scratch.
  *
- * Each match has a chain of its own, in the arena of the list that it is in. It holds the events
- * that it shows, so it outlives whatever the matcher forgets. The cost of a match is that of its
- * takes, which is what its reader has to spend on it anyway.
+ * Nothing is made for a match. The paths say how many takes it shares with the match before, the
+ * others are written over, and whoever wants to keep one copies it. So a match costs the takes in
+ * which it differs, and any number of them as much memory as one.
  *
- * Two orders. Matches: the one whose takes are earliest first, then the longer one, then by step
- * (leat_skip_compare). Timeouts: by their last takes, then by the takes before, one that begins
- * with an event after those that it continues: the order in which a list of partial matches would
- * have grown. Neither depends on where in the graph a run happens to lie. */
+ * How many come out of one event, or of one look at the clock, is limited: the combinations of a
+ * loop over fifty events are more than anybody can read. What does not come out is counted without
+ * being walked over. */
 #include "cep/matcher_inside.h"
-#include "cep/skip.h"
 #include "core/mem.h"
-
-#include <stdlib.h>
-
-#define MATCHES_BYTES_MAX ((size_t)8 << 30)
 
 const leat_take *leat_take_first(const leat_take *last)
 {
@@ -24,143 +18,120 @@ const leat_take *leat_take_first(const leat_take *last)
     return last;
 }
 
-static leat_code take_add(leat_arena *arena, leat_event *event, uint64_t seq, uint32_t step,
-                          leat_take **last, leat_err *err)
+leat_code takes_of(leat_arena *arena, const graph_walk *walk, leat_take **last, leat_err *err)
 {
-    leat_take *before = *last;
-    leat_take *made = leat_arena_alloc(arena, sizeof *made);
-    if (made == NULL) return leat_arena_full(arena, err);
-    LEAT_ASSERT(before == NULL || before->seq < seq);
-    *made = (leat_take){.before = before,
-                        .event = event,
-                        .seq = seq,
-                        .step = step,
-                        .depth = before == NULL ? 1 : before->depth + 1};
-    *last = made;
-    return LEAT_OK;
-}
-
-leat_code takes_of(leat_arena *arena, const graph_walk *walk, const leat_matcher_work *work,
-                   uint32_t step, bool shared, leat_take **last, leat_err *err)
-{
-    const graph *g = walk->g;
     *last = NULL;
     for (uint32_t i = walk->count; i-- > 0;) {
         uint32_t number = graph_event_of(walk->path[i]);
-        leat_event *event = graph_entry_at(g, number)->event;
-        LEAT_TRY(take_add(arena, event, number, graph_step_of(walk->path[i]), last, err));
-    }
-    if (step != MACHINE_NONE) {
-        uint64_t seq = work->number != 0 ? work->number : (uint64_t)g->events_count + 1;
-        LEAT_ASSERT(work->event != NULL);
-        LEAT_TRY(take_add(arena, work->event, seq, step, last, err));
+        leat_take *made = leat_arena_alloc(arena, sizeof *made);
+        if (made == NULL) return leat_arena_full(arena, err);
+        *made = (leat_take){.before = *last,
+                            .event = graph_entry_at(walk->g, number)->event,
+                            .seq = number,
+                            .step = graph_step_of(walk->path[i]),
+                            .depth = walk->count - i};
+        *last = made;
     }
     LEAT_ASSERT(*last != NULL);
-    for (leat_take *take = *last; shared && take != NULL; take = take->before)
-        (void)leat_event_share(take->event);
     return LEAT_OK;
 }
 
-leat_code matches_add(leat_matches *matches, const graph_walk *walk, const leat_matcher_work *work,
-                      uint32_t step, leat_match match, leat_err *err)
+/* --- the match in hand --- */
+
+/* Takes of a match lie one behind the other: what does not change is written here. */
+static leat_code reserve_takes(leat_matcher_work *work, size_t count, leat_err *err)
 {
-    void *items = matches->items;
-    leat_take *last = NULL;
-    if (matches->arena == NULL) LEAT_TRY(leat_arena_new(&matches->arena, MATCHES_BYTES_MAX, err));
-    LEAT_TRY(matcher_reserve(&items, &matches->size, matches->count, sizeof *matches->items, err));
-    matches->items = items;
-    LEAT_TRY(takes_of(matches->arena, walk, work, step, true, &last, err));
-    match.last = last;
-    matches->items[matches->count++] = match;
+    size_t size = work->takes_size == 0 ? 16 : work->takes_size;
+    while (size < count)
+        size *= 2;
+    leat_take *takes = leat_mem_try_resize(work->takes, size * sizeof *takes);
+    if (takes == NULL) return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for a match");
+    for (size_t i = 0; i < size; i++) {
+        takes[i].before = i == 0 ? NULL : &takes[i - 1];
+        takes[i].depth = (uint32_t)i + 1;
+    }
+    work->takes = takes;
+    work->takes_size = size;
     return LEAT_OK;
 }
 
-/* --- order --- */
-
-static int order_of(uint64_t a, uint64_t b)
+static inline LEAT_CHECKED leat_code view(const graph *g, leat_matcher_work *work,
+                                          const leat_take **last, leat_err *err)
 {
-    return a < b ? -1 : a > b;
-}
-
-static int compare_matches(const void *a, const void *b)
-{
-    return leat_skip_compare(((const leat_match *)a)->last, ((const leat_match *)b)->last);
-}
-
-static int compare_made(const void *x, const void *y)
-{
-    const leat_take *a = ((const leat_match *)x)->last;
-    const leat_take *b = ((const leat_match *)y)->last;
-    int steps = 0;
-    for (; a != NULL && b != NULL; a = a->before, b = b->before) {
-        if (a->seq != b->seq) return order_of(a->seq, b->seq);
-        if (a->step != b->step) steps = order_of(a->step, b->step);
+    const graph_paths *p = &work->paths;
+    if (LEAT_UNLIKELY(p->count > work->takes_size)) LEAT_TRY(reserve_takes(work, p->count, err));
+    for (uint32_t i = p->same; i < p->until; i++) {
+        uint32_t right = p->path[i];
+        uint32_t number = graph_event_of(right);
+        leat_take *take = &work->takes[i];
+        take->event =
+            LEAT_LIKELY(number <= g->events_count) ? g->events[number - 1].event : work->event;
+        take->seq = number;
+        take->step = graph_step_of(right);
     }
-    return a == NULL && b == NULL ? steps : a == NULL ? 1 : -1;
+    *last = &work->takes[p->count - 1];
+    return LEAT_OK;
 }
 
-static void sort(leat_matches *matches, size_t from, int (*compare)(const void *, const void *))
+leat_code match_view(const leat_matcher *matcher, leat_matcher_work *work, const leat_take **last,
+                     leat_err *err)
 {
-    LEAT_ASSERT(from <= matches->count);
-    size_t count = matches->count - from;
-    size_t sorted = 1;     /* most often they are */
-    if (count < 2) return; /* there may be no list */
-    leat_match *items = matches->items + from;
-    while (sorted < count && compare(&items[sorted - 1], &items[sorted]) < 0)
-        sorted++;
-    if (sorted < count) qsort(items, count, sizeof *items, compare);
+    LEAT_ASSERT(work->paths.count > 0 && work->paths.same <= work->paths.count);
+    LEAT_TRY(view(&matcher->graph, work, last, err));
+    LEAT_ASSERT((*last)->depth == work->paths.count && (*last)->event != NULL);
+    return LEAT_OK;
 }
 
-void matches_sort(leat_matches *matches, size_t from)
+/* --- coming out --- */
+
+void matches_begin(leat_matcher_work *work, leat_matches *matches)
 {
-    sort(matches, from, compare_matches);
+    LEAT_ASSERT(matches->match != NULL);
+    work->out_count = 0;
+    matches->full = false;
 }
 
-void matches_sort_made(leat_matches *matches, size_t from)
+leat_code match_out(const leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,
+                    const leat_match *match, bool *more, leat_err *err)
 {
-    sort(matches, from, compare_made);
+    *more = work->out_count < matcher->nfa->pattern->matches_max && !matches->full;
+    if (LEAT_UNLIKELY(!*more)) return LEAT_OK;
+    work->out_count++;
+    matches->count++;
+    return matches->match(matches->self, match, err);
 }
 
-static void reverse(leat_match *items, size_t count)
+leat_code matches_all(const leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,
+                      leat_err *err)
 {
-    for (size_t i = 0; i < count / 2; i++) {
-        leat_match other = items[i];
-        items[i] = items[count - 1 - i];
-        items[count - 1 - i] = other;
+    graph_paths *paths = &work->paths;
+    uint64_t out = 0;
+    bool found = false;
+    bool more = true;
+    LEAT_TRY(graph_paths_next(paths, &found, err));
+    for (; found; out++) {
+        leat_match match = {0};
+        LEAT_TRY(view(&matcher->graph, work, &match.last, err));
+        LEAT_TRY(match_out(matcher, work, matches, &match, &more, err));
+        if (!more) return matches_withhold(matcher, work, matches, 0, UINT32_MAX, out, err);
+        LEAT_TRY(graph_paths_next(paths, &found, err));
     }
+    return LEAT_OK;
 }
 
-void matches_to_end(leat_matches *matches, size_t from, size_t count)
+leat_code matches_withhold(const leat_matcher *matcher, leat_matcher_work *work,
+                           leat_matches *matches, uint32_t from, uint32_t to, uint64_t but,
+                           leat_err *err)
 {
-    size_t rest = matches->count - from;
-    LEAT_ASSERT(count <= rest);
-    if (count == 0 || count == rest) return;
-    reverse(matches->items + from, count);
-    reverse(matches->items + from + count, rest - count);
-    reverse(matches->items + from, rest);
-}
-
-/* --- life --- */
-
-void matches_cut(leat_matches *matches, size_t from)
-{
-    for (size_t i = from; i < matches->count; i++)
-        for (leat_take *take = matches->items[i].last; take != NULL; take = take->before)
-            leat_event_release(&take->event);
-    if (matches->count > from) matches->count = from;
-}
-
-void leat_matches_reset(leat_matches *matches)
-{
-    matches_cut(matches, 0);
-    if (matches->arena != NULL) leat_arena_reset(matches->arena);
-    matches->dropped = 0;
-}
-
-void leat_matches_release(leat_matches *matches)
-{
-    leat_matches_reset(matches);
-    leat_arena_free(&matches->arena);
-    leat_mem_free(matches->items);
-    *matches = (leat_matches){0};
+    const leat_pattern *pattern = matcher->nfa->pattern;
+    uint64_t count = 0;
+    LEAT_ASSERT(from < to && (matches->full || work->out_count == pattern->matches_max));
+    if (pattern->beyond == LEAT_FAIL)
+        return leat_err_set(err, LEAT_ERR_INTERNAL,
+                            "pattern %.*s: one event has completed more than %u matches "
+                            "(`limits`, with `beyond: fail`)",
+                            LEAT_STR_ARG(pattern->name), work->out_count);
+    LEAT_TRY(graph_paths_count(&work->paths, from, to, &count, err));
+    matches->withheld += count > but ? count - but : 1;
+    return LEAT_OK;
 }

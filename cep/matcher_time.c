@@ -136,28 +136,51 @@ static int64_t end_of(const leat_nfa *nfa, const machine_config *config, int64_t
     return end_ms;
 }
 
-/* The runs of a root that began in [from, to) have come to their end: told where that is wanted.
- * By the window of the pattern: of the configuration, else NULL and end_ms. */
-static leat_code tell(const expiry *x, uint32_t root, uint32_t from, uint32_t to,
-                      const machine_config *config, int64_t last_ms, int64_t end_ms)
+/* They are told, where that is wanted. */
+static leat_code tell(const expiry *x, late item)
 {
-    const leat_nfa *nfa = x->matcher->nfa;
-    const graph *g = &x->matcher->graph;
-    graph_walk *walk = &x->work->walk;
+    leat_matcher_work *work = x->work;
+    void *items = work->late;
+    if (!x->matcher->nfa->timeouts) return LEAT_OK;
+    LEAT_TRY(
+        matcher_reserve(&items, &work->late_size, work->late_count, sizeof *work->late, x->err));
+    work->late = items;
+    work->late[work->late_count++] = item;
+    return LEAT_OK;
+}
+
+/* When the run that the paths have found ended. */
+static int64_t late_ms(const leat_matcher *matcher, const graph_paths *paths, const late *item)
+{
+    const leat_nfa *nfa = matcher->nfa;
+    if (item->config == NULL) return item->end_ms;
+    int64_t first_ms = graph_entry_at(&matcher->graph, graph_event_of(paths->path[0]))->time_ms;
+    return end_of(nfa, item->config, item->last_ms, later(first_ms, nfa->pattern->within_ms));
+}
+
+static leat_code emit_late(const expiry *x)
+{
+    leat_matcher_work *work = x->work;
+    graph_paths *paths = &work->paths;
     bool found = false;
-    if (!nfa->timeouts) return LEAT_OK;
-    LEAT_TRY(graph_walk_begin(walk, g, root, from, to, x->err));
-    LEAT_TRY(graph_walk_next(walk, &found, x->err));
+    bool more = true;
+    uint64_t out = 0;
+    if (work->late_count == 0) return LEAT_OK;
+    graph_paths_begin(paths, &x->matcher->graph);
+    for (size_t i = 0; i < work->late_count; i++) {
+        const late *l = &work->late[i];
+        LEAT_TRY(graph_paths_add(paths, (graph_source){l->root, 0, l->from, l->to}, x->err));
+    }
+    LEAT_TRY(graph_paths_next(paths, &found, x->err));
     while (found) {
-        leat_match match = {.timed_out = true, .time_ms = end_ms};
-        if (config != NULL) {
-            int64_t first_ms =
-                graph_entry_at(g, graph_event_of(walk->path[walk->count - 1]))->time_ms;
-            int64_t all_ms = later(first_ms, nfa->pattern->within_ms);
-            match.time_ms = end_of(nfa, config, last_ms, all_ms);
-        }
-        LEAT_TRY(matches_add(x->matches, walk, x->work, MACHINE_NONE, match, x->err));
-        LEAT_TRY(graph_walk_next(walk, &found, x->err));
+        leat_match match = {.timed_out = true};
+        match.time_ms = late_ms(x->matcher, paths, &work->late[paths->source]);
+        LEAT_TRY(match_view(x->matcher, work, &match.last, x->err));
+        LEAT_TRY(match_out(x->matcher, work, x->matches, &match, &more, x->err));
+        if (!more)
+            return matches_withhold(x->matcher, work, x->matches, 0, UINT32_MAX, out, x->err);
+        out++;
+        LEAT_TRY(graph_paths_next(paths, &found, x->err));
     }
     return LEAT_OK;
 }
@@ -185,7 +208,7 @@ static leat_code expire_starts(const expiry *x, const bundle *c)
     int64_t last_ms = 0;
     if (config->within_ms > 0)
         last_ms = graph_entry_at(&x->matcher->graph, c->slots[m->slots_count - 1])->time_ms;
-    return ended ? tell(x, c->root, x->from, to, config, last_ms, 0) : LEAT_OK;
+    return ended ? tell(x, (late){c->root, x->from, to, config, last_ms, 0}) : LEAT_OK;
 }
 
 typedef struct verdict {
@@ -234,7 +257,7 @@ static leat_code expire_steps(const expiry *x, bundle *c)
     if (v.complete)
         code = done_add(x->work, (done){c->root, MACHINE_NONE, g->bound, UINT32_MAX}, x->err);
     if (code == LEAT_OK && v.count == 0 && v.ended)
-        code = tell(x, c->root, g->bound, UINT32_MAX, NULL, 0, v.end_ms);
+        code = tell(x, (late){c->root, g->bound, UINT32_MAX, NULL, 0, v.end_ms});
     if (v.count == 0) c->root = 0;
     if (code == LEAT_OK && v.count > 0) {
         uint32_t number = 0;
@@ -270,15 +293,13 @@ leat_code leat_matcher_advance(leat_matcher *matcher, leat_matcher_work *work, i
     if (matcher->deadline_ms > now_ms || matcher->bundles.count == 0) return LEAT_OK;
     LEAT_TRY(matcher_attach(matcher, work, err));
     uint32_t bound = matcher->graph.bound;
-    size_t from = matches->count;
     expiry x = {matcher, work, matches, bound == 0 ? 1 : bound, now_ms, err};
-    work->done_count = 0;
+    work->done_count = work->late_count = 0;
+    matches_begin(work, matches);
     matcher_pass(matcher, now_ms);
     LEAT_TRY(expire(&x));
-    size_t late = matches->count - from;
-    matches_sort_made(matches, from);
     LEAT_TRY(skip_emit(matcher, work, matches, err));
-    matches_to_end(matches, from, late);
+    LEAT_TRY(emit_late(&x));
     LEAT_TRY(matcher_settle(matcher, work, err));
     if (matcher->window_ms <= now_ms) matcher->window_ms = LEAT_TIME_MAX;
     matcher_deadline(matcher);

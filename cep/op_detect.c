@@ -78,26 +78,14 @@ static leat_testing *testing_of(const detect_state *state, uint32_t index)
 
 /* --- feeding --- */
 
-static leat_code report_failure(detect_state *state, uint32_t index, const leat_testing *testing,
-                                leat_err *err)
-{
-    const leat_err *failure = leat_testing_failure(testing);
-    if (failure == NULL) return LEAT_OK;
-    leat_err why = *failure;
-    (void)leat_err_prefix(&why, "pattern %.*s",
-                          LEAT_STR_ARG(state->config->patterns[index].pattern->name));
-    leat_str json =
-        state->event_held != NULL ? leat_event_json(state->event_held) : LEAT_STR("null");
-    return detect_reject(state, json, &why, err);
-}
-
 /* Feeds the event in hand; the testing knows it. */
-static leat_code feed(detect_state *state, uint32_t index, leat_matcher *matcher,
-                      leat_testing *testing, int64_t timestamp_ms, leat_err *err)
+static leat_code feed(detect_state *state, leat_matcher *matcher, leat_testing *testing,
+                      int64_t timestamp_ms, leat_err *err)
 {
+    state->out.reported = false;
     LEAT_TRY(leat_matcher_feed(matcher, state->work, timestamp_ms, leat_testing_host(testing),
                                &state->matches, err));
-    return report_failure(state, index, testing, err);
+    return detect_report(state, err);
 }
 
 /* Puts a new matcher into the cell, if it holds anything. */
@@ -117,9 +105,10 @@ static leat_code feed_new(detect_state *state, detect_key *key, uint32_t index,
     leat_matcher *matcher = NULL;
     bool starts = false;
     LEAT_TRY(leat_matcher_starts(nfa, leat_testing_host(testing), &starts, err));
-    if (!starts) return report_failure(state, index, testing, err);
+    state->out.reported = false;
+    if (!starts) return detect_report(state, err);
     LEAT_TRY(leat_matcher_new(nfa, &matcher, err));
-    leat_code code = feed(state, index, matcher, testing, timestamp_ms, err);
+    leat_code code = feed(state, matcher, testing, timestamp_ms, err);
     if (code == LEAT_OK) code = add_part(state, key, index, &matcher, err);
     leat_matcher_free(&matcher);
     return code;
@@ -173,16 +162,18 @@ static leat_code visit(detect_state *state, uint32_t index, const leat_eval *eva
     }
     leat_testing *testing = testing_of(state, index);
     leat_testing_begin(testing, eval, NULL, keep, state);
+    detect_out_begin(state, index, testing, detect_key_json(key), timestamp_ms);
     detect_part *part = key->cell == NULL ? NULL : detect_cell_find(key->cell, index);
     if (part == NULL) {
         LEAT_TRY(feed_new(state, key, index, testing, timestamp_ms, err));
     } else {
         detect_key_touch(state, key);
         LEAT_TRY(detect_part_open(state, key->cell, part, err));
-        LEAT_TRY(feed(state, index, part->matcher, testing, timestamp_ms, err));
+        LEAT_TRY(feed(state, part->matcher, testing, timestamp_ms, err));
         LEAT_TRY(detect_part_close(key->cell, part, err));
     }
-    return detect_out(state, index, testing, detect_key_json(key), timestamp_ms, err);
+    detect_out_end(state);
+    return LEAT_OK;
 }
 
 /* --- who is concerned --- */
@@ -287,14 +278,14 @@ static leat_code process_record(detect_state *state, const leat_eval *eval, leat
 /* --- time --- */
 
 /* Events that have waited for their order, now that time has passed over them. */
-static leat_code feed_held(detect_state *state, uint32_t index, leat_matcher *matcher,
-                           leat_testing *testing, int64_t now_ms, leat_err *err)
+static leat_code feed_held(detect_state *state, leat_matcher *matcher, leat_testing *testing,
+                           int64_t now_ms, leat_err *err)
 {
     leat_code code = LEAT_OK;
     while (code == LEAT_OK && leat_matcher_unhold(matcher, now_ms, &state->event_held)) {
         leat_eval base = {.arena = leat_run_arena(state->run)};
         leat_testing_begin(testing, &base, state->event_held, keep, state);
-        code = feed(state, index, matcher, testing, state->event_held->timestamp_ms, err);
+        code = feed(state, matcher, testing, state->event_held->timestamp_ms, err);
         leat_event_release(&state->event_held);
     }
     return code;
@@ -306,11 +297,12 @@ static leat_code fire_part(detect_state *state, const detect_key *key, detect_pa
     uint32_t index = part->index;
     LEAT_TRY(detect_part_open(state, key->cell, part, err));
     leat_testing *testing = testing_of(state, index);
-    LEAT_TRY(feed_held(state, index, part->matcher, testing, at_ms, err));
+    detect_out_begin(state, index, testing, detect_key_json(key), at_ms);
+    LEAT_TRY(feed_held(state, part->matcher, testing, at_ms, err));
     LEAT_TRY(leat_matcher_advance(part->matcher, state->work, at_ms, &state->matches, err));
     LEAT_ASSERT(leat_matcher_empty(part->matcher) || leat_matcher_deadline(part->matcher) > at_ms);
-    LEAT_TRY(detect_part_close(key->cell, part, err));
-    return detect_out(state, index, testing, detect_key_json(key), at_ms, err);
+    detect_out_end(state);
+    return detect_part_close(key->cell, part, err);
 }
 
 static leat_code fire(detect_state *state, leat_str timer_key, int64_t at_ms, leat_err *err)
@@ -372,7 +364,7 @@ static leat_code detect_advance(leat_run *run, int64_t watermark_ms, leat_err *e
 static leat_code detect_restored(leat_run *run, leat_err *err)
 {
     detect_state *state = run->state;
-    leat_matches_reset(&state->matches); /* of what was aborted */
+    state->matches.withheld = state->matches.dropped = 0; /* of what was aborted */
     leat_event_release(&state->event_held);
     state->record = NULL;
     state->used_count = 0;
@@ -389,6 +381,7 @@ static leat_code detect_open(leat_run *run, leat_err *err)
     state->config = config;
     state->timers = leat_timers_new();
     state->work = leat_matcher_work_new();
+    state->matches = (leat_matches){.match = detect_out, .self = state};
     leat_buf_init(&state->alert, DETECT_ALERT_BYTES_MAX);
     leat_buf_init(&state->part, DETECT_CELL_BYTES_MAX);
     state->keys = leat_mem_need((config->groups_count + 1) * sizeof *state->keys);
@@ -419,7 +412,6 @@ static void detect_close(leat_run *run)
     leat_lookup_free(&state->lookup);
     leat_marks_release(&state->visits);
     leat_marks_release(&state->broken);
-    leat_matches_release(&state->matches);
     leat_event_release(&state->event_held);
     leat_matcher_work_free(&state->work);
     leat_timers_free(&state->timers);

@@ -98,7 +98,7 @@ static const leat_option part_options[] = {
      .doc = "Largest time since the event taken before, exclusive."},
 };
 
-#define LIMITS_FIELDS 3
+#define LIMITS_FIELDS 4
 static const leat_option limits_options[LIMITS_FIELDS] = {
     {.name = "partial_matches",
      .type = LEAT_OPTION_INT,
@@ -115,13 +115,21 @@ static const leat_option limits_options[LIMITS_FIELDS] = {
      .min = 1,
      .max = 100000,
      .doc = "Events of one match."},
+    {.name = "matches",
+     .type = LEAT_OPTION_INT,
+     .offset = offsetof(pattern_options, matches_max),
+     .fallback = "100000",
+     .min = 1,
+     .max = 1000000000,
+     .doc = "Matches that one event completes, or the passing of time: so many come out, those "
+            "whose takes are earliest."},
     {.name = "beyond",
      .type = LEAT_OPTION_ENUM,
      .offset = offsetof(pattern_options, beyond),
      .fallback = "drop_oldest",
      .choices = "drop_oldest|drop_newest|fail",
      .doc = "What happens beyond a limit: the partial match that began first goes, the new one is "
-            "not made, or the worker stops."},
+            "not made (of matches the rest does not come out), or the worker stops."},
 };
 
 static const leat_option timeout_options[] = {
@@ -413,6 +421,7 @@ static void take_over(leat_pattern *pattern, const pattern_options *read)
     pattern->timeout_to = read->timeout_to;
     pattern->runs_max = (uint32_t)read->runs_max;
     pattern->takes_max = (uint32_t)read->takes_max;
+    pattern->matches_max = (uint32_t)read->matches_max;
     pattern->beyond = (leat_beyond)read->beyond;
 }
 

@@ -95,6 +95,7 @@ typedef struct leat_pattern {
     bool skip_must;   /* skip_on_miss: error */
     bool enabled, events;
     uint32_t runs_max, takes_max; /* limits: partial matches of a key, events of a match */
+    uint32_t matches_max;         /* that come out of one event, or of time */
     leat_beyond beyond;
     /* NULL: not given */
     const leat_node *key, *order_by, *emit, *version, *severity, *tags;

@@ -23,7 +23,7 @@ typedef struct pattern_options {
     const leat_node *timeout_emit, *timeout_to;
     bool enabled, events;
     int skip, skip_on_miss, beyond;
-    int64_t within_ms, runs_max, takes_max;
+    int64_t within_ms, runs_max, takes_max, matches_max;
 } pattern_options;
 
 typedef struct pattern_reader {

@@ -7,36 +7,7 @@
  * waits stays in the graph: one entry per completion, however many matches that is, and only those
  * of the first event whose turn it is are ever spelled out. The order among matches is total and
  * depends on their takes alone. */
-#include "cep/skip.h"
-
 #include "cep/matcher_inside.h"
-
-/* --- order --- */
-
-static int order_of(uint64_t a, uint64_t b)
-{
-    return a < b ? -1 : a > b;
-}
-
-int leat_skip_compare(const leat_take *a, const leat_take *b)
-{
-    int longer = a->depth > b->depth ? -1 : a->depth < b->depth;
-    int events = 0;
-    int steps = 0;
-    while (a->depth > b->depth)
-        a = a->before;
-    while (b->depth > a->depth)
-        b = b->before;
-    /* From the end to the beginning: the last difference seen is the earliest. */
-    for (; a != b; a = a->before, b = b->before) {
-        LEAT_ASSERT(a != NULL && b != NULL);
-        int seq = order_of(a->seq, b->seq);
-        if (seq != 0) events = seq;
-        if (a->step != b->step) steps = order_of(a->step, b->step);
-    }
-    if (events != 0) return events;
-    return longer != 0 ? longer : steps;
-}
 
 /* --- what is complete --- */
 
@@ -49,23 +20,23 @@ leat_code done_add(leat_matcher_work *work, done item, leat_err *err)
     return LEAT_OK;
 }
 
-static leat_code emit_done(leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,
-                           leat_err *err)
+/* No strategy: all of it comes out. */
+static leat_code emit_done(const leat_matcher *matcher, leat_matcher_work *work,
+                           leat_matches *matches, leat_err *err)
 {
-    size_t from = matches->count;
+    graph_paths *paths = &work->paths;
+    const graph *g = &matcher->graph;
+    uint32_t number = work->number != 0 ? work->number : g->events_count + 1;
+    if (work->done_count == 0) return LEAT_OK;
+    graph_paths_begin(paths, g);
     for (size_t i = 0; i < work->done_count; i++) {
         const done *d = &work->done[i];
-        bool found = d->root == 0; /* a match of the event alone */
-        LEAT_TRY(graph_walk_begin(&work->walk, &matcher->graph, d->root, d->from, d->to, err));
-        if (!found) LEAT_TRY(graph_walk_next(&work->walk, &found, err));
-        while (found) {
-            LEAT_TRY(matches_add(matches, &work->walk, work, d->step, (leat_match){0}, err));
-            LEAT_TRY(graph_walk_next(&work->walk, &found, err));
-        }
+        uint32_t tail = d->step == MACHINE_NONE ? 0 : d->step << GRAPH_EVENT_BITS | number;
+        LEAT_ASSERT(tail == 0 || work->event != NULL);
+        LEAT_TRY(graph_paths_add(paths, (graph_source){d->root, tail, d->from, d->to}, err));
     }
     work->done_count = 0;
-    matches_sort(matches, from);
-    return LEAT_OK;
+    return matches_all(matcher, work, matches, err);
 }
 
 static leat_code wait_done(leat_matcher *matcher, leat_matcher_work *work, leat_err *err)
@@ -146,33 +117,46 @@ static leat_code earlier_lives(const leat_matcher *matcher, leat_matcher_work *w
     return LEAT_OK;
 }
 
+static leat_code open_waiting(const leat_matcher *matcher, leat_matcher_work *work, leat_err *err)
+{
+    graph_paths_begin(&work->paths, &matcher->graph);
+    for (size_t i = 0; i < matcher->waiting_count; i++) {
+        const waiting *w = &matcher->waiting[i];
+        uint32_t from = waits_from(matcher, w);
+        LEAT_TRY(graph_paths_add(&work->paths, (graph_source){w->root, 0, from, w->to}, err));
+    }
+    return LEAT_OK;
+}
+
 /* Those that begin with one event, in order, as long as none of them puts an end to the others. */
 static leat_code emit_first(leat_matcher *matcher, leat_matcher_work *work, uint32_t first,
                             leat_matches *matches, leat_err *err)
 {
     const leat_pattern *pattern = matcher->nfa->pattern;
-    size_t from = matches->count;
-    for (size_t i = 0; i < matcher->waiting_count; i++) {
-        waiting *w = &matcher->waiting[i];
-        bool found = false;
-        if (w->from > first || w->to <= first) continue;
-        LEAT_TRY(graph_walk_begin(&work->walk, &matcher->graph, w->root, first, first + 1, err));
-        LEAT_TRY(graph_walk_next(&work->walk, &found, err));
-        while (found) {
-            LEAT_TRY(matches_add(matches, &work->walk, work, MACHINE_NONE, (leat_match){0}, err));
-            LEAT_TRY(graph_walk_next(&work->walk, &found, err));
-        }
-        w->from = first + 1;
-    }
-    LEAT_ASSERT(matches->count > from);
-    matches_sort(matches, from);
-    size_t kept = from;
-    for (; kept < matches->count && matcher->skipped <= first; kept++) {
-        leat_match *match = &matches->items[kept];
-        uint64_t limit = skip_limit(pattern, match->last, &match->missed);
+    uint64_t out = 0;
+    bool found = false;
+    bool more = true;
+    work->paths.stop = first + 1;
+    LEAT_TRY(graph_paths_next(&work->paths, &found, err));
+    LEAT_ASSERT(found && graph_event_of(work->paths.path[0]) == first);
+    LEAT_ASSERT(first >= matcher->skipped);
+    while (found) {
+        leat_match match = {0};
+        LEAT_TRY(match_view(matcher, work, &match.last, err));
+        uint64_t limit = skip_limit(pattern, match.last, &match.missed);
+        LEAT_TRY(match_out(matcher, work, matches, &match, &more, err));
         if (limit >= matcher->skipped) matcher->skipped = (uint32_t)limit + 1;
+        bool last = matcher->skipped > first;
+        if (!more && last) matches->withheld++;
+        if (!more && !last)
+            LEAT_TRY(matches_withhold(matcher, work, matches, first, first + 1, out, err));
+        if (!more || last) break;
+        out++;
+        LEAT_TRY(graph_paths_next(&work->paths, &found, err));
     }
-    matches_cut(matches, kept);
+    for (size_t i = 0; i < matcher->waiting_count; i++)
+        if (matcher->waiting[i].from <= first) matcher->waiting[i].from = first + 1;
+    work->paths.stop = UINT32_MAX;
     if (matcher->skipped > matcher->graph.bound) matcher->graph.bound = matcher->skipped;
     return LEAT_OK;
 }
@@ -180,17 +164,24 @@ static leat_code emit_first(leat_matcher *matcher, leat_matcher_work *work, uint
 leat_code skip_emit(leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,
                     leat_err *err)
 {
+    uint32_t first = UINT32_MAX;
+    bool open = false;
     if (matcher->nfa->pattern->skip == LEAT_SKIP_NONE)
         return emit_done(matcher, work, matches, err);
     LEAT_TRY(wait_done(matcher, work, err));
-    while (matcher->waiting_count > 0) {
-        uint32_t first = UINT32_MAX;
+    if (matcher->waiting_count == 0) return LEAT_OK;
+    LEAT_TRY(first_waiting(matcher, work, &first, err));
+    while (first != UINT32_MAX) {
         bool lives = false;
-        LEAT_TRY(first_waiting(matcher, work, &first, err));
-        if (first == UINT32_MAX) break;
         LEAT_TRY(earlier_lives(matcher, work, first, &lives, err));
         if (lives) break;
+        if (!open) LEAT_TRY(open_waiting(matcher, work, err));
+        if (!open) LEAT_TRY(graph_paths_skip(&work->paths, first, &first, err));
+        open = true;
         LEAT_TRY(emit_first(matcher, work, first, matches, err));
+        uint32_t next = matcher->skipped > first ? matcher->skipped : first + 1;
+        LEAT_TRY(graph_paths_skip(&work->paths, next, &first, err));
     }
-    return LEAT_OK;
+    /* Those of which nothing is left go. */
+    return open ? first_waiting(matcher, work, &first, err) : LEAT_OK;
 }

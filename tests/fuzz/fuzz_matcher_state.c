@@ -65,11 +65,20 @@ static leat_code keep(void *self, leat_event **event, leat_err *err)
     return leat_event_new(LEAT_STR("{}"), b->at_ms, (leat_identity){1, 2}, event, err);
 }
 
+static leat_code look(void *self, const leat_match *match, leat_err *err)
+{
+    (void)self;
+    (void)err;
+    const leat_take *first = leat_take_first(match->last);
+    if (first->depth != 1 || match->last - first + 1 != (ptrdiff_t)match->last->depth) abort();
+    return LEAT_OK;
+}
+
 static void play(leat_matcher *matcher, leat_matcher_work *work, const leat_pattern *pattern)
 {
     static const char letters[] = "abcdua";
     leat_err err;
-    leat_matches matches = {0};
+    leat_matches matches = {.match = look};
     bench b = {pattern, 'a', 0};
     leat_matcher_host host = {.self = &b, .test = test, .keep = keep};
     leat_event *held = NULL;
@@ -84,9 +93,7 @@ static void play(leat_matcher *matcher, leat_matcher_work *work, const leat_patt
         if (leat_matcher_deadline(matcher) <= b.at_ms) break; /* its times overflow */
         if (code == LEAT_OK)
             code = leat_matcher_feed(matcher, work, b.at_ms, &host, &matches, &err);
-        leat_matches_reset(&matches);
     }
-    leat_matches_release(&matches);
 }
 
 static void decode(const leat_nfa *nfa, leat_str bytes)
@@ -149,7 +156,7 @@ static void state_of(const leat_nfa *nfa, const uint8_t *letters, size_t count, 
 {
     leat_err err;
     leat_matcher *matcher = NULL;
-    leat_matches matches = {0};
+    leat_matches matches = {.match = look};
     leat_matcher_work *work = leat_matcher_work_new();
     bench b = {nfa->pattern, 'a', 1000};
     leat_matcher_host host = {.self = &b, .test = test, .keep = keep};
@@ -160,11 +167,9 @@ static void state_of(const leat_nfa *nfa, const uint8_t *letters, size_t count, 
         code = leat_matcher_advance(matcher, work, b.at_ms, &matches, &err);
         if (code == LEAT_OK)
             code = leat_matcher_feed(matcher, work, b.at_ms, &host, &matches, &err);
-        leat_matches_reset(&matches);
     }
     if (nfa->pattern->order_by != NULL && count % 2 == 1) hold_some(matcher, &b);
     if (code != LEAT_OK || leat_matcher_encode(matcher, work, bytes, &err) != LEAT_OK) abort();
-    leat_matches_release(&matches);
     leat_matcher_free(&matcher);
     leat_matcher_work_free(&work);
 }

@@ -19,6 +19,10 @@ typedef struct bench {
     leat_findings findings;
     leat_event *event;
     leat_buf out;
+    const leat_conditions *conditions;
+    leat_testing *testing;
+    leat_matches matches;
+    unsigned told; /* of one call */
 } bench;
 
 static leat_expr *compile(void *self, const leat_node *node, leat_scope *scope)
@@ -41,17 +45,14 @@ static leat_code keep(void *self, leat_event **event, leat_err *err)
     return LEAT_OK;
 }
 
-static void tell(bench *b, leat_testing *testing, const leat_conditions *conditions,
-                 leat_matches *matches)
+static leat_code tell(void *self, const leat_match *match, leat_err *err)
 {
-    leat_err err;
-    for (size_t i = 0; i < matches->count && i < 20; i++) {
-        leat_err why;
-        leat_alert alert = {conditions, testing, &matches->items[i], LEAT_STR("null"), true};
-        leat_buf_reset(&b->out);
-        if (leat_alert_write(&alert, b->arena, &b->out, &why, &err) != LEAT_OK) break;
-    }
-    leat_matches_reset(matches);
+    bench *b = self;
+    leat_err why;
+    leat_alert alert = {b->conditions, b->testing, match, LEAT_STR("null"), true};
+    b->matches.full = ++b->told == 20;
+    leat_buf_reset(&b->out);
+    return leat_alert_write(&alert, b->arena, &b->out, &why, err);
 }
 
 static void play(bench *b, const leat_conditions *conditions, const leat_nfa *nfa)
@@ -66,9 +67,12 @@ static void play(bench *b, const leat_conditions *conditions, const leat_nfa *nf
     };
     leat_err err;
     leat_matcher *matcher = NULL;
-    leat_matches matches = {0};
+    leat_matches *matches = &b->matches;
     leat_matcher_work *work = leat_matcher_work_new();
     leat_testing *testing = leat_testing_new(conditions);
+    *matches = (leat_matches){.match = tell, .self = b};
+    b->conditions = conditions;
+    b->testing = testing;
     leat_code code = leat_matcher_new(nfa, &matcher, &err);
     for (int64_t i = 0; i < 6 && code == LEAT_OK; i++) {
         int64_t at_ms = i * i * i;
@@ -77,16 +81,15 @@ static void play(bench *b, const leat_conditions *conditions, const leat_nfa *nf
             leat_event_new(leat_str_of(events[i]), at_ms, (leat_identity){0, 0}, &b->event, &err);
         if (code != LEAT_OK) break;
         leat_testing_begin(testing, &base, b->event, keep, b);
-        code = leat_matcher_advance(matcher, work, at_ms, &matches, &err);
+        b->told = 0;
+        code = leat_matcher_advance(matcher, work, at_ms, matches, &err);
         if (code == LEAT_OK)
             code =
-                leat_matcher_feed(matcher, work, at_ms, leat_testing_host(testing), &matches, &err);
+                leat_matcher_feed(matcher, work, at_ms, leat_testing_host(testing), matches, &err);
         leat_event_release(&b->event);
-        tell(b, testing, conditions, &matches);
     }
-    if (code == LEAT_OK) code = leat_matcher_advance(matcher, work, LEAT_TIME_MAX, &matches, &err);
-    tell(b, testing, conditions, &matches);
-    leat_matches_release(&matches);
+    b->told = 0;
+    if (code == LEAT_OK) (void)leat_matcher_advance(matcher, work, LEAT_TIME_MAX, matches, &err);
     leat_matcher_free(&matcher);
     leat_testing_free(&testing);
     leat_matcher_work_free(&work);

@@ -10,7 +10,9 @@ struct play_kit {
     const leat_nfa *nfa;
     leat_testing *testing; /* the product's */
     leat_matcher_work *work;
-    leat_matches matches;
+    leat_matches matches; /* to arena and results */
+    leat_arena *arena;
+    play_results *results;
     bool plain;
     oracle_testing *plain_testing;
     oracle_work *plain_work;
@@ -40,7 +42,6 @@ void play_kit_free(play_kit **kit)
 {
     play_kit *gone = *kit;
     if (gone == NULL) return;
-    leat_matches_release(&gone->matches);
     leat_matcher_work_free(&gone->work);
     leat_testing_free(&gone->testing);
     oracle_matches_release(&gone->plain_matches);
@@ -100,26 +101,33 @@ static play_result *results_add(play_results *list, uint32_t count, play_take **
     return added;
 }
 
-static void collect_product(play_kit *kit, leat_arena *arena, play_results *results)
+static leat_code add_match(void *self, const leat_match *match, leat_err *err)
 {
-    for (size_t i = 0; i < kit->matches.count; i++) {
-        const leat_match *match = &kit->matches.items[i];
-        play_take *takes = NULL;
-        play_result *result = results_add(results, match->last->depth, &takes, arena);
-        result->timed_out = match->timed_out;
-        result->missed = match->missed;
-        result->time_ms = match->time_ms;
-        for (const leat_take *take = match->last; take != NULL; take = take->before)
-            takes[take->depth - 1] = (play_take){take->step, take->event->identity.offset};
-    }
-    results->dropped += kit->matches.dropped;
-    leat_matches_reset(&kit->matches);
+    play_kit *kit = self;
+    play_take *takes = NULL;
+    (void)err;
+    play_result *result = results_add(kit->results, match->last->depth, &takes, kit->arena);
+    result->timed_out = match->timed_out;
+    result->missed = match->missed;
+    result->time_ms = match->time_ms;
+    for (const leat_take *take = match->last; take != NULL; take = take->before)
+        takes[take->depth - 1] = (play_take){take->step, take->event->identity.offset};
+    return LEAT_OK;
+}
+
+/* Where the product's matches go. */
+static leat_matches *receive(play_kit *kit, leat_arena *arena, play_results *results)
+{
+    kit->arena = arena;
+    kit->results = results;
+    kit->matches = (leat_matches){.match = add_match, .self = kit};
+    return &kit->matches;
 }
 
 static void collect(play_kit *kit, leat_arena *arena, play_results *results)
 {
     if (!kit->plain) {
-        collect_product(kit, arena, results);
+        results->dropped += kit->matches.dropped;
         return;
     }
     for (size_t i = 0; i < kit->plain_matches.count; i++) {
@@ -164,8 +172,9 @@ leat_code play_feed(play *key, leat_event *event, leat_arena *arena, play_result
                            oracle_testing_host(kit->plain_testing), &kit->plain_matches, err);
     } else {
         begin(kit, event, arena);
-        code = leat_matcher_feed(key->matcher, kit->work, event->timestamp_ms,
-                                 leat_testing_host(kit->testing), &kit->matches, err);
+        code =
+            leat_matcher_feed(key->matcher, kit->work, event->timestamp_ms,
+                              leat_testing_host(kit->testing), receive(kit, arena, results), err);
     }
     collect(kit, arena, results);
     return code;
@@ -177,7 +186,8 @@ leat_code play_advance(play *key, int64_t now_ms, leat_arena *arena, play_result
     play_kit *kit = key->kit;
     leat_code code =
         kit->plain ? oracle_advance(key->plain, kit->plain_work, now_ms, &kit->plain_matches, err)
-                   : leat_matcher_advance(key->matcher, kit->work, now_ms, &kit->matches, err);
+                   : leat_matcher_advance(key->matcher, kit->work, now_ms,
+                                          receive(kit, arena, results), err);
     collect(kit, arena, results);
     return code;
 }

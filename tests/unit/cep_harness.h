@@ -109,19 +109,9 @@ static inline bool cep_read(cep_bed *bed, const char *text)
 static inline void cep_close(cep_bed *bed)
 {
     leat_matcher_free(&bed->matcher);
-    leat_matches_release(&bed->matches);
     leat_matcher_work_free(&bed->work);
     leat_arena_free(&bed->arena);
     leat_buf_release(&bed->out);
-}
-
-static inline void cep_open(cep_bed *bed, const char *text)
-{
-    leat_err err;
-    cr_assert(cep_read(bed, text), "%.*s", LEAT_STR_ARG(leat_buf_str(&bed->out)));
-    leat_buf_reset(&bed->out); /* warnings */
-    bed->work = leat_matcher_work_new();
-    cr_assert_eq(leat_matcher_new(bed->nfa, &bed->matcher, &err), LEAT_OK);
 }
 
 static inline void cep_takes(const cep_bed *bed, const leat_take *take, leat_buf *out)
@@ -132,23 +122,41 @@ static inline void cep_takes(const cep_bed *bed, const leat_take *take, leat_buf
 }
 
 /* "at: A1 B2", or "at: timeout 5: A1". */
-static inline void cep_collect(cep_bed *bed, int64_t at_ms)
+static leat_code cep_match(void *self, const leat_match *match, leat_err *err)
 {
-    for (size_t i = 0; i < bed->matches.count; i++) {
-        const leat_match *match = &bed->matches.items[i];
-        if (at_ms == INT64_MAX)
-            leat_buf_add_text(&bed->out, "end:");
-        else
-            leat_buf_add_format(&bed->out, "%lld:", (long long)at_ms);
-        if (match->timed_out)
-            leat_buf_add_format(&bed->out, " timeout %lld:", (long long)match->time_ms);
-        if (match->missed) leat_buf_add_text(&bed->out, " missed");
-        cep_takes(bed, match->last, &bed->out);
-        leat_buf_add_char(&bed->out, '\n');
-    }
-    if (bed->matches.dropped > 0)
-        leat_buf_add_format(&bed->out, "dropped %llu\n", (unsigned long long)bed->matches.dropped);
-    leat_matches_reset(&bed->matches);
+    cep_bed *bed = self;
+    (void)err;
+    if (bed->now_ms == INT64_MAX)
+        leat_buf_add_text(&bed->out, "end:");
+    else
+        leat_buf_add_format(&bed->out, "%lld:", (long long)bed->now_ms);
+    if (match->timed_out)
+        leat_buf_add_format(&bed->out, " timeout %lld:", (long long)match->time_ms);
+    if (match->missed) leat_buf_add_text(&bed->out, " missed");
+    cep_takes(bed, match->last, &bed->out);
+    leat_buf_add_char(&bed->out, '\n');
+    return LEAT_OK;
+}
+
+static inline void cep_open(cep_bed *bed, const char *text)
+{
+    leat_err err;
+    cr_assert(cep_read(bed, text), "%.*s", LEAT_STR_ARG(leat_buf_str(&bed->out)));
+    leat_buf_reset(&bed->out); /* warnings */
+    bed->work = leat_matcher_work_new();
+    bed->matches = (leat_matches){.match = cep_match, .self = bed};
+    cr_assert_eq(leat_matcher_new(bed->nfa, &bed->matcher, &err), LEAT_OK);
+}
+
+/* What was not said by matches. */
+static inline void cep_collect(cep_bed *bed)
+{
+    leat_matches *matches = &bed->matches;
+    if (matches->dropped > 0)
+        leat_buf_add_format(&bed->out, "dropped %llu\n", (unsigned long long)matches->dropped);
+    if (matches->withheld > 0)
+        leat_buf_add_format(&bed->out, "withheld %llu\n", (unsigned long long)matches->withheld);
+    matches->dropped = matches->withheld = 0;
 }
 
 /* What the matcher is, written and read again. */
@@ -179,7 +187,7 @@ static inline void cep_advance(cep_bed *bed, int64_t now_ms)
     bed->now_ms = now_ms;
     cr_assert_eq(leat_matcher_advance(bed->matcher, bed->work, now_ms, &bed->matches, &err),
                  LEAT_OK, "%s", err.text);
-    cep_collect(bed, now_ms);
+    cep_collect(bed);
 }
 
 static inline leat_code cep_feed(cep_bed *bed, char letter, int64_t at_ms, leat_err *err)
@@ -190,7 +198,7 @@ static inline leat_code cep_feed(cep_bed *bed, char letter, int64_t at_ms, leat_
     leat_code code =
         leat_matcher_feed(bed->matcher, bed->work, at_ms, cep_host(bed), &bed->matches, err);
     cr_assert_leq(bed->kept, 1);
-    cep_collect(bed, at_ms);
+    cep_collect(bed);
     if (code == LEAT_OK && bed->recode) cep_recode(bed);
     return code;
 }

@@ -187,6 +187,65 @@ Test(matcher, keeps_its_limits)
     }
 }
 
+#define FEW(matches, more) ",\"within\":\"1s\",\"limits\":{\"matches\":" matches more "}"
+#define COMBINATIONS                                                                               \
+    S("A", "a", "") "," S("B", "b", ANY PLUS ",\"repeat\":\"followed_by_any\"") "," S("C", "c", "")
+
+/* So many matches of one event come out, in order; the others are counted. */
+Test(matcher, limits_matches)
+{
+    static const struct {
+        const char *pattern, *events, *want;
+    } cases[] = {
+        {P(FEW("2", ""), COMBINATIONS), "a1 b2 b3 b4 c5 c6",
+         "5: A1 B2 B3 B4 C5\n5: A1 B2 B3 C5\nwithheld 5\n"},
+        {P(FEW("2", ""), S("A", "a", "") "," S("B", "b", ANY)), "a1 a2 a3 b4 b5",
+         "4: A1 B4\n4: A2 B4\nwithheld 1\n5: A1 B5\n5: A2 B5\nwithheld 1\n"},
+        {P(FEW("1", ""), S("A", "a", "") "," S("B", "b", "")), "a1 a2 .",
+         "end: timeout 1001: A1\nwithheld 1\n"},
+        {P(FEW("1", ""), S("A", "a", "") "," NOT("n", "")), "a1 a2 .", "end: A1\nwithheld 1\n"},
+        /* Each first event lets one match through; skipping goes on as if all came out. */
+        {P(FEW("2", "") ",\"skip\":\"skip_to_next\"", COMBINATIONS), "a1 a2 a3 b4 b5 c6 a7 b8 c9",
+         "6: A1 B4 B5 C6\n6: A2 B4 B5 C6\nwithheld 1\n9: A7 B8 C9\n"},
+        {P(FEW("2", "") ",\"skip\":\"skip_to_first\",\"skip_to\":\"A\"", COMBINATIONS),
+         "a1 b2 b3 c4", "4: A1 B2 B3 C4\n4: A1 B2 C4\nwithheld 1\n"},
+    };
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof cases[0]; i++) {
+        cep_bed bed;
+        cep_open(&bed, cases[i / 2].pattern);
+        bed.recode = i % 2 == 1;
+        cep_play(&bed, cases[i / 2].events);
+        cep_expect(&bed, cases[i / 2].want);
+        cep_close(&bed);
+    }
+}
+
+/* Sixty events, and more combinations of them than there is time for. */
+Test(matcher, does_not_hang_on_combinations)
+{
+    static const struct {
+        const char *pattern;
+        uint64_t out;
+    } cases[] = {
+        {P(FEW("1000", ""), COMBINATIONS), 1000},
+        {P(FEW("1000", "") ",\"skip\":\"skip_past_last_event\"", COMBINATIONS), 1},
+        {P(FEW("1000", "") ",\"skip\":\"skip_to_last\",\"skip_to\":\"A\"", COMBINATIONS), 1000},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cep_bed bed;
+        leat_err err;
+        cep_open(&bed, cases[i].pattern);
+        cr_assert_eq(cep_feed(&bed, 'a', 1, &err), LEAT_OK);
+        for (int64_t at_ms = 2; at_ms < 62; at_ms++)
+            cr_assert_eq(cep_feed(&bed, 'b', at_ms, &err), LEAT_OK);
+        cr_assert_eq(cep_feed(&bed, 'c', 62, &err), LEAT_OK);
+        cr_expect_eq(bed.matches.count, cases[i].out);
+        leat_buf_add_char(&bed.out, '\0');
+        cr_expect_eq(strstr(bed.out.data, "withheld 112589990684") != NULL, cases[i].out > 1);
+        cep_close(&bed);
+    }
+}
+
 Test(matcher, stops_where_a_limit_says_fail)
 {
     leat_err err;
@@ -202,6 +261,13 @@ Test(matcher, stops_where_a_limit_says_fail)
     cr_assert_eq(cep_feed(&bed, 'a', 1, &err), LEAT_OK);
     code = cep_feed(&bed, 'b', 2, &err);
     cr_expect_eq(leat_code_blame(code), LEAT_BLAME_FATAL);
+    cep_close(&bed);
+    cep_open(&bed, P(FEW("2", ",\"beyond\":\"fail\""), COMBINATIONS));
+    for (int64_t at_ms = 1; at_ms <= 3; at_ms++)
+        cr_assert_eq(cep_feed(&bed, at_ms == 1 ? 'a' : 'b', at_ms, &err), LEAT_OK);
+    cr_expect_eq(leat_code_blame(cep_feed(&bed, 'c', 9, &err)), LEAT_BLAME_FATAL);
+    cr_expect_str_eq(err.text, "pattern p: one event has completed more than 2 matches (`limits`, "
+                               "with `beyond: fail`)");
     cep_close(&bed);
 }
 
