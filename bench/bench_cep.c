@@ -204,8 +204,7 @@ static void open_player(player *p, const cep_case *c)
     leat_err err;
     leat_buf text;
     leat_index *index = NULL;
-    *p = (player){
-        .c = c, .work = leat_matcher_work_new(), .matches = {.match = look, .self = p}};
+    *p = (player){.c = c, .work = leat_matcher_work_new(), .matches = {.match = look, .self = p}};
     leat_buf_init(&text, 4096);
     bench_must(leat_arena_new(&p->plan, PLAN_MAX, &err), &err);
     bench_must(leat_arena_new(&p->arena, PLAN_MAX, &err), &err);
