@@ -89,7 +89,7 @@ static void play(bench *b, const leat_conditions *conditions, const leat_nfa *nf
         leat_event_release(&b->event);
     }
     b->told = 0;
-    if (code == LEAT_OK) (void)leat_matcher_advance(matcher, work, LEAT_TIME_MAX, matches, &err);
+    if (code == LEAT_OK) code = leat_matcher_advance(matcher, work, LEAT_TIME_MAX, matches, &err);
     leat_matcher_free(&matcher);
     leat_testing_free(&testing);
     leat_matcher_work_free(&work);
