@@ -6,7 +6,8 @@
  * Cost classes, the worst of its conditions decides:
  *
  *   constant    no condition reads earlier events: what has begun is told apart by its state alone
- *   per value   conditions read first(s), last(s) or size(s): by these as well
+ *   logarithmic conditions compare with a field of first(s) or last(s): what they hold for is found
+ *   per value   conditions read first(s), last(s) or size(s) otherwise: one look for each
  *   per match   a condition reads more of what was taken: each partial match goes alone
  *
  * The three forms say the same; dot has the automaton only. */
@@ -14,7 +15,7 @@
 #include "cep/op_detect.h"
 #include "schemas/codec_json.h"
 
-typedef enum cost { COST_CONSTANT, COST_VALUE, COST_MATCH } cost;
+typedef enum cost { COST_CONSTANT, COST_LOGARITHMIC, COST_VALUE, COST_MATCH } cost;
 
 typedef struct explained {
     const detect_config *config;
@@ -111,8 +112,11 @@ static void edge_words(const leat_nfa_edge *edge, edge_word words[EDGE_WORDS])
 static cost cost_of_condition(const explained *e, uint32_t condition)
 {
     const leat_reading *reading = &e->pattern->conditions[condition].reading;
+    const leat_link *link = e->planned->conditions->links[condition].link;
     if (!reading->known || reading->whole != 0) return COST_MATCH;
-    return (reading->first | reading->last | reading->size) != 0 ? COST_VALUE : COST_CONSTANT;
+    if ((reading->first | reading->last | reading->size) == 0) return COST_CONSTANT;
+    bool found = reading->size == 0 && link != NULL && link->op != LEAT_LINK_NE;
+    return found ? COST_LOGARITHMIC : COST_VALUE;
 }
 
 static cost cost_of(const explained *e)
@@ -123,7 +127,7 @@ static cost cost_of(const explained *e)
     return worst;
 }
 
-static const char *const costs[] = {"constant", "per value", "per match"};
+static const char *const costs[] = {"constant", "logarithmic", "per value", "per match"};
 
 static bool by_time(const explained *e)
 {
@@ -251,6 +255,8 @@ static void text_cost(const explained *e)
 {
     static const char *const why[] = {
         "no condition reads earlier events, so what has begun is told apart by its state alone",
+        "conditions compare with a field of single earlier events: those for which that holds are "
+        "found by its value",
         "conditions read single earlier events: one look for each that they can still mean",
         "a condition reads what a partial match has taken, so each is asked by itself",
     };
