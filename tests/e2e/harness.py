@@ -21,6 +21,7 @@ LEAT = os.environ.get("LEAT", str(ROOT / "build/release/leat"))
 BROKERS = os.environ["LEAT_BOOTSTRAP"]
 CLUSTER = ROOT / "tests/kafka/cluster"
 SEED = int(os.environ.get("LEAT_SEED", "1"))
+STAMP = str(time.time_ns())  # names of their own, on a cluster that other tests have used
 WHOLE_S = 75  # longer than a transaction of a dead worker lasts
 
 
@@ -31,6 +32,40 @@ class Failed(Exception):
 def check(holds, text):
     if not holds:
         raise Failed(text)
+
+
+def leat(*args, stdin=None, env=None, timeout=60):
+    """The program to its end: exit code, stdout, stderr."""
+    done = subprocess.run(
+        [LEAT, *map(str, args)],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        env=os.environ | (env or {}),
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def expect(got, code, *words):
+    """What leat() gave has this exit code, and the words on stderr."""
+    check(got[0] == code, f"exit code {got[0]}, not {code}: {got[2]}")
+    for word in words:
+        check(word in got[2], f"'{word}' is not in: {got[2]}")
+
+
+def write(topic, lines, *options):
+    """Produces lines by a client that is not ours; options as kcat has them."""
+    done = subprocess.run(
+        ["kcat", "-P", "-b", BROKERS, "-t", topic, *map(str, options)],
+        input="".join(line + "\n" for line in lines),
+        text=True,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    check(done.returncode == 0, done.stderr)
 
 
 def cluster(*args, ok=True):

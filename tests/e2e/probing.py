@@ -24,7 +24,6 @@ from harness import (
 )
 
 PROBE = os.environ.get("LEAT_PROBE_LOG", str(pathlib.Path(LEAT).parent / "probe_log"))
-STAMP = str(time.time_ns())
 RANDOM = random.Random(SEED)
 LONG = "LEAT_LONG" in os.environ
 

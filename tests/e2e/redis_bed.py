@@ -2,43 +2,27 @@
 """What the tests of Redis share: pipelines over files and over topics, what has to come out."""
 
 import json
-import os
 import pathlib
-import subprocess
 import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import harness  # pylint: disable=wrong-import-position
 from harness import (  # pylint: disable=wrong-import-position
     BROKERS,
-    LEAT,
+    STAMP,
     check,
     make_topics,
     read_topic,
+    write,
 )
 
-STAMP = str(time.time_ns())  # names of their own, on a cluster that other tests have used
 SECRET = "s3cret-of-the-test"
 FAST = ("kafka.session.timeout.ms=6000", "kafka.heartbeat.interval.ms=1000")
 
 
-def leat(*args, env=None):
-    """Exit code, stdout, stderr."""
-    done = subprocess.run(
-        [LEAT, *map(str, args)],
-        capture_output=True,
-        text=True,
-        timeout=40,
-        check=False,
-        env=os.environ | (env or {}),
-    )
-    return done.returncode, done.stdout, done.stderr
-
-
 def expect(got, code, *words):
-    check(got[0] == code, f"exit code {got[0]}, not {code}: {got[2]}")
-    for word in words:
-        check(word in got[2], f"'{word}' is not in: {got[2]}")
+    harness.expect(got, code, *words)
     check(SECRET not in got[1] + got[2], "a secret was printed")
 
 
@@ -90,13 +74,8 @@ def effects(key):
 
 def produce(topic, records):
     """Records with a key, by a client that is not ours."""
-    lines = "".join(f"{r['k']}|{json.dumps(r)}\n" for r in records)
-    subprocess.run(
-        ["kcat", "-P", "-b", BROKERS, "-t", topic, "-K", "|", "-X", "partitioner=murmur2_random"],
-        input=lines.encode(),
-        check=True,
-        timeout=60,
-    )
+    rows = (f"{r['k']}|{json.dumps(r)}" for r in records)
+    write(topic, rows, "-K", "|", "-X", "partitioner=murmur2_random")
 
 
 def kafka_pipeline(folder, name, redis, steps, to):

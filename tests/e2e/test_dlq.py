@@ -4,45 +4,29 @@ sends them back once the cause is gone, each once, and what still fails says how
 """
 
 import json
-import os
 import pathlib
-import subprocess
 import sys
 import tempfile
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import (
     BROKERS,
-    LEAT,
+    STAMP,
     check,
+    leat,
     make_topics,  # pylint: disable=wrong-import-position
     read_topic,
     run_tests,
+    write,
 )
 
-STAMP = str(time.time_ns())
 GOOD, BAD, WORSE = 40, 30, 10
 
 
-def leat(*args):
-    done = subprocess.run(
-        [LEAT, *map(str, args)], capture_output=True, text=True, timeout=60, check=False
-    )
-    return done.returncode, done.stdout, done.stderr
-
-
-def write(topic, partition, lines):
+def put(topic, partition, lines):
     """With key and a header, as an application would."""
-    done = subprocess.run(
-        ["kcat", "-P", "-b", BROKERS, "-t", topic, "-p", str(partition), "-K", "|", "-H", "app=1"],
-        input="".join(f"k{partition}|{line}\n" for line in lines),
-        text=True,
-        capture_output=True,
-        timeout=30,
-        check=False,
-    )
-    check(done.returncode == 0, done.stderr)
+    keyed = (f"k{partition}|{line}" for line in lines)
+    write(topic, keyed, "-p", partition, "-K", "|", "-H", "app=1")
 
 
 def pipeline(folder, name, condition):
@@ -75,7 +59,7 @@ def letters_come_back():
     with tempfile.TemporaryDirectory() as folder:
         path = pipeline(folder, name, "amount > 1.0")
         for partition in (0, 1):
-            write(
+            put(
                 f"{name}-in",
                 partition,
                 [f'{{"n":{i},"amount":2.5}}' for i in range(partition, GOOD, 2)]
@@ -131,5 +115,4 @@ def letters_come_back():
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("LEAT_BOOTSTRAP", "")
     sys.exit(run_tests(letters_come_back))

@@ -18,32 +18,20 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import (
     BROKERS,
     CLUSTER,
-    LEAT,
+    STAMP,
     Worker,
     check,
     cluster,
+    expect,
+    leat,
     make_topics,  # pylint: disable=wrong-import-position
     read_topic,
     run_tests,
+    write,
 )
 
-STAMP = str(time.time_ns())  # topics of their own, on a cluster that other tests have used
 HANGS = int(os.environ.get("LEAT_HANGS", "2"))
 GOOD = {"id": 1, "at": 1000, "amount": 5.5}
-
-
-def leat(*args, stdin=None, env=None):
-    """Exit code, stdout, stderr; ends within half a minute whatever happens."""
-    done = subprocess.run(
-        [LEAT, *map(str, args)],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=40,
-        check=False,
-        env=os.environ | (env or {}),
-    )
-    return done.returncode, done.stdout, done.stderr
 
 
 def pipeline(folder, name="bad", **parts):
@@ -60,12 +48,6 @@ def pipeline(folder, name="bad", **parts):
     path = pathlib.Path(folder) / f"{name}.json"
     path.write_text(json.dumps(document, indent=2))
     return path
-
-
-def expect(got, code, *words):
-    check(got[0] == code, f"exit code {got[0]}, not {code}: {got[2]}")
-    for word in words:
-        check(word in got[2], f"'{word}' is not in: {got[2]}")
 
 
 def records():
@@ -223,7 +205,7 @@ def missing_topics():
 def unreachable():
     with tempfile.TemporaryDirectory() as folder:
         path = pipeline(folder, kafka={"bootstrap.servers": "127.0.0.1:1"})
-        expect(leat("run", path), 69, "127.0.0.1:1")
+        expect(leat("run", path, timeout=40), 69, "127.0.0.1:1")
         path = pipeline(folder, kafka={"bootstrap.servers": BROKERS, "lingr.ms": "5"})
         expect(leat("run", path), 78, "lingr.ms", "linger.ms")
 
@@ -318,7 +300,7 @@ def wrong_password():
                 "sasl.username": "leat",
                 "sasl.password": "wrong-but-secret",
             }
-            got = leat("run", pipeline(folder, kafka=kafka))
+            got = leat("run", pipeline(folder, kafka=kafka), timeout=40)
             expect(got, 77, "sasl.")
             check("wrong-but-secret" not in got[2] + got[1], "the password is in the log")
             kafka["sasl.password"] = "leat-secret"
@@ -329,11 +311,7 @@ def wrong_password():
 
 def tell(topic, count=1):
     """Good records for a topic."""
-    subprocess.run(
-        ["kcat", "-P", "-b", BROKERS, "-t", topic],
-        input=(json.dumps(GOOD).encode() + b"\n") * count,
-        check=True,
-    )
+    write(topic, [json.dumps(GOOD)] * count)
 
 
 def comes_to(topic, count, worker, seconds=180):

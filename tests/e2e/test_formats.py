@@ -4,24 +4,23 @@ reads; CloudEvents with their headers, rows of CSV, changes of Debezium with the
 """
 
 import json
-import os
 import pathlib
-import subprocess
 import sys
 import tempfile
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import (
     BROKERS,
-    LEAT,
+    STAMP,
     check,
+    expect,
+    leat,
     make_topics,  # pylint: disable=wrong-import-position
     read_topic,
     run_tests,
+    write,
 )
 
-STAMP = str(time.time_ns())
 
 
 def run(folder, name, sources, streams):
@@ -38,22 +37,7 @@ def run(folder, name, sources, streams):
             }
         )
     )
-    done = subprocess.run(
-        [LEAT, "run", "--until-end", path], capture_output=True, text=True, timeout=60, check=False
-    )
-    check(done.returncode == 0, f"exit code {done.returncode}: {done.stderr}")
-
-
-def write(topic, lines, *options):
-    done = subprocess.run(
-        ["kcat", "-P", "-b", BROKERS, "-t", topic, *options],
-        input="".join(line + "\n" for line in lines),
-        text=True,
-        capture_output=True,
-        timeout=30,
-        check=False,
-    )
-    check(done.returncode == 0, done.stderr)
+    expect(leat("run", "--until-end", path), 0)
 
 
 def read(topic):
@@ -121,14 +105,7 @@ def written_compressed():
                 }
             )
         )
-        done = subprocess.run(
-            [LEAT, "run", "--until-end", file],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        check(done.returncode == 0, done.stderr)
+        expect(leat("run", "--until-end", file), 0)
     check([value.decode() for _, value, _ in read(f"{name}-out")] == rows, "rows differ")
 
 
@@ -266,15 +243,10 @@ def secrets_are_never_shown():
             commands += [["run"]] if name != "topics" else []
             commands += [["dlq", "ls"], ["dlq", "show"]] if name == "right" else []
             for command in commands:
-                done = subprocess.run(
-                    [LEAT, *command, root / f"{name}.json"],
-                    capture_output=True,
-                    timeout=60,
-                    check=False,
-                )
-                said = done.stdout + done.stderr
+                _, out, said = leat(*command, root / f"{name}.json")
+                said += out
                 for hidden in (*SECRETS.values(), pan, "4111"):
-                    check(hidden.encode() not in said, f"{command} {name}: {hidden} in {said!r}")
+                    check(hidden not in said, f"{command} {name}: {hidden} in {said!r}")
         dead = (root / "dead.jsonl").read_text()
         check(len(dead.splitlines()) == 3, dead)
         for hidden in (*SECRETS.values(), pan, "4111"):
@@ -282,7 +254,6 @@ def secrets_are_never_shown():
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("LEAT_BOOTSTRAP", "")
     sys.exit(
         run_tests(
             compressed_rows,

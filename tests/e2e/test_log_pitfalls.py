@@ -14,6 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import (
     BROKERS,
     CLUSTER,
+    STAMP,
     Worker,
     check,
     cluster,
@@ -22,7 +23,6 @@ from harness import (
 )
 from probing import (
     LONG,
-    STAMP,
     Copy,
     appeared,
     arrived,

@@ -15,6 +15,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import (
     CLUSTER,
+    STAMP,
     Failed,
     check,
     cluster,
@@ -24,7 +25,6 @@ from harness import (
 from probing import (
     LONG,
     RANDOM,
-    STAMP,
     Copy,
     appeared,
     arrived,

@@ -10,13 +10,12 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from harness import BROKERS, ROOT, check, run_tests  # pylint: disable=wrong-import-position
+from harness import BROKERS, ROOT, check, leat, run_tests  # pylint: disable=wrong-import-position
 from redis_bed import (  # pylint: disable=wrong-import-position
     SECRET,
     address,
     effects,
     expect,
-    leat,
     write_pipeline,
 )
 from redis_server import Server, free_port  # pylint: disable=wrong-import-position

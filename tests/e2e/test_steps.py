@@ -4,10 +4,8 @@ is killed in between. What comes out is compared with what a few lines of Python
 """
 
 import json
-import os
 import pathlib
 import random
-import subprocess
 import sys
 import tempfile
 import time
@@ -15,45 +13,25 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import (
     BROKERS,
-    LEAT,
     SEED,
+    STAMP,
     Worker,
     check,
+    expect,
+    leat,
     make_topics,  # pylint: disable=wrong-import-position
     read_topic,
     run_tests,
+    write,
 )
 
-STAMP = str(time.time_ns())
 CARDS, PAYMENTS, STEP_MS = 40, 3000, 10
 
 
-def write(topic, pairs):
+def put(topic, pairs):
     """(key, value or None): by key, with the partitioner of Java's clients."""
-    lines = "".join(
-        f"{key}\t{json.dumps(value) if value is not None else ''}\n" for key, value in pairs
-    )
-    done = subprocess.run(
-        [
-            "kcat",
-            "-P",
-            "-b",
-            BROKERS,
-            "-t",
-            topic,
-            "-K",
-            "\t",
-            "-Z",
-            "-X",
-            "topic.partitioner=murmur2_random",
-        ],
-        input=lines,
-        text=True,
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    check(done.returncode == 0, done.stderr)
+    rows = (f"{key}\t{json.dumps(value) if value is not None else ''}" for key, value in pairs)
+    write(topic, rows, "-K", "\t", "-Z", "-X", "topic.partitioner=murmur2_random")
 
 
 def rows(topic, whole=True):
@@ -156,32 +134,25 @@ def joined_over_a_kill():
         for i in range(PAYMENTS)
     ]
     again = [(p["card"], p) for p in payments for _ in range(1 + (draw.randrange(3) == 0))]
-    write(f"{name}-cards", changes)
+    put(f"{name}-cards", changes)
     with tempfile.TemporaryDirectory() as folder:
         path = pipeline(folder, name)
         worker = Worker("one", path)
         half = len(again) // 2
-        write(f"{name}-pay", again[:half])
+        put(f"{name}-pay", again[:half])
         until = time.monotonic() + 60
         while not rows(f"{name}-joined", whole=False):
             check(time.monotonic() < until, f"nothing comes out\n{worker.tail()}")
             time.sleep(0.2)
-        write(f"{name}-pay", again[half : half + half // 2])
+        put(f"{name}-pay", again[half : half + half // 2])
         worker.kill()
-        write(f"{name}-pay", again[half + half // 2 :])
+        put(f"{name}-pay", again[half + half // 2 :])
         end = payments[-1]["t"] + 10000  # lets time pass over all of them, in each partition
-        write(
+        put(
             f"{name}-pay",
             [(f"c{i}", {"id": f"end{i}", "card": f"c{i}", "t": end}) for i in range(CARDS)],
         )
-        done = subprocess.run(
-            [LEAT, "run", "--until-end", path, "--set", "worker.instance=one"],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        check(done.returncode == 0, f"exit code {done.returncode}: {done.stderr}")
+        expect(leat("run", "--until-end", path, "--set", "worker.instance=one", timeout=120), 0)
     joined, calm = expected(changes, payments)
     got = [row for row in rows(f"{name}-joined") if not row["id"].startswith("end")]
     same(got, joined, "joined")
@@ -199,17 +170,9 @@ def keys_across_partitions_are_refused():
         path = pipeline(folder, name)
         vouched = path.read_text()
         path.write_text(vouched.replace('"same_partition": true', '"same_partition": false'))
-        done = subprocess.run(
-            [LEAT, "run", "--until-end", path],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-    check(done.returncode == 78, f"exit code {done.returncode}: {done.stderr}")
-    check("its key is not the key that source 'pay' is partitioned by" in done.stderr, done.stderr)
+        words = "its key is not the key that source 'pay' is partitioned by"
+        expect(leat("run", "--until-end", path), 78, words)
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("LEAT_BOOTSTRAP", "")
     sys.exit(run_tests(joined_over_a_kill, keys_across_partitions_are_refused))
