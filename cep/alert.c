@@ -16,18 +16,6 @@
 
 #define ID_BYTES_MAX ((size_t)64 << 20)
 
-/* The takes of a match, first to last. */
-static const leat_take **line_up(const leat_take *last, leat_arena *arena)
-{
-    const leat_take **line = leat_arena_array(arena, last->depth, sizeof *line);
-    if (line == NULL) return NULL;
-    for (const leat_take *take = last; take != NULL; take = take->before) {
-        LEAT_ASSERT(take->depth >= 1 && take->depth <= last->depth);
-        line[take->depth - 1] = take;
-    }
-    return line;
-}
-
 static void print_or(const leat_node *node, const char *otherwise, leat_buf *out)
 {
     if (node != NULL)
@@ -60,7 +48,7 @@ void leat_alert_id(const leat_pattern *pattern, leat_str key, const leat_take *l
     leat_buf_add_format(out, "%016llx%016llx", (unsigned long long)high, (unsigned long long)low);
 }
 
-static void write_events(const leat_pattern *pattern, const leat_take *const *line, uint32_t count,
+static void write_events(const leat_pattern *pattern, const leat_take *takes, uint32_t count,
                          leat_buf *out)
 {
     bool first_step = true;
@@ -68,14 +56,14 @@ static void write_events(const leat_pattern *pattern, const leat_take *const *li
     for (uint32_t step = 0; step < pattern->steps_count; step++) {
         bool first = true;
         for (uint32_t i = 0; i < count; i++) {
-            if (line[i]->step != step) continue;
+            if (takes[i].step != step) continue;
             if (first && !first_step) leat_buf_add_char(out, ',');
             if (first) {
                 leat_json_write_string(pattern->steps[step]->name, out);
                 leat_buf_add_char(out, ':');
             }
             leat_buf_add_char(out, first ? '[' : ',');
-            leat_buf_add(out, leat_event_json(line[i]->event));
+            leat_buf_add(out, leat_event_json(takes[i].event));
             first = first_step = false;
         }
         if (!first) leat_buf_add_char(out, ']');
@@ -117,9 +105,9 @@ leat_code leat_alert_write(const leat_alert *alert, leat_arena *arena, leat_buf 
 {
     const leat_pattern *pattern = alert->conditions->pattern;
     const leat_take *last = alert->match->last;
-    const leat_take **line = line_up(last, arena);
-    if (line == NULL) return leat_arena_full(arena, err);
-    LEAT_ASSERT(line[0]->depth == 1 && last->depth > 0);
+    LEAT_ASSERT(last->depth > 0);
+    const leat_take *first = last - (last->depth - 1); /* they lie in one array */
+    LEAT_ASSERT(first->depth == 1 && first->before == NULL);
     why->code = LEAT_OK;
     leat_buf_add_text(out, "{\"pattern\":");
     leat_json_write_string(pattern->name, out);
@@ -132,7 +120,7 @@ leat_code leat_alert_write(const leat_alert *alert, leat_arena *arena, leat_buf 
     leat_buf_add_text(out, ",\"tags\":");
     print_or(pattern->tags, "[]", out);
     leat_buf_add_text(out, ",\"start\":");
-    leat_buf_add_int(out, line[0]->event->timestamp_ms);
+    leat_buf_add_int(out, first->event->timestamp_ms);
     leat_buf_add_text(out, ",\"end\":");
     leat_buf_add_int(out, last->event->timestamp_ms);
     if (alert->match->timed_out) {
@@ -142,7 +130,7 @@ leat_code leat_alert_write(const leat_alert *alert, leat_arena *arena, leat_buf 
     leat_buf_add_text(out, ",\"match_id\":\"");
     leat_alert_id(pattern, alert->key, last, out);
     leat_buf_add_char(out, '"');
-    if (alert->events) write_events(pattern, line, last->depth, out);
+    if (alert->events) write_events(pattern, first, last->depth, out);
     LEAT_TRY(write_emit(alert, arena, out, why, err));
     leat_buf_add_char(out, '}');
     return leat_buf_check(out, "an alert", err);

@@ -224,9 +224,11 @@ static void warn_explosion(const warner *w)
     for (uint32_t i = 0; i < pattern->parts_count; i++) {
         const leat_part *part = pattern->parts[i];
         if (part->max != LEAT_UNBOUNDED || part->repeat != LEAT_FOLLOWED_BY_ANY) continue;
-        leat_findings_add(w->findings, leat_node_member(part->node, "repeat"), true,
-                          "each combination is a match of its own: every further event that fits "
-                          "doubles the partial matches (`times` with `max` bounds them)");
+        leat_findings_add(
+            w->findings, leat_node_member(part->node, "repeat"), true,
+            "each combination is a match of its own: every further event that fits "
+            "doubles the partial matches (`times` with `max` bounds them; of one event, "
+            "`limits.matches` come out)");
     }
 }
 

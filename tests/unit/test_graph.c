@@ -312,7 +312,7 @@ static void model_take(model *m, uint32_t from, uint32_t into, uint32_t event, u
 
 static void model_check(model *m, uint32_t mask, uint32_t from, uint32_t to)
 {
-    runs all = {leat_mem_need(RUNS_MAX * BUNDLES * sizeof(run)), 0};
+    runs all = {leat_mem_need((size_t)RUNS_MAX * BUNDLES * sizeof(run)), 0};
     leat_err err;
     uint64_t count = 0;
     graph_paths_begin(&m->paths, &m->g);
