@@ -58,6 +58,12 @@ static const char pattern[] =
     "{\"name\":\"probe\",\"where\":\"amount < 2.0\",\"times\":{\"min\":3}},"
     "{\"name\":\"drain\",\"where\":\"amount > 500.0\"}]}";
 
+/* One subexpression in a filter and two fields: evaluated once. `unshared` has it in three
+ * spellings, which are not known to be one. */
+#define DIGEST "hash.sha256(event_id + card_id)"
+#define SHARED(a, b)                                                                               \
+    "{\"filter\":\"" DIGEST " != ''\"},{\"set\":{\"x\":\"" DIGEST a "\",\"y\":\"" DIGEST b "\"}}"
+
 static const bench_case cases[] = {
     {"pass", "", "", ALL},
     {"filter", "", FILTER, LARGE},
@@ -65,6 +71,11 @@ static const bench_case cases[] = {
     {"mask", "", FILTER "," NAMES "," MASK, LARGE},
     {"etl", "", FILTER "," NAMES "," MASK "," FEE, LARGE},
     {"etl_all", "", NAMES "," MASK "," FEE, ALL},
+    {"shared", "", SHARED(" + 'x'", ".size()"), ALL},
+    {"unshared", "",
+     "{\"filter\":\"hash.sha256(event_id + card_id) != ''\"},{\"set\":{\"x\":\"hash.sha256('' + "
+     "event_id + card_id) + 'x'\",\"y\":\"hash.sha256(event_id + card_id + '').size()\"}}",
+     ALL},
     {"etl_keyed", ",\"key\":\"card_id\",\"timestamp\":\"ts\"", FILTER "," NAMES "," MASK "," FEE,
      LARGE},
     {"cep", ",\"key\":\"card_id\"", DETECT, ALERTS},

@@ -196,8 +196,11 @@ static leat_code make_commands(leat_exec *exec, const leat_sink *sink, const lea
 {
     const leat_effect *effect = sink->effect;
     exec->site = (leat_site){sink->views, record};
-    const leat_eval eval = {
-        .slots = record->slots, .arena = exec->arena, .load = leat_site_load, .self = &exec->site};
+    const leat_eval eval = {.slots = record->slots,
+                            .memo = record->slots,
+                            .arena = exec->arena,
+                            .load = leat_site_load,
+                            .self = &exec->site};
     leat_str key, value = LEAT_STR_NONE;
     leat_str *values = leat_arena_array(exec->arena, effect->fields_count + 1, sizeof *values);
     if (values == NULL) return leat_arena_full(exec->arena, err);

@@ -385,6 +385,14 @@ static leat_code held_make(leat_str bytes, exec_held **held, leat_err *err)
     return LEAT_OK;
 }
 
+/* What a memo remembers can be computed again, and need not be of a type that can be written. */
+static leat_value held_slot(const leat_shape *shape, const leat_record *record, uint32_t slot)
+{
+    for (size_t i = 0; i < shape->memos_count; i++)
+        if (shape->memos[i] == slot) return LEAT_VALUE_MISSING;
+    return record->slots[slot];
+}
+
 leat_code exec_held_new(leat_exec *exec, const exec_order *order, const leat_record *record,
                         exec_held **held, leat_err *err)
 {
@@ -406,7 +414,7 @@ leat_code exec_held_new(leat_exec *exec, const exec_order *order, const leat_rec
     held_writer writer = {out, record->raw, exec->arena};
     put_varuint(out, order->shape->slots);
     for (uint32_t i = 0; i < order->shape->slots; i++)
-        LEAT_TRY(put_value(&writer, record->slots[i], 0, err));
+        LEAT_TRY(put_value(&writer, held_slot(order->shape, record, i), 0, err));
     LEAT_TRY(leat_buf_check(out, "a record in the reorder buffer", err));
     LEAT_TRY(held_make(leat_buf_str(out), held, err));
     (*held)->timestamp_ms = record->timestamp_ms;

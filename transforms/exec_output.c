@@ -162,8 +162,11 @@ static leat_code sink_address(leat_exec *exec, const leat_sink *sink, const leat
                               leat_output *output, leat_err *err)
 {
     exec->site = (leat_site){sink->views, record};
-    const leat_eval eval = {
-        .slots = record->slots, .arena = exec->arena, .load = leat_site_load, .self = &exec->site};
+    const leat_eval eval = {.slots = record->slots,
+                            .memo = record->slots,
+                            .arena = exec->arena,
+                            .load = leat_site_load,
+                            .self = &exec->site};
     if (sink->topic_expr != NULL) LEAT_TRY(topic_of(sink, &eval, &output->topic, err));
     if (sink->key_expr != NULL) {
         leat_value value;
@@ -260,8 +263,11 @@ static leat_code sink_is_tombstone(leat_exec *exec, const leat_sink *sink,
                                    const leat_record *record, bool *is, leat_err *err)
 {
     exec->site = (leat_site){sink->views, record};
-    const leat_eval eval = {
-        .slots = record->slots, .arena = exec->arena, .load = leat_site_load, .self = &exec->site};
+    const leat_eval eval = {.slots = record->slots,
+                            .memo = record->slots,
+                            .arena = exec->arena,
+                            .load = leat_site_load,
+                            .self = &exec->site};
     leat_code code = leat_expr_test(sink->tombstone_expr, &eval, is, err);
     return code == LEAT_OK ? code : leat_err_prefix(err, "tombstone");
 }

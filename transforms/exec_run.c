@@ -141,6 +141,7 @@ void leat_run_eval(leat_run *run, const leat_record *record, leat_eval *eval)
 {
     run->site.record = record;
     *eval = (leat_eval){.slots = record->slots,
+                        .memo = record->slots,
                         .arena = run->exec->arena,
                         .load = leat_site_load,
                         .self = &run->site};

@@ -31,8 +31,11 @@ bool exec_is_blank(leat_str text)
 static void source_eval(leat_exec *exec, const leat_record *record, leat_eval *eval)
 {
     exec->site = (leat_site){exec->source->views, record};
-    *eval = (leat_eval){
-        .slots = record->slots, .arena = exec->arena, .load = leat_site_load, .self = &exec->site};
+    *eval = (leat_eval){.slots = record->slots,
+                        .memo = record->slots,
+                        .arena = exec->arena,
+                        .load = leat_site_load,
+                        .self = &exec->site};
 }
 
 leat_code exec_time_of_value(leat_value value, int64_t *timestamp_ms, leat_err *err)

@@ -40,6 +40,12 @@ typedef struct leat_ref {
  * A leading dot (.a.b) sets `absolute`. On LEAT_REF_NONE the compiler reports "undeclared name",
  * with `nearest` if the scope sets it. Called at compile time only. */
 typedef struct leat_scope leat_scope;
+/* Subexpressions that stand in several expressions of a pipeline (expr_memo.c). Note all texts
+ * that may be expressions, then compile. Owner: whoever made it. Cost: of parsing. */
+typedef struct leat_expr_repeats leat_expr_repeats;
+leat_expr_repeats *leat_expr_repeats_new(void);
+void leat_expr_repeats_free(leat_expr_repeats **repeats);
+void leat_expr_repeats_note(leat_expr_repeats *repeats, leat_str text);
 /* What an expression does with a name: for scopes of lists. */
 typedef enum leat_use {
     LEAT_USE_WHOLE, /* anything */
@@ -56,7 +62,12 @@ struct leat_scope {
     bool indexes;    /* x['a b'] is handed to resolve as x.y is: names may hold any text */
     bool strict;     /* the checker refuses to compare an int with a double and the like */
     bool no_macros;  /* has, all, map ... are plain calls */
-    leat_use use;    /* set before each call of resolve, for the name as a whole */
+    /* Common subexpressions; NULL: each expression is evaluated for itself. memo gives the slot
+     * that remembers, in each record, what the subexpression that is written so in `key` gives;
+     * equal keys are one subexpression, over slots of this scope alone. */
+    const leat_expr_repeats *repeats;
+    leat_code (*memo)(leat_scope *scope, leat_str key, uint32_t *slot, leat_err *err);
+    leat_use use; /* set before each call of resolve, for the name as a whole */
 };
 
 /* An expression's text, compiled into arena. err->offset is the byte offset of the mistake. */
@@ -85,6 +96,8 @@ const leat_expr_function *leat_expr_functions(size_t *count);
 /* What an evaluation works with; embed or keep one per task, fill slots per record. */
 typedef struct leat_eval {
     const leat_value *slots;
+    leat_value *memo;  /* the same slots, to remember common subexpressions in; NULL: none is. What
+                          is remembered lives in arena */
     leat_arena *arena; /* results live here */
     uint64_t cost_max; /* 0: LEAT_EXPR_COST_MAX */
     /* For LEAT_REF_EXTERN. */

@@ -110,6 +110,9 @@ struct leat_expr_node {
     bool optional;   /* SELECT, index CALL: written .? or [? */
     bool impure;     /* reads the record somewhere below */
     bool pure;       /* the same for every record: can be evaluated now */
+    bool repeated;   /* it stands in several places, and is worth a memo (expr_memo.c) */
+    uint32_t cost;   /* of the whole tree, about */
+    uint64_t hash;   /* of the whole tree as it was parsed */
     bool maybe;      /* as an element of LIST, a key of MAP: written ?x */
     leat_str name;   /* and LOOP: the first bound name */
     leat_str name2;  /* LOOP: the second bound name */

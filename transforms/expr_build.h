@@ -25,6 +25,7 @@ typedef struct leat_expr_builder {
     leat_arena *values; /* of what is evaluated now: as long-lived as the expression itself */
     leat_err *err;
     leat_str source;
+    bool folding; /* there is no record, and so no memo */
     leat_expr_array steps, constants, slots, sites, texts, regexes;
     uint32_t top;       /* registers in use */
     uint32_t registers; /* the most there were */
@@ -74,6 +75,17 @@ leat_code leat_expr_gen_to(leat_expr_builder *builder, leat_expr_node *node, uin
 /* expr_compile_loop.c */
 leat_code leat_expr_gen_loop(leat_expr_builder *builder, leat_expr_node *loop,
                              uint16_t dst) LEAT_CHECKED;
+
+/* expr_memo.c: marks what is `repeated` in a tree whose names are not resolved yet. */
+void leat_expr_mark_repeated(const leat_scope *scope, leat_expr_node *root);
+/* The slot that remembers the node's value. */
+#define LEAT_EXPR_NO_MEMO UINT32_MAX
+leat_code leat_expr_memo_of(const leat_expr_builder *builder, const leat_expr_node *node,
+                            uint32_t *slot) LEAT_CHECKED;
+
+/* The node's value from that slot, or into it; join: as of leat_expr_gen_to. */
+leat_code leat_expr_gen_memo(leat_expr_builder *builder, leat_expr_node *node, uint32_t slot,
+                             uint16_t dst, uint8_t join) LEAT_CHECKED;
 
 /* expr_form.c: of a tree whose steps have been made. */
 leat_code leat_expr_form_of(leat_expr_builder *builder, const leat_expr_node *node,

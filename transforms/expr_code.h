@@ -74,7 +74,9 @@
     OP(OPT_BEGIN)   /* optional a: its value into r; none, error: dst = it, to jump */             \
     OP(OPT_WRAP)    /* dst = optional.of(a) */                                                     \
     OP(OPT_ELSE)    /* optional a: dst = it (c: its value), to jump; none: go on */                \
-    OP(OPT_CHECK)   /* dst = a, which must be an optional */
+    OP(OPT_CHECK)   /* dst = a, which must be an optional */                                       \
+    OP(MEMO_GET)    /* dst = slot a, if it is there: to jump */                                    \
+    OP(MEMO_PUT)    /* slot a = dst, unless that is an error */
 
 typedef enum leat_expr_op {
 #define OP(name) EXPR_OP_##name,

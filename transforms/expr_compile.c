@@ -8,8 +8,9 @@
  *
  * What is the same for every record is evaluated now: `duration('5m')`, a list of countries, a
  * pattern. An error there is no mistake of the user's yet (it may never be reached), so such a part
- * is compiled as it stands. Refused: inference of ranges and common subexpressions; real conditions
- * are short, and their time goes into memory and calls. */
+ * is compiled as it stands. What stands in several expressions is evaluated once (expr_memo.c).
+ * Refused: inference of ranges; real conditions are short, and their time goes into memory and
+ * calls. */
 #include "transforms/expr_build.h"
 #include "transforms/expr_check.h"
 #include "transforms/expr_function.h"
@@ -53,6 +54,7 @@ static leat_code fold(leat_expr_builder *builder, leat_expr_node *node)
                               .values = builder->values,
                               .err = builder->err,
                               .source = LEAT_STR(""),
+                              .folding = true,
                               .var_registers = builder->var_registers,
                               .vars_count = builder->vars_count};
     leat_expr *expr = NULL;
@@ -484,8 +486,14 @@ static leat_code gen_node(leat_expr_builder *builder, leat_expr_node *node, step
 leat_code leat_expr_gen_to(leat_expr_builder *builder, leat_expr_node *node, uint16_t dst,
                            uint8_t join)
 {
-    uint32_t top = builder->top;
+    uint32_t top = builder->top, memo = LEAT_EXPR_NO_MEMO;
     LEAT_TRY(try_fold(builder, node));
+    LEAT_TRY(leat_expr_memo_of(builder, node, &memo));
+    if (memo != LEAT_EXPR_NO_MEMO) {
+        LEAT_TRY(leat_expr_gen_memo(builder, node, memo, dst, join));
+        builder->top = top;
+        return LEAT_OK;
+    }
     if (node->kind == EXPR_NODE_CALL && node->count == 2) { /* a pattern made of parts */
         LEAT_TRY(try_fold(builder, node->args[1]));
     }
@@ -533,6 +541,7 @@ static leat_code compile(leat_expr_builder *builder, leat_expr **expr)
     const char *type_name = "dyn";
     LEAT_TRY(
         leat_expr_parse(builder->source, !scope->no_macros, builder->scratch, &root, builder->err));
+    leat_expr_mark_repeated(scope, root);
     LEAT_TRY(leat_expr_resolve(&resolution, root, builder->err));
     if (!scope->unchecked) {
         leat_expr_checked checked = {scope, resolution.vars_count, builder->arena};

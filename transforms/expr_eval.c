@@ -364,6 +364,20 @@ static leat_value expr_run(leat_expr_run *run, leat_value *registers)
             SET(value.tag == LEAT_ERROR ? value : leat_expr_optional_of(run, value))
         }
         case EXPR_OP_OPT_CHECK: run->offset = s->offset; SET(leat_expr_need_optional(run, A))
+        case EXPR_OP_MEMO_GET: {
+            const leat_value *memo = run->eval->slots + s->a;
+            if (memo->tag == LEAT_MISSING) {
+                s++;
+                continue;
+            }
+            *DST = *memo;
+            s = steps + s->jump;
+            continue;
+        }
+        case EXPR_OP_MEMO_PUT:
+            if (run->eval->memo != NULL && DST->tag != LEAT_ERROR) run->eval->memo[s->a] = *DST;
+            s++;
+            continue;
         case EXPR_OP_RETURN: {
             const leat_value *a = A;
             if (LEAT_LIKELY(a->tag != LEAT_MISSING)) return *a;

@@ -42,7 +42,9 @@ typedef struct leat_shape {
     uint32_t index;              /* in the plan */
     leat_slot_request *requests; /* what the codec fills */
     size_t requests_count, requests_size;
-    uint32_t slots;                /* how many a record has */
+    uint32_t slots;  /* how many a record has */
+    uint32_t *memos; /* those that remember common subexpressions (expr_memo.c) */
+    size_t memos_count, memos_size;
     struct leat_json_plan *json;   /* made when the plan is complete */
     bool raw_unread;               /* no step, sink or expression needs `raw` (plan_raw.c) */
     const leat_known_field *known; /* all there are in a record as it comes; NULL: who knows */

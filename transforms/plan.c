@@ -269,6 +269,8 @@ static void read_top(leat_planner *planner, leat_node *root)
     plan_redis(planner, top.redis);
     plan_worker(planner, top.worker);
     plan_registry(planner, top.schema_registry);
+    if (top.sources != NULL) plan_repeats(planner, top.sources);
+    if (top.streams != NULL) plan_repeats(planner, top.streams);
     plan_sources(planner, top.sources);
     plan_tables(planner, top.tables);
     plan_streams(planner, top.streams);
@@ -370,6 +372,8 @@ leat_code leat_plan_new(leat_str text, leat_str file, const leat_plan_env *env, 
     planner.file = plan_copy(&planner, file);
     planner.plan = leat_planner_alloc(&planner, sizeof *planner.plan);
     planner.plan->arena = arena;
+    planner.repeats = leat_expr_repeats_new();
+    planner.memos = leat_map_new();
     leat_code code = parse(&planner, text, err);
     if (code == LEAT_OK && planner.root != NULL && !plan_failed(&planner)) {
         planner.plan->root = planner.root;
@@ -383,6 +387,8 @@ leat_code leat_plan_new(leat_str text, leat_str file, const leat_plan_env *env, 
         (plan_failed(&planner) || leat_arena_alloc(arena, FULL_CHECK_BYTES) == NULL))
         code = leat_arena_full(arena, err);
     if (code != LEAT_OK) *plan = NULL;
+    leat_expr_repeats_free(&planner.repeats);
+    leat_map_free(&planner.memos);
     overflow_free(&planner);
     leat_findings_sort(findings);
     return code;

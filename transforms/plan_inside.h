@@ -22,6 +22,7 @@
 #ifndef LEAT_TRANSFORMS_PLAN_INSIDE_H
 #define LEAT_TRANSFORMS_PLAN_INSIDE_H
 
+#include "core/map.h"
 #include "transforms/format.h"
 #include "transforms/plan.h"
 
@@ -106,6 +107,8 @@ struct leat_planner {
     uint32_t *reads; /* slots that the expression compiled last reads */
     size_t reads_count, reads_size;
     bool reads_all;                    /* it reads the whole record, or its key or headers */
+    leat_expr_repeats *repeats;        /* what stands in several expressions */
+    leat_map *memos;                   /* shape and subexpression -> slot */
     const leat_node *dead_letter_mask; /* its rules; NULL: none */
 
     plan_stream *streams;
@@ -247,6 +250,8 @@ const leat_field *plan_layout_open(leat_planner *planner); /* a record as it cam
 leat_scope *plan_scope_new(leat_planner *planner, plan_site site);
 leat_expr *plan_expr(leat_planner *planner, const leat_node *node, plan_site site,
                      leat_scope *scope);
+/* Looks through all texts of the streams for what stands in several expressions. */
+void plan_repeats(leat_planner *planner, const leat_node *node);
 uint32_t plan_view_add(leat_planner *planner, plan_site site, leat_view view);
 
 /* --- plan_layout.c --- */

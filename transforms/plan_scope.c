@@ -18,6 +18,8 @@
 
 #include "transforms/plan_inside.h"
 
+#define REPEATS_TEXT_MAX 16384 /* longer texts are no expressions, or share nothing */
+
 typedef struct planner_scope {
     leat_scope scope; /* first */
     leat_planner *planner;
@@ -189,11 +191,53 @@ static leat_code resolve(leat_scope *scope, const leat_str *names, size_t count,
     return plan_failed(self->planner) ? leat_arena_full(self->planner->arena, err) : LEAT_OK;
 }
 
+/* --- common subexpressions --- */
+
+void plan_repeats(leat_planner *planner, const leat_node *node)
+{
+    if (node->kind == LEAT_NODE_STRING && !node->secret && node->text.len < REPEATS_TEXT_MAX &&
+        node->text.len > 0 &&
+        (memchr(node->text.data, '(', node->text.len) != NULL ||
+         memchr(node->text.data, '+', node->text.len) != NULL))
+        leat_expr_repeats_note(planner->repeats, node->text);
+    if (node->kind != LEAT_NODE_OBJECT && node->kind != LEAT_NODE_LIST) return;
+    for (const leat_node *child = node->child; child != NULL; child = child->next)
+        plan_repeats(planner, child);
+}
+
+/* All records of a shape have their slots in common, so also the memos. */
+static leat_code memo(leat_scope *scope, leat_str key, uint32_t *slot, leat_err *err)
+{
+    const planner_scope *self = (const planner_scope *)scope;
+    leat_planner *planner = self->planner;
+    leat_shape *shape = self->site.shape;
+    leat_buf full;
+    uint64_t found = 0;
+    leat_buf_init(&full, key.len + 32);
+    leat_buf_add_varuint(&full, shape->index);
+    leat_buf_add(&full, key);
+    leat_code code = leat_buf_check(&full, "a subexpression", err);
+    if (code == LEAT_OK && !leat_map_get(planner->memos, leat_buf_str(&full), &found)) {
+        found = leat_planner_slot(planner, shape);
+        shape->memos = plan_room(planner, shape->memos, shape->memos_count, &shape->memos_size,
+                                 sizeof *shape->memos);
+        shape->memos[shape->memos_count++] = (uint32_t)found;
+        code = leat_map_put(planner->memos, leat_buf_str(&full), found, err);
+    }
+    leat_buf_release(&full);
+    *slot = (uint32_t)found;
+    return code;
+}
+
 leat_scope *plan_scope_new(leat_planner *planner, plan_site site)
 {
     planner_scope *self = leat_planner_alloc(planner, sizeof *self);
-    *self = (planner_scope){
-        .scope = {.resolve = resolve, .indexes = true}, .planner = planner, .site = site};
+    *self = (planner_scope){.scope = {.resolve = resolve,
+                                      .indexes = true,
+                                      .repeats = planner->repeats,
+                                      .memo = planner->memos != NULL ? memo : NULL},
+                            .planner = planner,
+                            .site = site};
     return &self->scope;
 }
 
