@@ -200,6 +200,7 @@ bool leat_conditions_new(const leat_pattern *pattern, leat_scope *fields,
     made->pattern = pattern;
     made->count = count;
     made->exprs = need(arena, (count + 1) * sizeof *made->exprs);
+    made->looks = need(arena, (count + 1) * sizeof *made->looks);
     made->reads = need(arena, (count + 1) * sizeof *made->reads);
     made->links = need(arena, (count + 1) * sizeof *made->links);
     made->held = fields == NULL;
@@ -210,7 +211,9 @@ bool leat_conditions_new(const leat_pattern *pattern, leat_scope *fields,
         made->exprs[i] = compile_bool(&m, pattern->conditions[i].node);
         made->reads[i] = (reading->first | reading->last | reading->size | reading->whole) != 0;
         pattern->conditions[i].reading = *reading;
-        if (made->exprs[i] != NULL) find_link(made->exprs[i], m.scope.mentions, &made->links[i]);
+        if (made->exprs[i] == NULL) continue;
+        made->looks[i] = leat_look_of(leat_expr_form(made->exprs[i]));
+        find_link(made->exprs[i], m.scope.mentions, &made->links[i]);
     }
     if (pattern->order_by != NULL)
         made->order_by = compile(self, pattern->order_by, &m.scope.scope);
@@ -252,7 +255,8 @@ struct leat_testing {
     leat_event *event;
     leat_code (*keep)(void *self, leat_event **event, leat_err *err);
     void *keep_self;
-    uint64_t number; /* of the event in hand */
+    uint64_t number;      /* of the event in hand */
+    leat_answers answers; /* what leat_testing_idle has found out about it */
     const leat_take *takes;
     bool blind, failed;
     leat_err failure;
@@ -483,7 +487,7 @@ static leat_code keep(void *self, leat_event **event, leat_err *err)
 leat_testing *leat_testing_new(const leat_conditions *conditions)
 {
     leat_testing *testing = leat_mem_need(sizeof *testing);
-    testing->host = (leat_matcher_host){testing, test, keep, never, link_of};
+    testing->host = (leat_matcher_host){testing, test, keep, never, link_of, &testing->answers};
     testing->lists = leat_mem_need(LEAT_PATTERN_PARTS_MAX * sizeof *testing->lists);
     leat_testing_use(testing, conditions, NULL, 0);
     return testing;
@@ -527,20 +531,28 @@ void leat_testing_begin(leat_testing *testing, const leat_eval *base, leat_event
     testing->number++;
     testing->takes = NULL;
     testing->failed = false;
+    testing->answers = (leat_answers){{0}, {0}};
 }
 
 leat_code leat_testing_idle(leat_testing *testing, bool *idle, leat_err *err)
 {
     const leat_conditions *conditions = testing->conditions;
     *idle = false;
+    bool all = false;
+    if (leat_conditions_look(conditions, testing->base.slots, &testing->answers, &all))
+        return LEAT_OK;
+    *idle = all;
+    if (all) return LEAT_OK;
     for (uint32_t i = 0; i < conditions->count; i++) {
         memory *m = &testing->memories[i];
+        if (leat_answers_have(&testing->answers, i)) continue;
         if (m->event == testing->number && m->always && m->known == FAILS) continue;
         if (conditions->reads[i] && m->useless >= BLIND_TRIES) return LEAT_OK;
         verdict known = UNKNOWN;
         if (conditions->reads[i]) {
             LEAT_TRY(evaluate_blind(testing, i, &known, err));
             if (known != FAILS) return LEAT_OK;
+            leat_answers_add(&testing->answers, i, false);
             continue;
         }
         LEAT_TRY(evaluate(testing, i, NULL, &known, err));
@@ -548,6 +560,8 @@ leat_code leat_testing_idle(leat_testing *testing, bool *idle, leat_err *err)
         m->always = true;
         m->takes = NULL;
         m->known = known;
+        /* What is broken is no answer: it has to be asked for, and then reported. */
+        if (known != BROKEN) leat_answers_add(&testing->answers, i, known == HOLDS);
         if (known != FAILS) return LEAT_OK;
     }
     *idle = true;

@@ -30,9 +30,26 @@ typedef struct leat_condition_link {
     bool lone; /* nothing else of the condition reads a step */
 } leat_condition_link;
 
+/* A condition as far as a look at the slots can tell: an int in a range, or how a double compares
+ * with another; else what its form says. */
+typedef struct leat_look {
+    uint32_t slot;
+    uint16_t tag;   /* that the slot must have: LEAT_INT or LEAT_DOUBLE; else none */
+    uint16_t holds; /* double: where it is less: 1, equal: 2, more: 4 */
+    union {
+        struct {
+            uint64_t from, span; /* from <= int <= from + span, all of them modulo 2^64 */
+        } range;
+        double than;
+    } as;
+    const leat_form *form;
+} leat_look;
+leat_look leat_look_of(const leat_form *form);
+
 typedef struct leat_conditions {
     const leat_pattern *pattern;
     const leat_expr **exprs; /* by number */
+    leat_look *looks;        /* the same, for a look at the slots */
     bool *reads;             /* does it read steps? */
     struct leat_condition_link *links;
     uint32_t count;
@@ -52,6 +69,11 @@ bool leat_conditions_new(const leat_pattern *pattern, leat_scope *fields,
                          leat_findings *findings, leat_conditions **conditions);
 
 /* --- testing events --- */
+
+/* What a look at the slots tells, without an evaluation (conditions_look.c); true: one holds.
+ * all: it has told of all. */
+bool leat_conditions_look(const leat_conditions *conditions, const leat_value *slots,
+                          leat_answers *answers, bool *all);
 
 typedef struct leat_testing leat_testing;
 struct leat_lookup; /* index.h */

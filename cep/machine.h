@@ -73,6 +73,7 @@ typedef struct machine_leaf {
 } machine_leaf;
 
 typedef struct machine machine;
+typedef struct machine_shapes machine_shapes;
 struct machine {
     const leat_nfa *nfa;
     machine_config **configs;
@@ -86,12 +87,13 @@ struct machine {
     size_t branches_count, branches_size, leaves_count, leaves_size;
     machine_slot slots[MACHINE_SLOTS_MAX + 1];
     uint32_t slots_count;
-    uint64_t *reads;  /* per state and kind of reading: steps that may still be read */
-    uint64_t *taken;  /* per state: steps that may have taken something */
-    uint64_t once[2]; /* conditions that read no step */
-    bool whole;       /* more slots than there is room for */
-    bool steps_timed; /* a step has a window */
-    bool exact;       /* something comes out when time passes */
+    uint64_t *reads;        /* per state and kind of reading: steps that may still be read */
+    uint64_t *taken;        /* per state: steps that may have taken something */
+    uint64_t once[2];       /* conditions that read no step */
+    bool whole;             /* more slots than there is room for */
+    bool steps_timed;       /* a step has a window */
+    bool exact;             /* something comes out when time passes */
+    machine_shapes *shapes; /* of matcher_shape.c, which makes them when they are first needed */
 };
 #define MACHINE_LEAF 0x80000000u
 

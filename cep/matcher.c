@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The matcher: a register machine over a shared match graph.
  *
- *   feed   for each bundle, and for the start: the machine's tree tells, condition by condition,
+ *   feed   all bundles at once, where matcher_shape.c can; else
+ *          for each bundle, and for the start: the machine's tree tells, condition by condition,
  *          what the event does to its configuration
  *            stays as it is       nothing is touched
  *            ends                 the root is dropped
@@ -27,9 +28,12 @@
 
 #define SHOWN_BYTES_MAX ((size_t)1 << 30)
 #define UNSEALED        0x80000000u /* in bundle.depth: the take in front of the root is missing */
-#define SHARE_MAX       4           /* bundles of the event that are looked at for an equal one */
 #define SELECT_LEAST    24          /* measured: with fewer, asking each is as fast */
-#define DROPS_COUNTED   100000u     /* matches that are counted one by one when a limit ends them */
+/* Bundles of the event that are looked at for an equal one; without slots as many as a program of
+ * matcher_shape.c has, which shares takes among all: a limit must not depend on the way. */
+#define SHARE_MAX       4
+#define SHARE_ALIKE_MAX 64
+#define DROPS_COUNTED   100000u /* matches that are counted one by one when a limit ends them */
 
 /* --- life --- */
 
@@ -61,8 +65,10 @@ void leat_matcher_work_free(leat_matcher_work **work)
 {
     leat_matcher_work *gone = *work;
     if (gone == NULL) return;
-    for (size_t i = 0; i < gone->machines_count; i++)
+    for (size_t i = 0; i < gone->machines_count; i++) {
+        matcher_shapes_free(&gone->machines[i]->shapes);
         machine_free(&gone->machines[i]);
+    }
     leat_event_release(&gone->event);
     leat_arena_free(&gone->arena);
     graph_walk_release(&gone->walk);
@@ -146,8 +152,7 @@ static leat_code keep(const feeding *f)
     return LEAT_OK;
 }
 
-/* It has a number in the graph. */
-static leat_code enter(const feeding *f)
+leat_code matcher_enter(const feeding *f)
 {
     if (f->work->number != 0) return LEAT_OK;
     LEAT_TRY(keep(f));
@@ -219,6 +224,11 @@ leat_code matcher_ask_all(const feeding *f, uint32_t condition, bool *known, boo
     uint64_t bit = (uint64_t)1 << (condition & 63);
     uint32_t word = condition >> 6;
     bool once = (f->machine->once[word] & bit) != 0;
+    if (LEAT_LIKELY((told->known[word] & bit) != 0)) { /* the host may have known it all along */
+        *known = true;
+        *holds = (told->holds[word] & bit) != 0;
+        return LEAT_OK;
+    }
     if (!once && (f->work->tried[word] & bit) == 0) {
         bool fails = false;
         f->work->tried[word] |= bit;
@@ -314,13 +324,14 @@ static leat_code add_fresh(const feeding *f, const bundle *c, const machine_take
     bundles *fresh = &f->work->fresh;
     graph *g = &f->matcher->graph;
     bundle *made = NULL;
+    size_t share_max = m->slots_count == 0 ? SHARE_ALIKE_MAX : SHARE_MAX;
     LEAT_TRY(bundle_add(m, fresh, &made, f->err));
     made->config = take->config;
     made->root = root != 0 ? root : c->root;
     made->depth = (c->depth + 1) | (root != 0 ? 0 : UNSEALED);
     take_slots(f, c, take->step, made);
     if (root != 0) return LEAT_OK;
-    for (size_t i = fresh->count - 1; i-- > 0 && i + 1 + SHARE_MAX >= fresh->count;) {
+    for (size_t i = fresh->count - 1; i-- > 0 && i + 1 + share_max >= fresh->count;) {
         bundle *other = bundle_at(m, fresh, i);
         if (c->root == 0 || other->root == 0 || (other->depth & UNSEALED) == 0) continue;
         if (!bundles_equal(m, other, made)) continue;
@@ -362,7 +373,7 @@ static leat_code take_one(const feeding *f, const bundle *c, const machine_take 
         f->matches->dropped++;
         goes_on = false;
     }
-    if (goes_on || waits) LEAT_TRY(enter(f));
+    if (goes_on || waits) LEAT_TRY(matcher_enter(f));
     if (waits) {
         LEAT_TRY(graph_reserve(g, 1, f->err));
         root = graph_take(g, c->root, f->work->number, take->step);
@@ -505,6 +516,10 @@ static leat_code feed_all(const feeding *f)
 {
     const bundles *list = &f->matcher->bundles;
     size_t tried = 0; /* up to there */
+    leat_matcher_work *work = f->work;
+    memset(work->tried, 0, sizeof work->tried);
+    for (size_t i = 0; i < DECIDED_SIZE; i++)
+        work->decided[i].config = MACHINE_NONE;
     bool gone = false;
     for (size_t i = 0; i < list->count; i++) {
         bool settled = false;
@@ -536,9 +551,11 @@ static leat_code begin(feeding *f, int64_t timestamp_ms)
     machine_trim(f->machine);
     if (work->arena == NULL) LEAT_TRY(leat_arena_new(&work->arena, SHOWN_BYTES_MAX, f->err));
     work->known = (machine_known){{0}, {0}};
-    memset(work->tried, 0, sizeof work->tried);
-    for (size_t i = 0; i < DECIDED_SIZE; i++)
-        work->decided[i].config = MACHINE_NONE;
+    if (work->host->answers != NULL) {
+        const leat_answers *told = work->host->answers;
+        memcpy(work->known.known, told->known, sizeof told->known);
+        memcpy(work->known.holds, told->holds, sizeof told->holds);
+    }
     work->number = 0;
     work->fresh.count = work->done_count = 0;
     work->unsealed = 0;
@@ -562,10 +579,14 @@ leat_code leat_matcher_feed(leat_matcher *matcher, leat_matcher_work *work, int6
     LEAT_ASSERT(matcher->deadline_ms > timestamp_ms);
     work->host = host;
     LEAT_TRY(begin(&f, timestamp_ms));
-    leat_code code = feed_all(&f);
+    bool fed = false;
+    leat_code code = matcher_feed_shape(&f, &fed);
+    if (code == LEAT_OK && !fed) {
+        code = feed_all(&f);
+        leat_arena_reset(work->arena);
+    }
     leat_event_release(&work->event);
     work->number = 0;
-    leat_arena_reset(work->arena);
     LEAT_TRY(code);
     LEAT_TRY(matcher_settle(matcher, work, err));
     matcher_deadline(matcher);

@@ -41,6 +41,21 @@ typedef struct leat_matcher_link {
     bool lone; /* nothing else of the condition reads a step */
 } leat_matcher_link;
 
+/* What conditions are for the event in hand, whatever was taken: a bit per condition. */
+typedef struct leat_answers {
+    uint64_t known[2], holds[2]; /* holds: of those that are known */
+} leat_answers;
+static inline bool leat_answers_have(const leat_answers *answers, uint32_t condition)
+{
+    return condition < 128 && (answers->known[condition >> 6] >> (condition & 63) & 1) != 0;
+}
+static inline void leat_answers_add(leat_answers *answers, uint32_t condition, bool holds)
+{
+    if (condition >= 128) return;
+    answers->known[condition >> 6] |= (uint64_t)1 << (condition & 63);
+    answers->holds[condition >> 6] |= (uint64_t)holds << (condition & 63);
+}
+
 /* What the matcher asks for while it looks at an event. */
 typedef struct leat_matcher_host {
     void *self;
@@ -57,6 +72,8 @@ typedef struct leat_matcher_host {
     /* NULL, or: the link of a condition; false: it has none, or none that compares (cep/link.h) for
      * the event in hand. Where it fails `test` says that the condition does. */
     bool (*link)(void *self, uint32_t condition, leat_matcher_link *found);
+    /* What is known before anything was asked; the host's, of this event. NULL: nothing. */
+    const leat_answers *answers;
 } leat_matcher_host;
 
 typedef struct leat_match {

@@ -4,6 +4,7 @@
  *   machine.c        configurations, and what an event does to them (matcher_step.c: the rules)
  *   graph.c          what partial matches took; graph_paths.c: all of them, in order
  *   matcher.c        life, feeding events, limits
+ *   matcher_shape.c  all bundles of a key at once, where that is possible
  *   matcher_bundle.c bundles: adding, merging, collecting what is dead
  *   bundle_index.c   many of them, by what later conditions compare with (bundle_runs.c: in order)
  *   matcher_select.c ... so that only those are asked for which a comparison can hold
@@ -63,6 +64,7 @@ struct leat_matcher {
     held *held; /* in the order in which they will be fed */
     size_t held_count, held_size;
     uint32_t skipped;    /* matches that began before this event do not come out any more */
+    uint32_t shape;      /* of the bundles (matcher_shape.c); 0: not known, or there are none */
     uint32_t collect_at; /* nodes */
     uint32_t dropped_at; /* the bound when dead bundles were dropped */
     uint32_t gone;       /* bundles without a root, since then */
@@ -163,6 +165,8 @@ leat_code matcher_limit_failed(const leat_matcher *matcher, const char *what, ui
                                leat_err *err) LEAT_CHECKED;
 
 /* --- matcher.c --- */
+/* The event in hand has a number in the graph. */
+leat_code matcher_enter(const feeding *f) LEAT_CHECKED;
 /* *known: what a condition comes to is so whatever was taken. */
 leat_code matcher_ask_all(const feeding *f, uint32_t condition, bool *known,
                           bool *holds) LEAT_CHECKED;
@@ -185,7 +189,12 @@ static inline bool leaf_idle(const machine_leaf *leaf, uint32_t config)
  * was; else nothing has happened. */
 leat_code matcher_select(const feeding *f, size_t from, size_t end, bool *settled) LEAT_CHECKED;
 
-/* --- matcher_bundle.c--- */
+/* --- matcher_shape.c --- */
+/* Feeds the event, if that is all of its effect; else *fed is false and nothing has changed. */
+leat_code matcher_feed_shape(const feeding *f, bool *fed) LEAT_CHECKED;
+void matcher_shapes_free(machine_shapes **shapes);
+
+/* --- matcher_bundle.c --- */
 leat_code bundle_add(const machine *m, bundles *list, bundle **added, leat_err *err) LEAT_CHECKED;
 /* Slots that do not matter in the bundle's configuration become 0. */
 void bundle_settle(const machine *m, bundle *c);

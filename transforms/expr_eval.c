@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 #include "transforms/expr_code.h"
+#include "transforms/expr_form.h"
 
 typedef leat_expr_step step;
 
@@ -437,6 +438,11 @@ leat_code leat_expr_eval(const leat_expr *expr, const leat_eval *eval, leat_valu
 
 leat_code leat_expr_test(const leat_expr *expr, const leat_eval *eval, bool *holds, leat_err *err)
 {
+    if (expr->form != NULL) { /* most conditions compare a field with a constant */
+        leat_form_answer answer = leat_form_look(expr->form, eval->slots);
+        *holds = answer == LEAT_FORM_HOLDS;
+        if (answer != LEAT_FORM_UNKNOWN) return LEAT_OK;
+    }
     leat_value result = leat_expr_execute(expr, eval);
     if (LEAT_LIKELY(result.tag == LEAT_BOOL)) {
         *holds = result.as.b;

@@ -157,6 +157,23 @@ const leat_form *leat_expr_form(const leat_expr *expr)
     return expr->form;
 }
 
+/* --- looking ----------------------------------------------------------------------------- */
+
+leat_form_answer leat_form_look_parts(const leat_form *form, const leat_value *slots)
+{
+    LEAT_ASSERT(form->kind == LEAT_FORM_AND || form->kind == LEAT_FORM_OR);
+    /* false decides &&, true decides ||, whatever the other operands are. */
+    leat_form_answer decides = form->kind == LEAT_FORM_AND ? LEAT_FORM_FAILS : LEAT_FORM_HOLDS;
+    bool unknown = false;
+    for (uint32_t i = 0; i < form->parts_count; i++) {
+        leat_form_answer answer = leat_form_look(form->parts[i], slots);
+        if (answer == decides) return decides;
+        unknown = unknown || answer == LEAT_FORM_UNKNOWN;
+    }
+    if (unknown) return LEAT_FORM_UNKNOWN;
+    return decides == LEAT_FORM_FAILS ? LEAT_FORM_HOLDS : LEAT_FORM_FAILS;
+}
+
 /* --- comparing --------------------------------------------------------------------------- */
 
 static bool same_step(const leat_expr_step *a, const leat_expr_step *b)

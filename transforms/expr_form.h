@@ -69,6 +69,66 @@ struct leat_form {
 };
 
 const leat_form *leat_expr_form(const leat_expr *expr);
+
+/* --- a look at the slots instead of an evaluation --- */
+
+typedef enum leat_form_answer {
+    LEAT_FORM_UNKNOWN, /* it has to be evaluated */
+    LEAT_FORM_FAILS,
+    LEAT_FORM_HOLDS,
+} leat_form_answer;
+
+static inline leat_form_answer leat_form_answer_of(bool holds)
+{
+    return holds ? LEAT_FORM_HOLDS : LEAT_FORM_FAILS;
+}
+
+/* A test whose slot has the constant's type, as the evaluator's steps do it. Inline, as it is most
+ * of what an event costs that concerns no pattern. */
+static inline leat_form_answer leat_form_look_test(const leat_form *form, const leat_value *value)
+{
+    const leat_value *constant = &form->constant;
+    if (value->tag == LEAT_INT && constant->tag == LEAT_INT) {
+        switch (form->test) {
+        case LEAT_FORM_EQ: return leat_form_answer_of(value->as.i == constant->as.i);
+        case LEAT_FORM_LT: return leat_form_answer_of(value->as.i < constant->as.i);
+        case LEAT_FORM_LE: return leat_form_answer_of(value->as.i <= constant->as.i);
+        case LEAT_FORM_GT: return leat_form_answer_of(value->as.i > constant->as.i);
+        case LEAT_FORM_GE: return leat_form_answer_of(value->as.i >= constant->as.i);
+        case LEAT_FORM_IN:
+        case LEAT_FORM_STARTS:
+        case LEAT_FORM_MATCHES:
+        case LEAT_FORM_HAS: return LEAT_FORM_UNKNOWN;
+        }
+    }
+    if (constant->tag == LEAT_DOUBLE && (value->tag == LEAT_DOUBLE || value->tag == LEAT_INT)) {
+        double number = value->tag == LEAT_INT ? (double)value->as.i : value->as.d;
+        switch (form->test) {
+        case LEAT_FORM_LT: return leat_form_answer_of(number < constant->as.d);
+        case LEAT_FORM_LE: return leat_form_answer_of(number <= constant->as.d);
+        case LEAT_FORM_GT: return leat_form_answer_of(number > constant->as.d);
+        case LEAT_FORM_GE: return leat_form_answer_of(number >= constant->as.d);
+        case LEAT_FORM_EQ:
+        case LEAT_FORM_IN:
+        case LEAT_FORM_STARTS:
+        case LEAT_FORM_MATCHES:
+        case LEAT_FORM_HAS: return LEAT_FORM_UNKNOWN;
+        }
+    }
+    if (form->test == LEAT_FORM_EQ && value->tag == LEAT_STRING && constant->tag == LEAT_STRING)
+        return leat_form_answer_of(
+            leat_str_equal(leat_value_str(*value), leat_value_str(*constant)));
+    return LEAT_FORM_UNKNOWN;
+}
+
+leat_form_answer leat_form_look_parts(const leat_form *form, const leat_value *slots);
+/* What the expression comes to, where the slots tell at once. form must be an expression's. */
+static inline leat_form_answer leat_form_look(const leat_form *form, const leat_value *slots)
+{
+    if (form->kind == LEAT_FORM_TEST) return leat_form_look_test(form, &slots[form->slot]);
+    return form->kind == LEAT_FORM_OPAQUE ? LEAT_FORM_UNKNOWN : leat_form_look_parts(form, slots);
+}
+
 /* Whether two expressions that were compiled in scopes where slots and externs mean the same are
  * the same evaluation, up to what an error's text says of its place. Never true of two that
  * differ; may be false of two that do not. */
