@@ -28,7 +28,7 @@
 
 #define SHOWN_BYTES_MAX ((size_t)1 << 30)
 #define UNSEALED        0x80000000u /* in bundle.depth: the take in front of the root is missing */
-#define SELECT_LEAST    24          /* measured: with fewer, asking each is as fast */
+#define SELECT_LEAST    24          /* an estimate: an index has to be worth its memory */
 /* Bundles of the event that are looked at for an equal one; without slots as many as a program of
  * matcher_shape.c has, which shares takes among all: a limit must not depend on the way. */
 #define SHARE_MAX       4
