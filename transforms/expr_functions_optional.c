@@ -2,10 +2,7 @@
 /* Optionals: a value that may be there or not, so that `a.?b.orValue(0)` needs no has().
  *
  * An optional is one item or none; selecting from one is in expr_access.c, optMap in the loop
- * steps.
- *
- * Also base64, the one encoder, as its functions are as few. */
-#include "core/base64.h"
+ * steps. */
 #include "transforms/expr_function.h"
 
 #define NONE ((leat_value){.tag = LEAT_OPTIONAL})
@@ -111,38 +108,4 @@ leat_value leat_expr_last_optional(leat_expr_run *run, const leat_value *args, u
     LEAT_ASSERT(count == 1 && args[0].tag == LEAT_LIST);
     uint32_t len = args[0].len;
     return len > 0 ? leat_expr_optional_of(run, args[0].as.items[len - 1]) : NONE;
-}
-
-/* --- base64 ------------------------------------------------------------------------------ */
-
-static leat_value keep(leat_expr_run *run, leat_tag tag, leat_buf *out)
-{
-    leat_str copy = leat_arena_copy(run->arena, leat_buf_str(out));
-    leat_buf_release(out);
-    return copy.data != NULL ? leat_value_text(tag, copy) : leat_expr_fail_full(run);
-}
-
-leat_value leat_expr_base64_encode(leat_expr_run *run, const leat_value *args, uint32_t count)
-{
-    leat_buf out;
-    LEAT_ASSERT(count == 1);
-    if (!leat_expr_charge(run, args[0].len / 16)) return leat_expr_fail_cost(run);
-    leat_buf_init(&out, (size_t)args[0].len * 2 + 8);
-    leat_base64_encode(leat_value_str(args[0]), LEAT_BASE64_STANDARD, &out);
-    return keep(run, LEAT_STRING, &out);
-}
-
-leat_value leat_expr_base64_decode(leat_expr_run *run, const leat_value *args, uint32_t count)
-{
-    leat_buf out;
-    leat_err err;
-    LEAT_ASSERT(count == 1);
-    if (!leat_expr_charge(run, args[0].len / 16)) return leat_expr_fail_cost(run);
-    leat_buf_init(&out, (size_t)args[0].len + 8);
-    leat_str text = leat_value_str(args[0]);
-    if (leat_base64_decode(text, LEAT_BASE64_STANDARD, &out, &err) == LEAT_OK) {
-        return keep(run, LEAT_BYTES, &out);
-    }
-    leat_buf_release(&out);
-    return leat_expr_fail_err(run, &err);
 }

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parts of timestamps and durations: getFullYear() ... getMilliseconds().
+/* Parts of timestamps and durations, getFullYear() ... getMilliseconds(); times in layouts.
  *
  * Of a timestamp they are what a calendar and a clock on the wall show, in UTC or in a time zone,
  * given by name or as an offset such as +05:30. Of a duration they are the whole of it in that
  * unit, but for the milliseconds, which are those of the last second, as CEL has it. */
 #include "core/time.h"
 #include "transforms/expr_function.h"
+#include "transforms/time_layout.h"
+
+#define LAYOUT_COST 10 /* of a time, in steps */
 
 /* "+05:30", "-08:00", "09:00", "UTC" */
 static bool fixed_offset(leat_str zone, int32_t *offset)
@@ -94,4 +97,80 @@ leat_value leat_expr_milliseconds(leat_expr_run *run, const leat_value *args, ui
     }
     if (!local_time(run, args, count, &civil, &error)) return error; /* the zone must exist */
     return leat_value_int(ms);
+}
+
+/* --- layouts --- */
+
+static leat_str zone_of(const leat_value *args, uint32_t count)
+{
+    return count > 2 ? leat_value_str(args[2]) : LEAT_STR("");
+}
+
+static leat_code check_layout(leat_value layout, bool scan, leat_err *err)
+{
+    leat_code code = leat_time_layout_check(leat_value_str(layout), scan, err);
+    if (code != LEAT_OK) err->code = code = LEAT_ERR_INVALID; /* the record's mistake */
+    return code;
+}
+
+leat_value leat_expr_time_format(leat_expr_run *run, const leat_value *args, uint32_t count)
+{
+    leat_buf out;
+    leat_err err;
+    LEAT_ASSERT(args[0].tag == LEAT_TIMESTAMP);
+    if (!leat_expr_charge(run, LAYOUT_COST + args[1].len)) return leat_expr_fail_cost(run);
+    leat_buf_init(&out, 64 + (size_t)args[1].len * 32);
+    leat_code code = check_layout(args[1], false, &err);
+    if (code == LEAT_OK)
+        code = leat_time_print(args[0], leat_value_str(args[1]), zone_of(args, count), &out, &err);
+    leat_str text = LEAT_STR_NONE;
+    if (code == LEAT_OK) text = leat_arena_copy(run->arena, leat_buf_str(&out));
+    leat_buf_release(&out);
+    if (code != LEAT_OK) return leat_expr_fail_err(run, &err);
+    return text.data != NULL ? leat_value_string(text) : leat_expr_fail_full(run);
+}
+
+leat_value leat_expr_time_parse(leat_expr_run *run, const leat_value *args, uint32_t count)
+{
+    leat_err err;
+    leat_value time = LEAT_VALUE_NULL;
+    if (!leat_expr_charge(run, LAYOUT_COST + args[1].len)) return leat_expr_fail_cost(run);
+    leat_code code = check_layout(args[1], true, &err);
+    if (code == LEAT_OK)
+        code = leat_time_scan(leat_value_str(args[0]), leat_value_str(args[1]),
+                              zone_of(args, count), &time, &err);
+    return code == LEAT_OK ? time : leat_expr_fail_err(run, &err);
+}
+
+leat_value leat_expr_time_of_millis(leat_expr_run *run, const leat_value *args, uint32_t count)
+{
+    LEAT_ASSERT(count == 1 && args[0].tag == LEAT_INT);
+    int64_t seconds = args[0].as.i / 1000;
+    int64_t rest = args[0].as.i % 1000;
+    return leat_expr_time(run, LEAT_TIMESTAMP, seconds, rest * 1000000);
+}
+
+leat_value leat_expr_time_millis(leat_expr_run *run, const leat_value *args, uint32_t count)
+{
+    (void)run;
+    LEAT_ASSERT(count == 1 && args[0].tag == LEAT_TIMESTAMP);
+    return leat_value_int(leat_value_timestamp_ms(args[0]));
+}
+
+__extension__ typedef __int128 int128; /* nanoseconds of 10,000 years want 69 bits */
+
+static int128 nanos_of(leat_value value)
+{
+    return (int128)value.as.i * 1000000000 + value.len;
+}
+
+leat_value leat_expr_time_truncate(leat_expr_run *run, const leat_value *args, uint32_t count)
+{
+    LEAT_ASSERT(count == 2 && args[0].tag == LEAT_TIMESTAMP && args[1].tag == LEAT_DURATION);
+    int128 time = nanos_of(args[0]), unit = nanos_of(args[1]);
+    if (unit <= 0) return leat_expr_fail(run, LEAT_ERR_INVALID, "the duration must be positive");
+    int128 off = time % unit;
+    time -= off < 0 ? off + unit : off;
+    return leat_expr_time(run, LEAT_TIMESTAMP, (int64_t)(time / 1000000000),
+                          (int64_t)(time % 1000000000));
 }

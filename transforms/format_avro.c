@@ -19,6 +19,8 @@
 #include "transforms/format.h"
 #include "transforms/plan_inside.h"
 
+#define KNOWN_DEPTH_MAX 4 /* of nested records whose fields are looked at */
+
 #define HEAD_BYTES ((size_t)1 << 20)
 
 typedef struct avro_options {
@@ -149,14 +151,41 @@ static const char *cel_type(const leat_avro_type *type)
     return NULL;
 }
 
+/* The record that a value is, if it is one, or null. */
+static const leat_avro_type *record_of(const leat_avro_type *type)
+{
+    const leat_avro_type *record = NULL;
+    if (type->kind == LEAT_AVRO_RECORD) return type;
+    if (type->kind != LEAT_AVRO_UNION) return NULL;
+    for (size_t i = 0; i < type->branches_count; i++) {
+        if (type->branches[i]->kind == LEAT_AVRO_NULL) continue;
+        if (type->branches[i]->kind != LEAT_AVRO_RECORD || record != NULL) return NULL;
+        record = type->branches[i];
+    }
+    return record;
+}
+
+/* depth: a record may hold itself. */
+static const leat_known_field *fields_of(leat_planner *planner, const leat_avro_type *record,
+                                         int depth)
+{
+    leat_known_field *known =
+        leat_planner_alloc(planner, (record->fields_count + 1) * sizeof *known);
+    for (size_t i = 0; i < record->fields_count; i++) {
+        const leat_avro_type *type = record->fields[i].type, *inner = record_of(type);
+        known[i] = (leat_known_field){.name = record->fields[i].name, .type = cel_type(type)};
+        if (inner == NULL || depth == KNOWN_DEPTH_MAX) continue;
+        known[i].fields = fields_of(planner, inner, depth + 1);
+        known[i].fields_count = inner->fields_count;
+    }
+    return known;
+}
+
 static void know(leat_planner *planner, const leat_avro_schema *schema, leat_format_site *site)
 {
     const leat_avro_type *root = schema->root;
     LEAT_ASSERT(root->kind == LEAT_AVRO_RECORD);
-    leat_known_field *known = leat_planner_alloc(planner, (root->fields_count + 1) * sizeof *known);
-    for (size_t i = 0; i < root->fields_count; i++)
-        known[i] = (leat_known_field){root->fields[i].name, cel_type(root->fields[i].type)};
-    site->known = known;
+    site->known = fields_of(planner, root, 1);
     site->known_count = root->fields_count;
 }
 

@@ -145,7 +145,7 @@ static void know(leat_planner *planner, const leat_csv_codec *codec, const leat_
         leat_csv_type type = LEAT_CSV_STRING;
         for (size_t k = 0; k < codec->columns_count; k++)
             if (leat_str_equal(codec->columns[k].name, names[i])) type = codec->columns[k].type;
-        known[i] = (leat_known_field){names[i], cel_type(codec, type)};
+        known[i] = (leat_known_field){.name = names[i], .type = cel_type(codec, type)};
     }
     site->known = known;
     site->known_count = count;

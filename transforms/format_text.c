@@ -34,7 +34,7 @@ static bool plan_one(leat_planner *planner, const leat_node *node, const leat_no
     leat_text_codec *codec = leat_planner_alloc(planner, sizeof *codec);
     leat_known_field *known = leat_planner_alloc(planner, sizeof *known);
     *codec = (leat_text_codec){.codec = {type}, .field = read.field};
-    *known = (leat_known_field){read.field, cel};
+    *known = (leat_known_field){.name = read.field, .type = cel};
     site->codec = &codec->codec;
     site->known = known;
     site->known_count = 1;

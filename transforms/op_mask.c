@@ -143,9 +143,10 @@ static bool plan_field(leat_planner *planner, leat_step *step, const leat_node *
     if (!leat_planner_path_key(planner, member, &path)) return false;
     if (!leat_mask_rule_plan(planner, member, rule)) return false;
     if (!leat_planner_known(planner, step, path, &nearest)) {
+        leat_str shown = leat_path_text(path, leat_planner_arena(planner));
         leat_finding *finding =
             leat_findings_add_key(leat_planner_findings(planner), member, false,
-                                  "the source has no field '%.*s'", LEAT_STR_ARG(path.names[0]));
+                                  "the source has no field '%.*s'", LEAT_STR_ARG(shown));
         finding->suggestion = nearest;
         return false;
     }

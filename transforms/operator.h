@@ -31,10 +31,13 @@ typedef struct leat_run leat_run; /* one operator in one task */
 typedef struct leat_operator_type leat_operator_type;
 
 /* A field that a source's format says there is. */
-typedef struct leat_known_field {
+typedef struct leat_known_field leat_known_field;
+struct leat_known_field {
     leat_str name;
-    const char *type; /* as CEL names it; NULL: any */
-} leat_known_field;
+    const char *type;               /* as CEL names it; NULL: any */
+    const leat_known_field *fields; /* all that it has; NULL: none, or who knows */
+    size_t fields_count;
+};
 
 /* Records of one shape share their slot numbers: those of one source, or those that one step makes
  * (detect). Slots of a shape are requested while planning and filled by the codec. */

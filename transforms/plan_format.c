@@ -95,13 +95,26 @@ const leat_known_field *plan_known_find(const leat_shape *shape, leat_str name)
     return NULL;
 }
 
-leat_str plan_known_nearest(leat_planner *planner, const leat_shape *shape, leat_str name)
+bool plan_known_path(leat_planner *planner, const leat_shape *shape, leat_path path, size_t *at,
+                     leat_str *nearest)
 {
-    LEAT_ASSERT(shape->known_count > 0);
-    leat_str *names = leat_planner_alloc(planner, (shape->known_count + 1) * sizeof *names);
-    for (size_t i = 0; i < shape->known_count; i++)
-        names[i] = shape->known[i].name;
-    return leat_str_nearest(name, names, shape->known_count);
+    const leat_known_field *list = shape->known;
+    size_t count = shape->known_count;
+    for (*at = 0; *at < path.count && count > 0; (*at)++) {
+        const leat_known_field *found = NULL;
+        for (size_t i = 0; i < count && found == NULL; i++)
+            if (leat_str_equal(list[i].name, path.names[*at])) found = &list[i];
+        if (found == NULL) {
+            leat_str *names = leat_planner_alloc(planner, count * sizeof *names);
+            for (size_t i = 0; i < count; i++)
+                names[i] = list[i].name;
+            *nearest = leat_str_nearest(path.names[*at], names, count);
+            return false;
+        }
+        list = found->fields;
+        count = found->fields_count;
+    }
+    return true;
 }
 
 /* --- the published schema and the manual --- */

@@ -123,7 +123,7 @@ struct leat_planner {
     uint32_t edit;        /* fields of this number nobody has seen yet: they are changed in place */
 
     leat_str unknown; /* a name that it met though the source has no such field */
-    const leat_shape *unknown_shape;
+    leat_str unknown_path, unknown_nearest; /* up to there; what may have been meant */
     leat_str removed; /* a name that the last compilation met though a step has removed it */
     const leat_node **unresolved; /* texts in which a reference is left */
     size_t unresolved_count, unresolved_size;
@@ -208,7 +208,10 @@ void plan_check_files(leat_planner *planner, const leat_node *streams);
 /* node may be NULL: json. False: a mistake. */
 bool plan_format(leat_planner *planner, const leat_node *node, leat_format_site *site);
 const leat_known_field *plan_known_find(const leat_shape *shape, leat_str name); /* NULL: none */
-leat_str plan_known_nearest(leat_planner *planner, const leat_shape *shape, leat_str name);
+/* Is every name of the path one that the format knows? Else *at is the first that is not, and
+ * *nearest what may have been meant. */
+bool plan_known_path(leat_planner *planner, const leat_shape *shape, leat_path path, size_t *at,
+                     leat_str *nearest);
 void plan_format_schema(leat_buf *out);
 void plan_format_manual(leat_buf *out);
 

@@ -133,10 +133,9 @@ bool leat_planner_known(leat_planner *planner, const leat_step *step, leat_path 
     *nearest = LEAT_STR_NONE;
     if (shape->known_count == 0) return true;
     plan_found found = plan_layout_find(planner, shape, step->layout_out, path);
-    if (found.kind != PLAN_FOUND_REQUEST || plan_known_find(shape, found.path.names[0]) != NULL)
-        return true;
-    *nearest = plan_known_nearest(planner, shape, found.path.names[0]);
-    return false;
+    size_t at = 0;
+    return found.kind != PLAN_FOUND_REQUEST ||
+           plan_known_path(planner, shape, found.path, &at, nearest);
 }
 
 /* --- reading --- */

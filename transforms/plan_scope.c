@@ -124,12 +124,13 @@ static leat_ref request_ref(const planner_scope *self, leat_path path, size_t us
     const char *type = NULL;
     if (shape->known_count > 0) {
         const leat_known_field *known = plan_known_find(shape, path.names[0]);
-        if (known == NULL) {
-            self->planner->unknown = plan_copy(self->planner, path.names[0]);
-            self->planner->unknown_shape = shape;
-        } else if (path.count == 1) {
-            type = known->type;
+        size_t at = 0;
+        leat_planner *planner = self->planner;
+        if (!plan_known_path(planner, shape, path, &at, &planner->unknown_nearest)) {
+            planner->unknown = plan_copy(planner, path.names[at]);
+            planner->unknown_path = leat_path_text((leat_path){path.names, at + 1}, planner->arena);
         }
+        if (known != NULL && path.count == 1) type = known->type;
     }
     return (leat_ref){.kind = LEAT_REF_SLOT,
                       .index = plan_request(self->planner, self->site.shape, path, self->exact),
@@ -309,10 +310,15 @@ leat_expr *plan_expr(leat_planner *planner, const leat_node *node, plan_site sit
                           "'%.*s' does not exist here: an earlier step has removed it",
                           LEAT_STR_ARG(planner->removed));
     if (planner->unknown.data != NULL) {
+        ptrdiff_t at = leat_str_find(node->text, planner->unknown);
         leat_finding *finding =
-            leat_findings_add(planner->findings, node, true, "the source has no field '%.*s'",
-                              LEAT_STR_ARG(planner->unknown));
-        finding->suggestion = plan_known_nearest(planner, planner->unknown_shape, planner->unknown);
+            at >= 0 && !node->secret
+                ? leat_findings_add_inside(planner->findings, node, (uint32_t)at, true,
+                                           "the source has no field '%.*s'",
+                                           LEAT_STR_ARG(planner->unknown_path))
+                : leat_findings_add(planner->findings, node, true, "the source has no field '%.*s'",
+                                    LEAT_STR_ARG(planner->unknown_path));
+        finding->suggestion = planner->unknown_nearest;
     }
     return expr;
 }

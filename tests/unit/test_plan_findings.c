@@ -139,7 +139,7 @@ static const finding_case source_cases[] = {
     {SOURCE("{\"topic\":\"a\",\"format\":{\"csv\":{\"columns\":[\"a\"],\"header\":true}}}"),
      "p:2:71: sources.s.format.csv.header: goes with files: in a topic, each record is one row\n"},
     {SOURCE("{\"topic\":\"a\",\"format\":{\"csv\":{\"columns\":[\"id\"]}},\"key\":\"idd\"}"),
-     "p:2:71: warning: sources.s.key: the source has no field 'idd' (did you mean 'id'?)\n"},
+     "p:2:72: warning: sources.s.key: the source has no field 'idd' (did you mean 'id'?)\n"},
     {SOURCE("{\"topic\":\"a\",\"format\":\"jsn\"}"),
      "p:2:38: sources.s.format: unknown format 'jsn' (did you mean 'json'?)\n"},
     {SOURCE("{\"topic\":\"a\",\"key\":\"id +\"}"),
