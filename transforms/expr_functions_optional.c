@@ -2,7 +2,8 @@
 /* Optionals: a value that may be there or not, so that `a.?b.orValue(0)` needs no has().
  *
  * An optional is one item or none; selecting from one is in expr_access.c, optMap in the loop
- * steps. */
+ * steps. What becomes of one that is written out, its value or null, is expr_out.c's to say; here
+ * it is a value like any other, which lists may hold. */
 #include "transforms/expr_function.h"
 
 #define NONE ((leat_value){.tag = LEAT_OPTIONAL})
