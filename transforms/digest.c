@@ -113,15 +113,19 @@ leat_code leat_digest_of(leat_digest *digest, leat_str text, unsigned char bytes
     return LEAT_OK;
 }
 
+static char hex_digit(unsigned int value)
+{
+    return (char)(value + (value > 9 ? 'a' - 10 : '0'));
+}
+
 leat_code leat_digest_hex(leat_digest *digest, leat_str text, char hex[LEAT_DIGEST_HEX],
                           leat_err *err)
 {
-    static const char digits[] = "0123456789abcdef";
     unsigned char bytes[LEAT_DIGEST_BYTES];
     LEAT_TRY(leat_digest_of(digest, text, bytes, err));
-    for (size_t i = 0; i < LEAT_DIGEST_BYTES; i++) {
-        hex[2 * i] = digits[bytes[i] >> 4];
-        hex[2 * i + 1] = digits[bytes[i] & 15];
+    for (size_t i = 0; i < LEAT_DIGEST_BYTES; i++) { /* no table: the compiler makes vectors of it */
+        hex[2 * i] = hex_digit(bytes[i] >> 4);
+        hex[2 * i + 1] = hex_digit(bytes[i] & 15);
     }
     return LEAT_OK;
 }

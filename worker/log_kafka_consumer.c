@@ -265,11 +265,16 @@ static bool admit(kafka_owned *owned, int64_t offset)
     return true;
 }
 
+/* Messages were made by a thread of the library: of this many ahead, the lines are asked for, so
+ * that another core's cache is not waited for one message after the other. */
+#define AHEAD 8
+
 static leat_code hand_out(leat_session *session, leat_message *messages, size_t *count,
                           leat_err *err)
 {
     for (size_t i = 0; i < session->held_count; i++) {
         const rd_kafka_message_t *message = session->held[i];
+        if (i + AHEAD < session->held_count) __builtin_prefetch(session->held[i + AHEAD]);
         if (LEAT_UNLIKELY(message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)) {
             kafka_owned *owned = owned_of(session, message);
             if (owned != NULL && !owned->strayed) owned->eof = message->offset;
