@@ -123,7 +123,8 @@ leat_code leat_digest_hex(leat_digest *digest, leat_str text, char hex[LEAT_DIGE
 {
     unsigned char bytes[LEAT_DIGEST_BYTES];
     LEAT_TRY(leat_digest_of(digest, text, bytes, err));
-    for (size_t i = 0; i < LEAT_DIGEST_BYTES; i++) { /* no table: the compiler makes vectors of it */
+    for (size_t i = 0; i < LEAT_DIGEST_BYTES;
+         i++) { /* no table: the compiler makes vectors of it */
         hex[2 * i] = hex_digit(bytes[i] >> 4);
         hex[2 * i + 1] = hex_digit(bytes[i] & 15);
     }
