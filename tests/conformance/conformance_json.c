@@ -98,6 +98,7 @@ static bool try_path(const char *path, tally *sum)
         try_file(path, sum);
         return true;
     }
+    bool readable = true;
     struct dirent **entries;
     int count = scandir(path, &entries, NULL, alphasort);
     if (count < 0) {
@@ -105,13 +106,14 @@ static bool try_path(const char *path, tally *sum)
         return false;
     }
     for (int i = 0; i < count; i++) {
-        char file[4096];
-        int len = snprintf(file, sizeof file, "%s/%s", path, entries[i]->d_name);
-        if (len > 0 && (size_t)len < sizeof file) try_file(file, sum);
+        char inside[4096];
+        int len = snprintf(inside, sizeof inside, "%s/%s", path, entries[i]->d_name);
+        if (entries[i]->d_name[0] != '.' && len > 0 && (size_t)len < sizeof inside)
+            readable &= try_path(inside, sum);
         free(entries[i]);
     }
     free(entries);
-    return true;
+    return readable;
 }
 
 int main(int argc, char **argv)
