@@ -37,7 +37,7 @@
 #define BUSY_MS    3200 /* at most */
 #define SIGHT_MS   400  /* and up to as much again: between looks at unowned partitions */
 #define SIGHTINGS  3    /* who has too much may still be at giving up */
-#define ASK_MS     2000
+#define ASK_MS     1000
 #define VISIT_MS   30000
 #define LEAVE_MS   4000
 #define VISITS_MAX 5     /* in a row, in vain */
@@ -79,17 +79,43 @@ static bool stopping(kafka_census *census)
 
 /* --- the look --- */
 
+/* A big-endian number of the assignment; false: there are no so many bytes. */
+static bool number(leat_str *bytes, size_t size, uint32_t *value)
+{
+    if (bytes->len < size) return false;
+    *value = 0;
+    for (size_t i = 0; i < size; i++)
+        *value = *value << 8 | (unsigned char)bytes->data[i];
+    *bytes = leat_str_slice(*bytes, size, bytes->len);
+    return true;
+}
+
+/* How many partitions a member has been given, of one topic or (NULL) of all. The assignment is
+ * that of Kafka's ConsumerProtocol: version, topics with their partitions, what the assignor adds.
+ * Of one that cannot be read, those before the place count. */
+static size_t given_to(const struct rd_kafka_group_member_info *member, const char *topic)
+{
+    leat_str bytes = {member->member_assignment, (size_t)member->member_assignment_size};
+    uint32_t version, topics, len, partitions;
+    size_t count = 0;
+    if (bytes.data == NULL || !number(&bytes, 2, &version) || !number(&bytes, 4, &topics)) return 0;
+    for (uint32_t i = 0; i < topics; i++) {
+        if (!number(&bytes, 2, &len) || len > bytes.len) return count;
+        leat_str name = leat_str_slice(bytes, 0, len);
+        bytes = leat_str_slice(bytes, len, bytes.len);
+        if (!number(&bytes, 4, &partitions) || partitions > bytes.len / 4) return count;
+        bytes = leat_str_slice(bytes, (size_t)partitions * 4, bytes.len);
+        if (topic == NULL || leat_str_is(name, topic)) count += partitions;
+    }
+    return count;
+}
+
 /* How many partitions of a topic the members own, all together. */
-static size_t owned_of(const rd_kafka_ConsumerGroupDescription_t *group, const char *topic)
+static size_t owned_of(const struct rd_kafka_group_info *group, const char *topic)
 {
     size_t count = 0;
-    for (size_t i = 0; i < rd_kafka_ConsumerGroupDescription_member_count(group); i++) {
-        const rd_kafka_topic_partition_list_t *list =
-            rd_kafka_MemberAssignment_partitions(rd_kafka_MemberDescription_assignment(
-                rd_kafka_ConsumerGroupDescription_member(group, i)));
-        for (int k = 0; list != NULL && k < list->cnt; k++)
-            count += strcmp(list->elems[k].topic, topic) == 0;
-    }
+    for (int i = 0; i < group->member_cnt; i++)
+        count += given_to(&group->members[i], topic);
     return count;
 }
 
@@ -106,7 +132,7 @@ static const struct rd_kafka_metadata *topics_of(rd_kafka_t *admin, const leat_s
 }
 
 /* False: no answer. */
-static bool add_unowned(rd_kafka_t *admin, const rd_kafka_ConsumerGroupDescription_t *group,
+static bool add_unowned(rd_kafka_t *admin, const struct rd_kafka_group_info *group,
                         const leat_subscription *wanted, size_t *unowned)
 {
     leat_regex *pattern = NULL;
@@ -127,22 +153,17 @@ static bool add_unowned(rd_kafka_t *admin, const rd_kafka_ConsumerGroupDescripti
 
 /* Is what the group says all there is to it? A visitor will go, and nobody reads what it owns; and
  * the session itself may not have heard yet what it has been given. */
-static bool settled(kafka_census *census, const rd_kafka_ConsumerGroupDescription_t *group)
+static bool settled(kafka_census *census, const struct rd_kafka_group_info *group)
 {
     bool visited = false, heard = false;
-    if (rd_kafka_ConsumerGroupDescription_state(group) != RD_KAFKA_CONSUMER_GROUP_STATE_STABLE)
-        return false;
+    if (group->state == NULL || strcmp(group->state, "Stable") != 0) return false;
     pthread_mutex_lock(&census->lock);
-    for (size_t i = 0; i < rd_kafka_ConsumerGroupDescription_member_count(group); i++) {
-        const rd_kafka_MemberDescription_t *member =
-            rd_kafka_ConsumerGroupDescription_member(group, i);
-        const char *client = rd_kafka_MemberDescription_client_id(member);
-        const char *id = rd_kafka_MemberDescription_consumer_id(member);
-        const rd_kafka_topic_partition_list_t *given =
-            rd_kafka_MemberAssignment_partitions(rd_kafka_MemberDescription_assignment(member));
+    for (int i = 0; i < group->member_cnt; i++) {
+        const struct rd_kafka_group_member_info *member = &group->members[i];
+        const char *client = member->client_id, *id = member->member_id;
         visited |= client != NULL && strcmp(client, LEAT_KAFKA_VISITOR_ID) == 0;
         if (id != NULL && census->member != NULL && strcmp(id, census->member) == 0)
-            heard = census->owned == (given == NULL ? 0 : (size_t)given->cnt);
+            heard = census->owned == given_to(member, NULL);
     }
     pthread_mutex_unlock(&census->lock);
     return heard && !visited;
@@ -150,8 +171,8 @@ static bool settled(kafka_census *census, const rd_kafka_ConsumerGroupDescriptio
 
 typedef enum sight { BUSY, WHOLE, UNOWNED } sight;
 
-static sight count(kafka_census *census, rd_kafka_t *admin,
-                   const rd_kafka_ConsumerGroupDescription_t *group, size_t *unowned)
+static sight count(kafka_census *census, rd_kafka_t *admin, const struct rd_kafka_group_info *group,
+                   size_t *unowned)
 {
     const leat_session *session = census->session;
     if (!settled(census, group)) return BUSY;
@@ -159,24 +180,6 @@ static sight count(kafka_census *census, rd_kafka_t *admin,
     for (size_t i = 0; i < session->subscriptions_count; i++)
         if (!add_unowned(admin, group, &session->subscriptions[i], unowned)) return BUSY;
     return *unowned == 0 ? WHOLE : UNOWNED;
-}
-
-static rd_kafka_event_t *describe(kafka_census *census, rd_kafka_t *admin)
-{
-    char ignored[128];
-    const char *group = census->session->group;
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(admin);
-    rd_kafka_AdminOptions_t *options =
-        rd_kafka_AdminOptions_new(admin, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
-    rd_kafka_AdminOptions_set_request_timeout(options, ASK_MS, ignored, sizeof ignored);
-    rd_kafka_DescribeConsumerGroups(admin, &group, 1, options, queue);
-    rd_kafka_event_t *event = NULL;
-    int64_t deadline = leat_kafka_now_ms() + ASK_MS + LEAT_KAFKA_WAIT_MS;
-    while (event == NULL && !stopping(census) && leat_kafka_now_ms() < deadline)
-        event = rd_kafka_queue_poll(queue, SLICE_MS);
-    rd_kafka_AdminOptions_destroy(options);
-    rd_kafka_queue_destroy(queue);
-    return event;
 }
 
 /* Who may not ask, or asks brokers that do not know the question, has to believe that all is well,
@@ -187,27 +190,24 @@ static bool unanswerable(rd_kafka_resp_err_t code)
            code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE;
 }
 
+/* By the call that asks all brokers, as the library's newer one (DescribeConsumerGroups) ends the
+ * process by an assertion where the coordinator is away at the wrong moment. */
 static sight look(kafka_census *census, size_t *unowned)
 {
     leat_session *session = census->session;
     rd_kafka_t *admin = NULL;
     leat_err ignored; /* asked again */
     if (leat_kafka_admin_get(session->log, &admin, &ignored) != LEAT_OK) return BUSY;
-    rd_kafka_event_t *event = describe(census, admin);
-    if (event == NULL) return BUSY;
-    size_t groups_count = 0;
-    const rd_kafka_ConsumerGroupDescription_t **groups = NULL;
-    rd_kafka_resp_err_t code = rd_kafka_event_error(event);
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        groups = rd_kafka_DescribeConsumerGroups_result_groups(
-            rd_kafka_event_DescribeConsumerGroups_result(event), &groups_count);
-        LEAT_ASSERT(groups_count == 1);
-        const rd_kafka_error_t *error = rd_kafka_ConsumerGroupDescription_error(groups[0]);
-        if (error != NULL) code = rd_kafka_error_code(error);
-    }
+    const struct rd_kafka_group_list *groups = NULL;
+    rd_kafka_resp_err_t code = rd_kafka_list_groups(admin, session->group, &groups, ASK_MS);
     sight seen = unanswerable(code) ? WHOLE : BUSY;
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) seen = count(census, admin, groups[0], unowned);
-    rd_kafka_event_destroy(event);
+    if (groups == NULL) return seen;
+    if (groups->group_cnt == 1) {
+        const struct rd_kafka_group_info *group = &groups->groups[0];
+        if (unanswerable(group->err)) seen = WHOLE;
+        if (group->err == RD_KAFKA_RESP_ERR_NO_ERROR) seen = count(census, admin, group, unowned);
+    }
+    rd_kafka_group_list_destroy(groups);
     return seen;
 }
 
