@@ -61,6 +61,15 @@ class Copy:
             if copy.process.poll() is None:
                 copy.signal(signal.SIGKILL)
 
+    @classmethod
+    def all_said(cls):
+        """The end of what each has said, and whether it goes on: for a failure's message."""
+        return "".join(
+            f"\n-- a copy, {'running' if copy.process.poll() is None else copy.process.returncode}:"
+            f"\n{copy.said()[-2000:]}"
+            for copy in cls.running
+        )
+
     def __init__(self, *args, ident="t0"):
         self.log = tempfile.NamedTemporaryFile("w+", prefix="leat-probe-", suffix=".log")
         self.process = subprocess.Popen(
@@ -138,7 +147,12 @@ def arrived(topic, count, timeout=120, distinct=False):
         have = sum(len({r[2] for r in records} if distinct else records) for records in found)
         if have >= count:
             return
-        check(time.monotonic() < end, f"{topic}: {have} of {count} records in {timeout} s")
+        if time.monotonic() >= end:
+            written = sum(map(len, read_topic(topic, committed=False).values()))
+            raise Failed(
+                f"{topic}: {have} of {count} records in {timeout} s, {written} with those that are "
+                f"not committed{Copy.all_said()}"
+            )
         time.sleep(0.5)
 
 
