@@ -11,10 +11,7 @@
  * what consumers drop duplicates by. */
 #include "cep/alert.h"
 
-#include "core/mem.h"
 #include "schemas/codec_json.h"
-
-#define ID_BYTES_MAX ((size_t)64 << 20)
 
 static void print_or(const leat_node *node, const char *otherwise, leat_buf *out)
 {
@@ -24,28 +21,39 @@ static void print_or(const leat_node *node, const char *otherwise, leat_buf *out
         leat_buf_add_text(out, otherwise);
 }
 
-static void hash_take(const leat_pattern *pattern, const leat_take *take, leat_buf *text)
+/* An event's content is in it as a hash, which the event keeps: most are in many matches. */
+static void add_take(const leat_pattern *pattern, const leat_take *take, leat_buf *text)
 {
     leat_buf_add_bytes(text, pattern->steps[take->step]->name);
     leat_buf_add_u64(text, take->event->identity.place);
     leat_buf_add_u64(text, take->event->identity.offset);
-    leat_buf_add_u64(text, leat_str_hash_fixed(leat_event_json(take->event)));
+    leat_buf_add_u64(text, leat_event_content(take->event));
 }
 
+static void add_hex(uint64_t number, leat_buf *out)
+{
+    char *to = leat_buf_reserve(out, 16);
+    if (to == NULL) return;
+    for (int i = 0; i < 16; i++)
+        to[i] = "0123456789abcdef"[number >> (60 - 4 * i) & 15];
+    out->len += 16;
+}
+
+/* What is hashed is written where the id will be, and goes then. */
 void leat_alert_id(const leat_pattern *pattern, leat_str key, const leat_take *last, leat_buf *out)
 {
-    leat_buf text;
-    leat_buf_init(&text, ID_BYTES_MAX);
-    leat_buf_add_bytes(&text, pattern->name);
-    print_or(pattern->version, "", &text);
-    leat_buf_add_bytes(&text, key);
+    size_t begin = out->len;
+    leat_buf_add_bytes(out, pattern->name);
+    print_or(pattern->version, "", out);
+    leat_buf_add_bytes(out, key);
     for (const leat_take *take = last; take != NULL; take = take->before)
-        hash_take(pattern, take, &text);
-    uint64_t high = leat_str_hash_fixed(leat_buf_str(&text));
-    leat_buf_add_char(&text, '2');
-    uint64_t low = leat_str_hash_fixed(leat_buf_str(&text));
-    leat_buf_release(&text);
-    leat_buf_add_format(out, "%016llx%016llx", (unsigned long long)high, (unsigned long long)low);
+        add_take(pattern, take, out);
+    uint64_t high = leat_str_hash_fixed(leat_str_slice(leat_buf_str(out), begin, out->len));
+    leat_buf_add_char(out, '2');
+    uint64_t low = leat_str_hash_fixed(leat_str_slice(leat_buf_str(out), begin, out->len));
+    out->len = begin;
+    add_hex(high, out);
+    add_hex(low, out);
 }
 
 static void write_events(const leat_pattern *pattern, const leat_take *takes, uint32_t count,

@@ -25,14 +25,14 @@ typedef struct leat_event {
     int64_t timestamp_ms;
     leat_identity identity;
     uint32_t references;
-    uint32_t number; /* while encoding */
+    uint32_t len;
+    uint64_t content; /* hash of json; 0: not known yet */
     struct leat_known {
         const char *name; /* inside json; NULL: free */
         leat_value value;
         uint32_t len;
     } known[2]; /* fields that were looked up */
     uint32_t known_next;
-    uint32_t len;
     char json[]; /* one JSON object */
 } leat_event;
 
@@ -49,6 +49,12 @@ static inline leat_event *leat_event_share(leat_event *event)
 static inline leat_str leat_event_json(const leat_event *event)
 {
     return (leat_str){event->json, event->len};
+}
+/* A hash of the text, the same in every process and version. Cost: the text, once. */
+static inline uint64_t leat_event_content(leat_event *event)
+{
+    if (event->content == 0) event->content = leat_str_hash_fixed(leat_event_json(event));
+    return event->content;
 }
 leat_value leat_event_value(const leat_event *event); /* OBJECT; lives as long as the event */
 /* A member of the event; MISSING if there is none. May allocate from arena. */
