@@ -45,6 +45,7 @@ typedef struct diff_outcome {
     diff_verdict verdict;
     size_t results;     /* that came out */
     bool cut_short;     /* too many partial matches: compared until there */
+    bool limited;       /* by `limits.matches` */
     bool ruled;         /* held against the rules */
     leat_str got, want; /* of a difference */
 } diff_outcome;

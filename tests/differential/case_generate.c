@@ -220,12 +220,20 @@ static void sequence(generator *g, unsigned depth, bool alternatives)
     add(g, "]");
 }
 
+/* Many of what could come out, rarely all; of partial matches whatever there is. */
+static void limits(generator *g)
+{
+    add(g, "{\"name\": \"p\", \"limits\": {\"partial_matches\": 1000000, \"events\": 100000");
+    if (percent(g, 20)) ADD(g, ", \"matches\": %u", 1 + below(g, percent(g, 50) ? 3 : 30));
+    add(g, "}");
+}
+
 static void pattern(generator *g, bool lengthy)
 {
     static const char *const skips[] = {"skip_to_next", "skip_past_last_event", "skip_to_first",
                                         "skip_to_last"};
     static const char *const orders[] = {"o", "v", "k", "w"};
-    add(g, "{\"name\": \"p\", \"limits\": {\"partial_matches\": 1000000, \"events\": 100000}");
+    limits(g);
     g->windowed = lengthy || percent(g, 60);
     g->window_ms = 5 + below(g, lengthy ? 40 : 150);
     if (g->windowed) ADD(g, ", \"within\": \"%lldms\"", (long long)g->window_ms);
@@ -284,7 +292,7 @@ static void crowd_step(generator *g)
 static void crowd(generator *g)
 {
     unsigned parts = 2 + below(g, 2);
-    add(g, "{\"name\": \"p\", \"limits\": {\"partial_matches\": 1000000, \"events\": 100000}");
+    limits(g);
     g->window_ms = 20 + below(g, 400);
     g->windowed = true;
     ADD(g, ", \"within\": \"%lldms\", \"steps\": [", (long long)g->window_ms);

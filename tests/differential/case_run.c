@@ -35,6 +35,7 @@ typedef struct runner {
     play *play, *beside;
     size_t number; /* of the happening */
     size_t results;
+    uint64_t withheld;
     leat_buf exact, sorted; /* timeouts as they came, and in order */
     play_results all;       /* of the oracle: all that are no timeouts */
 } runner;
@@ -122,14 +123,20 @@ static void keep_all(runner *r, const play_results *results)
         if (!results->items[i].timed_out) items[r->all.count++] = results->items[i];
 }
 
+static void count_text(runner *r, const char *what, uint64_t count)
+{
+    if (count == 0) return;
+    leat_buf_add_format(&r->exact, "%s %llu\n", what, (unsigned long long)count);
+    leat_buf_add_format(&r->sorted, "%s %llu\n", what, (unsigned long long)count);
+}
+
 static void note(runner *r, const play_results *results, int64_t at_ms)
 {
-    if (results->count == 0 && results->dropped == 0) return;
+    if (results->count == 0 && results->dropped == 0 && results->withheld == 0) return;
     leat_str *late = leat_arena_zero(r->arena, (results->count + 1) * sizeof *late);
     size_t late_count = 0;
     LEAT_ASSERT(late != NULL);
     for (size_t i = 0; i < results->count; i++) {
-        if (results->items[i].timed_out && !r->nfa->timeouts) continue; /* the oracle's */
         leat_str text = result_text(r, &results->items[i], at_ms);
         leat_buf_add(&r->exact, text);
         if (results->items[i].timed_out)
@@ -141,10 +148,9 @@ static void note(runner *r, const play_results *results, int64_t at_ms)
     qsort(late, late_count, sizeof *late, compare_text);
     for (size_t i = 0; i < late_count; i++)
         leat_buf_add(&r->sorted, late[i]);
-    if (results->dropped > 0) {
-        leat_buf_add_format(&r->exact, "dropped %llu\n", (unsigned long long)results->dropped);
-        leat_buf_add_format(&r->sorted, "dropped %llu\n", (unsigned long long)results->dropped);
-    }
+    count_text(r, "dropped", results->dropped);
+    count_text(r, "withheld", results->withheld);
+    r->withheld += results->withheld;
     r->results += results->count;
 }
 
@@ -331,6 +337,7 @@ static void run_rules(const runner *first, diff_outcome *outcome)
 {
     const leat_pattern *pattern = first->nfa->pattern;
     if (pattern->skip != LEAT_SKIP_NONE || pattern->order_by != NULL || !first->ended) return;
+    if (first->withheld > 0) return; /* the rules know no limits */
     leat_event **events = leat_arena_zero(first->arena, (first->count + 1) * sizeof *events);
     size_t count = 0;
     LEAT_ASSERT(events != NULL);
@@ -381,6 +388,7 @@ diff_outcome diff_run(const diff_case *c, leat_arena *arena)
     play_kit_free(&kit);
     outcome.cut_short = !r.ended;
     outcome.results = r.results;
+    outcome.limited = r.withheld > 0;
     run_product(&r, conditions, &outcome);
     if (outcome.verdict == DIFF_SAME) run_rules(&r, &outcome);
     release(&r);

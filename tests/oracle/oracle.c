@@ -340,6 +340,7 @@ leat_code oracle_feed(oracle *matcher, oracle_work *work, int64_t timestamp_ms,
     /* Time was advanced before; but for what is held, which is fed when its time is past. */
     LEAT_ASSERT(matcher->deadline_ms > timestamp_ms);
     matcher->seq++;
+    matches->out = 0;
     leat_code code = feed_all(matcher, work, timestamp_ms, host, matches, err);
     if (code == LEAT_OK) code = oracle_skip_emit(matcher, matches, err);
     fresh_clear(work);

@@ -48,7 +48,9 @@ typedef struct oracle_match {
 typedef struct oracle_matches {
     oracle_match *items;
     size_t count, size;
-    uint64_t dropped; /* partial matches given up because of a limit */
+    uint64_t dropped;  /* partial matches given up because of a limit */
+    uint64_t withheld; /* matches and timeouts that did not come out: too many for one call */
+    uint64_t out;      /* of the call in hand, that did */
 } oracle_matches;
 void oracle_matches_reset(oracle_matches *matches); /* gives the takes back; keeps the memory */
 void oracle_matches_release(oracle_matches *matches);

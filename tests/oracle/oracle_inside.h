@@ -97,6 +97,8 @@ void oracle_held_clear(oracle *matcher);
 int oracle_compare(const oracle_take *a, const oracle_take *b);
 /* Moves what may come out from waiting to matches. */
 leat_code oracle_skip_emit(oracle *matcher, oracle_matches *matches, leat_err *err) LEAT_CHECKED;
+/* Whether `limits.matches` lets no more out of the call in hand. */
+bool oracle_matches_full(const oracle *matcher, const oracle_matches *matches);
 /* Takes over the caller's reference of take, also on an error. */
 leat_code oracle_matches_add(oracle_matches *matches, oracle_match match,
                              leat_err *err) LEAT_CHECKED;

@@ -116,7 +116,13 @@ leat_code oracle_matches_add(oracle_matches *matches, oracle_match match, leat_e
     }
     matches->items = items;
     matches->items[matches->count++] = match;
+    matches->out++;
     return LEAT_OK;
+}
+
+bool oracle_matches_full(const oracle *matcher, const oracle_matches *matches)
+{
+    return matches->out >= matcher->nfa->pattern->matches_max;
 }
 
 static leat_code emit_all(oracle *matcher, oracle_matches *matches, leat_err *err)
@@ -125,12 +131,37 @@ static leat_code emit_all(oracle *matcher, oracle_matches *matches, leat_err *er
     size_t count = list->count;
     list->count = 0;
     for (size_t i = 0; i < count; i++) {
+        if (oracle_matches_full(matcher, matches)) {
+            oracle_take_release(&list->items[i]);
+            matches->withheld++;
+            continue;
+        }
         leat_code code = oracle_matches_add(matches, (oracle_match){.last = list->items[i]}, err);
         for (; code != LEAT_OK && ++i < count;)
             oracle_take_release(&list->items[i]);
         LEAT_TRY(code);
     }
     return LEAT_OK;
+}
+
+/* Too many came out already. The match does to others what it would do; but where it lets others
+ * live that begin like it, they are withheld with it, and do nothing. */
+static void withhold(oracle *matcher, oracle_matches *matches, oracle_take *last, uint64_t limit)
+{
+    takes *list = &matcher->waiting;
+    uint64_t first = oracle_take_first(last)->seq;
+    size_t kept = 0;
+    oracle_take_release(&last);
+    matches->withheld++;
+    for (size_t i = 0; i < list->count; i++) {
+        if (limit >= first || oracle_take_first(list->items[i])->seq != first) {
+            list->items[kept++] = list->items[i];
+        } else {
+            oracle_take_release(&list->items[i]);
+            matches->withheld++;
+        }
+    }
+    list->count = kept;
 }
 
 leat_code oracle_skip_emit(oracle *matcher, oracle_matches *matches, leat_err *err)
@@ -147,7 +178,10 @@ leat_code oracle_skip_emit(oracle *matcher, oracle_matches *matches, leat_err *e
         uint64_t limit = skip_limit(pattern, last, &match.missed);
         list->count--;
         memmove(list->items, list->items + 1, list->count * sizeof(oracle_take *));
-        LEAT_TRY(oracle_matches_add(matches, match, err));
+        if (oracle_matches_full(matcher, matches))
+            withhold(matcher, matches, last, limit);
+        else
+            LEAT_TRY(oracle_matches_add(matches, match, err));
         if (limit == 0) continue;
         drop_partials(matcher, limit);
         drop_waiting(matcher, limit);
@@ -160,7 +194,7 @@ void oracle_matches_reset(oracle_matches *matches)
     for (size_t i = 0; i < matches->count; i++)
         oracle_take_release(&matches->items[i].last);
     matches->count = 0;
-    matches->dropped = 0;
+    matches->dropped = matches->withheld = matches->out = 0;
 }
 
 void oracle_matches_release(oracle_matches *matches)

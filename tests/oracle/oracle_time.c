@@ -8,6 +8,8 @@
  * not happen; any other just dies. A partial match whose last edges die of time is a timeout, at
  * the moment of the last of them. An edge towards acceptance that still waits for its very next
  * event (`not next`) has not been answered and dies like the others. */
+#include <stdlib.h>
+
 #include "tests/oracle/oracle_inside.h"
 
 /* Looks at the last event only where a step has a window: it is far away in memory. */
@@ -112,6 +114,11 @@ static leat_code expire(oracle *matcher, int64_t now_ms, oracle_matches *late, l
     return code;
 }
 
+static int compare_late(const void *a, const void *b)
+{
+    return oracle_compare(((const oracle_match *)a)->last, ((const oracle_match *)b)->last);
+}
+
 leat_code oracle_advance(oracle *matcher, oracle_work *work, int64_t now_ms,
                          oracle_matches *matches, leat_err *err)
 {
@@ -119,9 +126,16 @@ leat_code oracle_advance(oracle *matcher, oracle_work *work, int64_t now_ms,
     LEAT_ASSERT(matcher->held_count == 0 || matcher->held[0].event->timestamp_ms >= now_ms);
     if (matcher->deadline_ms > now_ms) return LEAT_OK;
     oracle_matches late = {0};
+    matches->out = 0;
     leat_code code = expire(matcher, now_ms, &late, err);
     if (code == LEAT_OK) code = oracle_skip_emit(matcher, matches, err);
+    qsort(late.items, late.count, sizeof *late.items, compare_late);
     for (size_t i = 0; i < late.count && code == LEAT_OK; i++) {
+        if (!matcher->nfa->timeouts) break; /* nobody wants to know */
+        if (oracle_matches_full(matcher, matches)) {
+            matches->withheld++;
+            continue;
+        }
         late.items[i].last->references++;
         code = oracle_matches_add(matches, late.items[i], err);
     }

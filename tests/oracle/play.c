@@ -128,6 +128,7 @@ static void collect(play_kit *kit, leat_arena *arena, play_results *results)
 {
     if (!kit->plain) {
         results->dropped += kit->matches.dropped;
+        results->withheld += kit->matches.withheld;
         return;
     }
     for (size_t i = 0; i < kit->plain_matches.count; i++) {
@@ -141,6 +142,7 @@ static void collect(play_kit *kit, leat_arena *arena, play_results *results)
             takes[take->depth - 1] = (play_take){take->step, take->event->identity.offset};
     }
     results->dropped += kit->plain_matches.dropped;
+    results->withheld += kit->plain_matches.withheld;
     oracle_matches_reset(&kit->plain_matches);
 }
 

@@ -23,7 +23,7 @@ typedef struct play_result {
 typedef struct play_results {
     play_result *items;
     size_t count, size;
-    uint64_t dropped;
+    uint64_t dropped, withheld;
 } play_results;
 
 /* What all keys of a pattern share. conditions: `held` ones. */
