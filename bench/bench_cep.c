@@ -2,7 +2,12 @@
 /* What finding patterns costs, on events that are decoded already and from JSON: a line of JSON for
  * each case.
  *
- *   bench_cep [EVENTS [CASE [ROUNDS]]]
+ *   bench_cep [EVENTS [CASE[:N] [ROUNDS [WAY]]]]
+ *
+ * N: only the N-th line of that case. WAY: `decoded` or `json` alone. So the instructions of one
+ * line can be counted, without those of its preparation:
+ *
+ *   valgrind --tool=callgrind --toggle-collect=feed_batch bench_cep 200000 symbols:4 1 decoded
  *
  *   next      A, the next B, the next C; A and B are a tenth of the events each, C is rare
  *   strict    the same with nothing between them
@@ -300,6 +305,15 @@ static void feed(player *p, const cep_event *event)
     leat_event_release(&p->held);
 }
 
+/* What callgrind counts, so it has to be a function. */
+static __attribute__((noinline)) void feed_batch(player *p, const batch *b)
+{
+    for (uint32_t i = 0; i < b->count; i++) {
+        p->text = b->texts[i];
+        feed(p, &b->events[i]);
+    }
+}
+
 static size_t heap_bytes(void)
 {
     struct mallinfo2 info = mallinfo2();
@@ -316,10 +330,7 @@ static outcome play_decoded(const cep_case *c, const cep_event *events, uint32_t
         batch_make(b, &events[at], count - at);
         leat_arena_reset(p.arena);
         double began = bench_now_ns();
-        for (uint32_t i = 0; i < b->count; i++) {
-            p.text = b->texts[i];
-            feed(&p, &b->events[i]);
-        }
+        feed_batch(&p, b);
         o.ns += bench_now_ns() - began;
     }
     o.ns /= count;
@@ -425,7 +436,8 @@ best_of(outcome (*play)(const cep_case *c, const cep_event *events, uint32_t cou
     return best;
 }
 
-static void measure(const cep_case *c, const cep_event *events, uint32_t count, uint32_t rounds)
+static void measure(const cep_case *c, const cep_event *events, uint32_t count, uint32_t rounds,
+                    const char *way)
 {
     uint64_t right = cep_count(c, events, count);
     bool known = c->peers >= 0 && count == CEP_EVENTS_MAX;
@@ -438,7 +450,7 @@ static void measure(const cep_case *c, const cep_event *events, uint32_t count, 
         "\"events\":%u,\"matches\":%llu,\"as_peers\":%s",
         c->name, (long long)c->window_ms, c->keys, c->patterns, count, (unsigned long long)right,
         known ? "true" : "null");
-    if (plays_decoded(c)) {
+    if (plays_decoded(c) && strcmp(way, "json") != 0) {
         outcome o = best_of(play_decoded, c, events, count, rounds, right);
         (void)printf(
             ",\"events_per_second\":%.0f,\"ns_per_event\":%.1f,\"matches_per_second\":%.0f,"
@@ -446,7 +458,7 @@ static void measure(const cep_case *c, const cep_event *events, uint32_t count, 
             1e9 / o.ns, o.ns, (double)o.matches / (o.ns * count) * 1e9, (unsigned long long)o.takes,
             o.bytes);
     }
-    if (plays_json(c)) {
+    if (plays_json(c) && strcmp(way, "decoded") != 0) {
         outcome o = best_of(play_json, c, events, count, rounds, right);
         (void)printf(
             ",\"json_events_per_second\":%.0f,\"json_ns_per_event\":%.1f,\"commit_ns\":%.1f,"
@@ -457,19 +469,32 @@ static void measure(const cep_case *c, const cep_event *events, uint32_t count, 
     (void)fflush(stdout);
 }
 
+/* NAME, or NAME:N; *line: how many of that name have been met, this one included. */
+static bool wanted(const char *which, const cep_case *c, uint32_t *line)
+{
+    size_t length = strcspn(which, ":");
+    if (strlen(c->name) != length || memcmp(which, c->name, length) != 0) return *which == '\0';
+    ++*line;
+    return which[length] == '\0' || strtoul(which + length + 1, NULL, 10) == *line;
+}
+
 int main(int argc, char **argv)
 {
     uint32_t count = bench_number(argc, argv, 1, CEP_EVENTS_MAX, 1);
     uint32_t rounds = bench_number(argc, argv, 3, 2, 1);
+    const char *way = argc > 4 ? argv[4] : "";
+    uint32_t line = 0;
     bool found = false;
+    if (strcmp(way, "") != 0 && strcmp(way, "decoded") != 0 && strcmp(way, "json") != 0)
+        bench_fail("'%s' is no way: decoded, json", way);
     if (count > CEP_EVENTS_MAX) bench_fail("there are only %u events", CEP_EVENTS_MAX);
     cep_streams *streams = cep_streams_new();
     cep_event *events = leat_mem_need(CEP_EVENTS_MAX * sizeof *events);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        if (argc > 2 && *argv[2] != '\0' && strcmp(argv[2], cases[i].name) != 0) continue;
+        if (!wanted(argc > 2 ? argv[2] : "", &cases[i], &line)) continue;
         found = true;
         cep_streams_get(streams, &cases[i], events, count);
-        measure(&cases[i], events, count, rounds);
+        measure(&cases[i], events, count, rounds, way);
     }
     if (!found) bench_fail("no case is named '%s'", argv[2]);
     leat_mem_free(events);

@@ -49,6 +49,7 @@ uint64_t index_hash(leat_value value)
         uint64_t bits;
         number += 0.0; /* -0.0 is 0.0 */
         memcpy(&bits, &number, sizeof bits);
+        bits ^= bits >> 32; /* whole numbers are 0 below, and a product passes nothing down */
         hash = bits * 0x9e3779b97f4a7c15u;
     } else if (value.tag == LEAT_STRING) {
         const char *at = value.as.text;

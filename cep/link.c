@@ -40,6 +40,8 @@ uint64_t link_hash(leat_value value)
     double number = as_double(value) + 0.0; /* one zero */
     uint64_t bits = 0;
     memcpy(&bits, &number, sizeof bits);
+    bits ^=
+        bits >> 32; /* of whole numbers the lower half is 0, and a product passes nothing down */
     bits *= 0x9e3779b97f4a7c15u;
     return bits ^ bits >> 32;
 }

@@ -28,7 +28,6 @@
 
 #define SHOWN_BYTES_MAX ((size_t)1 << 30)
 #define UNSEALED        0x80000000u /* in bundle.depth: the take in front of the root is missing */
-#define SELECT_LEAST    24          /* an estimate: an index has to be worth its memory */
 /* Bundles of the event that are looked at for an equal one; without slots as many as a program of
  * matcher_shape.c has, which shares takes among all: a limit must not depend on the way. */
 #define SHARE_MAX       4
@@ -46,44 +45,6 @@ leat_code matcher_reserve(void **items, size_t *size, size_t count, size_t bytes
     *items = grown;
     *size = more;
     return LEAT_OK;
-}
-
-leat_matcher_work *leat_matcher_work_new(void)
-{
-    leat_matcher_work *made = leat_mem_need(sizeof *made);
-    made->select_least = SELECT_LEAST;
-    return made;
-}
-
-void leat_matcher_work_index_at(leat_matcher_work *work, size_t least)
-{
-    LEAT_ASSERT(least > 0);
-    work->select_least = least;
-}
-
-void leat_matcher_work_free(leat_matcher_work **work)
-{
-    leat_matcher_work *gone = *work;
-    if (gone == NULL) return;
-    for (size_t i = 0; i < gone->machines_count; i++) {
-        matcher_shapes_free(&gone->machines[i]->shapes);
-        machine_free(&gone->machines[i]);
-    }
-    leat_event_release(&gone->event);
-    leat_arena_free(&gone->arena);
-    graph_walk_release(&gone->walk);
-    graph_paths_release(&gone->paths);
-    leat_mem_free(gone->takes);
-    leat_mem_free(gone->late);
-    graph_moves_release(&gone->moves);
-    leat_mem_free(gone->depths.most);
-    leat_mem_free(gone->machines);
-    bundles_release(&gone->fresh);
-    leat_mem_free(gone->done);
-    leat_mem_free(gone->picks);
-    leat_mem_free(gone->found);
-    leat_mem_free(gone);
-    *work = NULL;
 }
 
 leat_code leat_matcher_new(const leat_nfa *nfa, leat_matcher **matcher, leat_err *err)
@@ -122,22 +83,6 @@ bool leat_matcher_empty(const leat_matcher *matcher)
 size_t leat_matcher_takes(const leat_matcher *matcher)
 {
     return matcher->graph.takes;
-}
-
-leat_code matcher_attach(leat_matcher *matcher, leat_matcher_work *work, leat_err *err)
-{
-    if (LEAT_LIKELY(matcher->machine != NULL)) return LEAT_OK;
-    for (size_t i = 0; i < work->machines_count && matcher->machine == NULL; i++)
-        if (work->machines[i]->nfa == matcher->nfa) matcher->machine = work->machines[i];
-    if (matcher->machine != NULL) return LEAT_OK;
-    void *items = work->machines;
-    LEAT_TRY(matcher_reserve(&items, &work->machines_size, work->machines_count,
-                             sizeof *work->machines, err));
-    work->machines = items;
-    machine *made = machine_new(matcher->nfa, err);
-    if (made == NULL) return err->code;
-    work->machines[work->machines_count++] = matcher->machine = made;
-    return LEAT_OK;
 }
 
 /* --- the event in hand --- */

@@ -4,6 +4,7 @@
  *   machine.c        configurations, and what an event does to them (matcher_step.c: the rules)
  *   graph.c          what partial matches took; graph_paths.c: all of them, in order
  *   matcher.c        life, feeding events, limits
+ *   matcher_work.c   the scratch, and the machine of an automaton in it
  *   matcher_shape.c  all bundles of a key at once, where that is possible
  *   matcher_bundle.c bundles: adding, merging, collecting what is dead
  *   bundle_index.c   many of them, by what later conditions compare with (bundle_runs.c: in order)
@@ -100,7 +101,7 @@ typedef struct pick {
 } pick;
 
 struct leat_matcher_work {
-    machine **machines;
+    machine **machines; /* a hash table by automaton (matcher_work.c) */
     size_t machines_count, machines_size;
     leat_arena *arena; /* of takes shown to conditions; for one event */
     /* the event in hand */
@@ -158,13 +159,13 @@ static inline void bundles_release(bundles *list)
 /* Room for one item more in an array that grows. */
 leat_code matcher_reserve(void **items, size_t *size, size_t count, size_t bytes,
                           leat_err *err) LEAT_CHECKED;
+/* --- matcher_work.c --- */
 /* The machine of the matcher's automaton, in this scratch. */
 leat_code matcher_attach(leat_matcher *matcher, leat_matcher_work *work,
                          leat_err *err) LEAT_CHECKED;
+/* --- matcher.c --- */
 leat_code matcher_limit_failed(const leat_matcher *matcher, const char *what, uint32_t limit,
                                leat_err *err) LEAT_CHECKED;
-
-/* --- matcher.c --- */
 /* The event in hand has a number in the graph. */
 leat_code matcher_enter(const feeding *f) LEAT_CHECKED;
 /* *known: what a condition comes to is so whatever was taken. */

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "cep/index.h"
+#include "cep/index_inside.h"
 #include "core/mem.h"
 #include "tests/unit/leak.h"
 #include "tests/unit/random.h"
@@ -428,4 +428,18 @@ Test(index, marks_are_a_set)
         leat_marks_release(&marks);
         leat_mem_free(in);
     }
+}
+
+Test(index, whole_numbers_spread)
+{
+    enum { PLACES = 4096 };
+    static uint8_t met[PLACES];
+    size_t alone = 0;
+    for (int64_t i = 0; i < PLACES / 2; i++) {
+        size_t at = index_hash(leat_value_int(i)) % PLACES;
+        alone += met[at] == 0;
+        met[at] = 1;
+    }
+    /* By chance it would be 1,612. */
+    cr_assert_gt(alone, 1400, "2,048 numbers come to %zu places of 4,096", alone);
 }

@@ -76,3 +76,18 @@ Test(link, says_what_expressions_say)
             for (leat_link_op op = LEAT_LINK_EQ; op <= LEAT_LINK_GE; op++)
                 expect(op, values[i], values[j]);
 }
+
+/* Whole numbers lie close together, and as doubles have no low bits. */
+Test(link, whole_numbers_spread)
+{
+    enum { PLACES = 4096 };
+    static uint8_t met[PLACES];
+    size_t alone = 0;
+    for (int64_t i = 0; i < PLACES / 2; i++) {
+        size_t at = link_hash(leat_value_int(i)) % PLACES;
+        alone += met[at] == 0;
+        met[at] = 1;
+    }
+    /* By chance it would be 1,612. */
+    cr_assert_gt(alone, 1400, "2,048 numbers come to %zu places of 4,096", alone);
+}
