@@ -4,22 +4,38 @@
  * streams mask (exec_guard.c), where the sink's `payload` does not say otherwise.
  *
  * To a topic, headers tell the story:  leat.pipeline  leat.step  leat.error  leat.code
- *   leat.attempt  leat.topic  leat.partition  leat.offset  leat.timestamp, and, where they apply,
+ *   leat.attempt  leat.topic  leat.partition  leat.offset  leat.timestamp (of a file's record in
+ *   place of the topic leat.file, and its line as leat.offset), and, where they apply,
  *   leat.masked (which fields)  leat.withheld (how many bytes). Those of an earlier story are
  *   replaced: a record that was put back and fails again carries only how often it has failed
  *   (leat.attempt, which `leat dlq redrive` leaves on it). The dead letter's own timestamp is the
  *   time of its writing: with that of the record, an old one would be past its retention at once.
- * To a file or stdout, a JSON line:  pipeline  step  error  source  line  value (or value_base64),
- *   of a topic's record also  topic  partition  timestamp  attempt  key  headers.
+ * To a file or stdout, a JSON line:  pipeline  step  error  code  source  line  value (or
+ *   value_base64), of a topic's record also  topic  partition  timestamp  attempt  key  headers,
+ *   of a file's its path as  file.
  *
  * Without a sink for dead letters they are counted only, and the last error is kept for the log. */
 #include "transforms/exec_inside.h"
 
-enum { STORY_COUNT = 11 };
+enum {
+    PIPELINE,
+    STEP,
+    ERROR,
+    CODE,
+    ATTEMPT,
+    TOPIC,
+    PARTITION,
+    FILE_PATH,
+    OFFSET,
+    TIMESTAMP,
+    MASKED,
+    WITHHELD,
+    STORY_COUNT,
+};
 static const char *const story_names[STORY_COUNT] = {
-    "leat.pipeline",  "leat.step",   "leat.error",     "leat.code",   "leat.attempt", "leat.topic",
-    "leat.partition", "leat.offset", "leat.timestamp", "leat.masked", "leat.withheld"};
-#define ATTEMPT     4
+    "leat.pipeline", "leat.step",      "leat.error",     "leat.code",
+    "leat.attempt",  "leat.topic",     "leat.partition", "leat.file",
+    "leat.offset",   "leat.timestamp", "leat.masked",    "leat.withheld"};
 #define ATTEMPT_MAX 1000000
 
 static bool is_story(leat_str name)
@@ -52,28 +68,36 @@ static leat_code tell_in_headers(leat_exec *exec, leat_str place, const leat_mes
     for (size_t i = 0; i < as->headers_count; i++)
         if (!is_story(as->headers[i].name)) headers[count++] = as->headers[i];
     leat_arena *arena = exec->arena;
-    leat_str story[STORY_COUNT] = {exec->plan->name, place,
-                                   leat_arena_copy(arena, leat_str_of(why->text)),
-                                   leat_str_of(leat_code_name(why->code)),
-                                   leat_arena_print(arena, "%lld", (long long)as->attempt)};
-    size_t told = 5;
+    leat_str story[STORY_COUNT] = {[PIPELINE] = exec->plan->name,
+                                   [STEP] = place,
+                                   [ERROR] = leat_str_of(why->text),
+                                   [CODE] = leat_str_of(leat_code_name(why->code)),
+                                   [MASKED] = as->masked};
+    int64_t numbers[STORY_COUNT] = {[ATTEMPT] = as->attempt, [WITHHELD] = (int64_t)as->withheld};
+    bool told[STORY_COUNT] = {[PIPELINE] = true,
+                              [STEP] = true,
+                              [ERROR] = true,
+                              [CODE] = true,
+                              [ATTEMPT] = true,
+                              [MASKED] = as->masked.data != NULL,
+                              [WITHHELD] = as->held_back};
     if (message != NULL) {
-        story[told++] = message->topic;
-        story[told++] = leat_arena_print(arena, "%d", (int)message->partition);
-        story[told++] = leat_arena_print(arena, "%lld", (long long)message->offset);
-        if (message->timestamp_ms != LEAT_TIME_NONE)
-            story[told++] = leat_arena_print(arena, "%lld", (long long)message->timestamp_ms);
+        bool file = exec->source->files;
+        story[file ? FILE_PATH : TOPIC] = message->topic;
+        numbers[PARTITION] = message->partition;
+        numbers[OFFSET] = message->offset;
+        numbers[TIMESTAMP] = message->timestamp_ms;
+        told[file ? FILE_PATH : TOPIC] = told[OFFSET] = true;
+        told[PARTITION] = !file;
+        told[TIMESTAMP] = message->timestamp_ms != LEAT_TIME_NONE;
     }
-    for (size_t i = 0; i < told; i++) {
-        if (story[i].data == NULL) return leat_arena_full(arena, err);
-        headers[count++] = (leat_header){leat_str_of(story_names[i]), story[i]};
-    }
-    if (as->masked.data != NULL)
-        headers[count++] = (leat_header){LEAT_STR("leat.masked"), as->masked};
-    if (as->held_back) {
-        leat_str bytes = leat_arena_print(arena, "%zu", as->withheld);
-        if (bytes.data == NULL) return leat_arena_full(arena, err);
-        headers[count++] = (leat_header){LEAT_STR("leat.withheld"), bytes};
+    for (size_t i = 0; i < STORY_COUNT; i++) {
+        if (!told[i]) continue;
+        leat_str text = story[i].data != NULL
+                            ? leat_arena_copy(arena, story[i])
+                            : leat_arena_print(arena, "%lld", (long long)numbers[i]);
+        if (text.data == NULL) return leat_arena_full(arena, err);
+        headers[count++] = (leat_header){leat_str_of(story_names[i]), text};
     }
     output->headers = headers;
     output->headers_count = count;
@@ -102,7 +126,7 @@ static leat_code member_bytes(leat_exec *exec, const char *name, leat_str bytes,
     return LEAT_OK;
 }
 
-/* What a topic's record has and a file's line has not. */
+/* What a topic's record has and a file's has not. */
 static leat_code tell_of_topic(leat_exec *exec, const leat_message *message, const exec_guarded *as,
                                leat_err *err)
 {
@@ -138,9 +162,12 @@ static leat_code tell_in_line(leat_exec *exec, leat_str place, const leat_messag
     member(out, "{\"pipeline\":", exec->plan->name);
     member(out, ",\"step\":", place);
     member(out, ",\"error\":", error);
+    member(out, ",\"code\":", leat_str_of(leat_code_name(why->code)));
     const leat_source *table =
         message != NULL ? leat_source_table(exec->source, message->topic) : NULL;
     member(out, ",\"source\":", table != NULL ? table->name : exec->source->name);
+    if (message != NULL && exec->source->files && leat_str_utf8_valid(message->topic))
+        member(out, ",\"file\":", message->topic);
     leat_buf_add_text(out, ",\"line\":");
     if (message != NULL)
         leat_buf_add_int(out, message->offset);

@@ -6,6 +6,7 @@
  * reader without a group changes nothing. */
 #include "worker/cmd_dlq.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,27 +24,39 @@ const leat_command leat_command_dlq = {
     .help =
         "usage: leat dlq ls      [FILTER]... WHERE\n"
         "       leat dlq show    [FILTER]... [--count N] WHERE\n"
-        "       leat dlq redrive [FILTER]... [--to TOPIC] [--masked] [--execute] WHERE\n\n"
+        "       leat dlq redrive [FILTER]... [--to TOPIC] [--masked] [--execute] WHERE\n"
+        "       leat dlq redrive [FILTER]... [--to TOPIC | --to-file PATH] [--masked] "
+        "[--unsettled]\n"
+        "                        [--execute] --file PATH [--kafka KEY=VALUE]...\n\n"
         "WHERE is a pipeline file (with --set as in `run`), or --topic NAME --kafka KEY=VALUE..., "
         "or\n"
-        "--file PATH for dead letters in a file of JSON lines.\n\n"
+        "--file PATH for dead letters that a file sink has written (JSON lines).\n\n"
         "  ls       groups by step and error: how many, how old, where the last one is\n"
         "  show     letters with their story, headers and payload (1, or --count)\n"
         "  redrive  sends originals back to the topic and partition they came from, or by key to\n"
         "           --to; shows what it would do until --execute. Each letter is sent once, "
         "however\n"
-        "           often this is run. Masked letters stay unless --masked\n\n"
+        "           often this is run, and a record with several letters once. Masked letters "
+        "stay\n"
+        "           unless --masked. Of a file: what was sent is marked at its end; --to-file "
+        "adds\n"
+        "           the originals to a file, a line each; letters of a redrive that was cut off "
+        "in\n"
+        "           the moment of its commit stay unless --unsettled\n\n"
         "FILTER:\n"
         "  --step TEXT         the step's place begins with it: streams.clean\n"
         "  --error TEXT        the error holds it\n"
         "  --code NAME         the error's code: syntax, type, no_field ...\n"
-        "  --since, --until T  written since (before) an RFC 3339 time, or so long ago: 2h, 7d\n"
+        "  --since, --until T  written since (before) an RFC 3339 time, or so long ago: 2h, 7d; "
+        "not\n"
+        "                      of a file\n"
         "  --offset P:N[-M]    offset N (to M) of partition P; repeats. Of a file: 0:LINE\n"
         "  --redriven          also those that were sent back already\n\n"
         "--output json: a JSON text a line.\n\n"
         "  leat dlq ls pipeline.json\n"
         "  leat dlq show --step streams.clean --count 3 pipeline.json\n"
-        "  leat dlq redrive --error 'no such field' --since 2h --execute pipeline.json\n",
+        "  leat dlq redrive --error 'no such field' --since 2h --execute pipeline.json\n"
+        "  leat dlq redrive --file dead.jsonl --kafka bootstrap.servers=k1:9092 --execute\n",
     .run = dlq_run,
 };
 
@@ -103,17 +116,18 @@ static leat_code read_time(const leat_flag *flag, int64_t *ms, leat_err *err)
 static bool read_range(const char *text, struct leat_dlq_range *range)
 {
     char *end;
+    errno = 0; /* beyond 64 bits there is no offset */
     long long partition = strtoll(text, &end, 10);
     if (end == text || *end != ':' || partition < 0 || partition > INT32_MAX) return false;
     const char *from = end + 1;
     range->partition = (int32_t)partition;
     range->from = range->to = strtoll(from, &end, 10);
     if (end == from || range->from < 0) return false;
-    if (*end == '\0') return true;
+    if (*end == '\0') return errno == 0;
     const char *to = end + 1;
     if (*end != '-') return false;
     range->to = strtoll(to, &end, 10);
-    return end != to && *end == '\0' && range->to >= range->from;
+    return end != to && *end == '\0' && errno == 0 && range->to >= range->from;
 }
 
 static leat_code read_filter(const leat_flag *flags, leat_dlq_filter *filter, leat_err *err)
@@ -153,18 +167,8 @@ typedef struct place {
     leat_log *log;
 } place;
 
-static leat_code place_of_flags(place *at, const leat_flag *flags, leat_err *err)
+static leat_code read_kafka(place *at, const leat_flag *kafka, leat_err *err)
 {
-    const leat_flag *kafka = &flags[DLQ_KAFKA];
-    if (flags[DLQ_FILE].count > 0) {
-        at->file = leat_flag_text(&flags[DLQ_FILE], "");
-        return LEAT_OK;
-    }
-    if (flags[DLQ_TOPIC].count == 0)
-        return leat_err_set(err, LEAT_ERR_CONFIG,
-                            "which dead letters? name a pipeline file, or --topic and --kafka, or "
-                            "--file");
-    at->topic = leat_str_of(leat_flag_text(&flags[DLQ_TOPIC], ""));
     at->properties = leat_mem_need((kafka->count + 1) * sizeof *at->properties);
     for (size_t i = 0; i < kafka->count; i++) {
         const char *equals = strchr(kafka->values[i], '=');
@@ -178,9 +182,27 @@ static leat_code place_of_flags(place *at, const leat_flag *flags, leat_err *err
     return LEAT_OK;
 }
 
+static leat_code place_of_flags(place *at, const leat_flag *flags, leat_err *err)
+{
+    if (flags[DLQ_FILE].count + flags[DLQ_TOPIC].count != 1)
+        return leat_err_set(err, LEAT_ERR_CONFIG,
+                            "which dead letters? name a pipeline file, or --topic and --kafka, or "
+                            "--file");
+    if (flags[DLQ_FILE].count > 0)
+        at->file = leat_flag_text(&flags[DLQ_FILE], "");
+    else
+        at->topic = leat_str_of(leat_flag_text(&flags[DLQ_TOPIC], ""));
+    return read_kafka(at, &flags[DLQ_KAFKA], err);
+}
+
 static leat_code place_of_pipeline(place *at, const char *file, const leat_flag *flags,
                                    leat_err *err)
 {
+    if (flags[DLQ_FILE].count + flags[DLQ_TOPIC].count + flags[DLQ_KAFKA].count > 0)
+        return leat_err_set(err, LEAT_ERR_CONFIG,
+                            "%s says where the letters are: --file, --topic and --kafka are for "
+                            "letters without a pipeline",
+                            file);
     LEAT_TRY(leat_cli_load(file, &flags[DLQ_SET], false, true, NULL, &at->loaded, err));
     const leat_plan *plan = at->loaded.plan;
     if (plan == NULL)
@@ -192,9 +214,10 @@ static leat_code place_of_pipeline(place *at, const char *file, const leat_flag 
                             file);
     if (sink->kind == LEAT_SINK_FILE) {
         at->file = leat_arena_copy(at->loaded.arena, sink->topic).data;
-        return at->file != NULL ? LEAT_OK : leat_arena_full(at->loaded.arena, err);
+        if (at->file == NULL) return leat_arena_full(at->loaded.arena, err);
+    } else {
+        at->topic = sink->topic;
     }
-    at->topic = sink->topic;
     size_t count = plan->kafka_count + sink->settings_count;
     at->properties = leat_mem_need((count + 1) * sizeof *at->properties);
     for (size_t i = 0; i < plan->kafka_count; i++)
@@ -204,16 +227,41 @@ static leat_code place_of_pipeline(place *at, const char *file, const leat_flag 
     return LEAT_OK;
 }
 
-static leat_code open_place(place *at, dlq_work *work, bool transactional, leat_err *err)
+static leat_code open_log(place *at, leat_err *err)
 {
-    if (at->file != NULL) return leat_dlq_open_file(at->file, &work->dlq, err);
     leat_log_config config = {.properties = at->properties,
                               .properties_count = at->properties_count,
                               .client_id = "leat-dlq",
                               .speak = speak};
+    return leat_log_kafka.open(&config, &at->log, err);
+}
+
+static leat_code open_file(place *at, dlq_work *work, bool sending, leat_err *err)
+{
+    const leat_flag *to_file = &work->flags[DLQ_TO_FILE];
+    if (work->flags[DLQ_SINCE].count + work->flags[DLQ_UNTIL].count > 0)
+        return leat_err_set(err, LEAT_ERR_CONFIG,
+                            "letters in a file do not say when they were written: --since and "
+                            "--until cannot be asked for");
+    if (to_file->count > 0 && work->flags[DLQ_TO].count > 0)
+        return leat_err_set(err, LEAT_ERR_CONFIG, "only one of --to, --to-file can be given");
+    LEAT_TRY(leat_dlq_open_file(at->file, sending, &work->dlq, err));
+    if (to_file->count > 0) return leat_dlq_to_file(work->dlq, leat_flag_text(to_file, ""), err);
+    if (!sending || at->properties_count == 0) return LEAT_OK;
+    LEAT_TRY(open_log(at, err));
+    leat_dlq_to_log(work->dlq, &leat_log_kafka, at->log);
+    return LEAT_OK;
+}
+
+static leat_code open_place(place *at, dlq_work *work, bool sending, leat_err *err)
+{
+    if (at->file != NULL) return open_file(at, work, sending, err);
+    if (work->flags[DLQ_TO_FILE].count > 0)
+        return leat_err_set(err, LEAT_ERR_CONFIG,
+                            "--to-file is for letters in a file; those of a topic go to a topic");
     work->topic = at->topic;
-    LEAT_TRY(leat_log_kafka.open(&config, &at->log, err));
-    return leat_dlq_open_topic(&leat_log_kafka, at->log, at->topic, transactional, &work->dlq, err);
+    LEAT_TRY(open_log(at, err));
+    return leat_dlq_open_topic(&leat_log_kafka, at->log, at->topic, sending, &work->dlq, err);
 }
 
 /* --- the command --- */
@@ -223,6 +271,17 @@ static const struct {
     leat_code (*run)(dlq_work *work, int *exit_code, leat_err *err);
 } commands[] = {{"ls", dlq_ls}, {"show", dlq_show}, {"redrive", dlq_redrive}};
 #define COMMANDS_COUNT (sizeof commands / sizeof commands[0])
+
+/* True: there was some. */
+static bool say_damage(const leat_dlq *dlq)
+{
+    const char *first = NULL;
+    uint64_t count = dlq != NULL ? leat_dlq_damaged(dlq, &first) : 0;
+    if (count > 0)
+        leat_cli_say("%llu line(s) are no dead letters and were passed over; the first: %s",
+                     (unsigned long long)count, first);
+    return count > 0;
+}
 
 static int run_command(size_t command, const char *pipeline, leat_flag *flags)
 {
@@ -237,13 +296,13 @@ static int run_command(size_t command, const char *pipeline, leat_flag *flags)
     if (code == LEAT_OK)
         code = pipeline != NULL ? place_of_pipeline(&at, pipeline, flags, &err)
                                 : place_of_flags(&at, flags, &err);
-    if (code == LEAT_OK && executes && at.file != NULL)
-        code = leat_err_set(&err, LEAT_ERR_CONFIG,
-                            "letters in a file cannot be sent back; have the pipeline's "
-                            "dead_letter go to a topic");
     if (code == LEAT_OK) code = open_place(&at, &work, executes, &err);
     if (code == LEAT_OK) code = commands[command].run(&work, &exit_code, &err);
     if (code == LEAT_OK) dlq_print(&work);
+    if (code == LEAT_OK && (fflush(stdout) != 0 || ferror(stdout)))
+        code = leat_err_set(&err, LEAT_ERR_IO, "cannot write to stdout: %s", strerror(errno));
+    if (code == LEAT_OK && say_damage(work.dlq) && exit_code == LEAT_EXIT_OK)
+        exit_code = LEAT_EXIT_FINDINGS;
     leat_dlq_close(&work.dlq);
     if (at.log != NULL) leat_log_kafka.close(&at.log);
     leat_mem_free(at.properties);
@@ -271,7 +330,9 @@ static int dlq_run(int argc, char **argv)
         [DLQ_OUTPUT] = {.name = "output", .takes_value = true},
         [DLQ_COUNT] = {.name = "count", .takes_value = true},
         [DLQ_TO] = {.name = "to", .takes_value = true},
+        [DLQ_TO_FILE] = {.name = "to-file", .takes_value = true},
         [DLQ_MASKED] = {.name = "masked"},
+        [DLQ_UNSETTLED] = {.name = "unsettled"},
         [DLQ_EXECUTE] = {.name = "execute"}};
     leat_arguments arguments;
     int exit_code = LEAT_EXIT_USAGE;

@@ -21,7 +21,9 @@ enum {
     DLQ_OUTPUT,
     DLQ_COUNT,
     DLQ_TO,
+    DLQ_TO_FILE,
     DLQ_MASKED,
+    DLQ_UNSETTLED,
     DLQ_EXECUTE,
     DLQ_FLAGS,
 };

@@ -36,6 +36,7 @@ typedef struct grouping {
 static void common_text(leat_str error, char text[KEY_MAX / 2])
 {
     size_t len = 0, at = 0;
+    if (!leat_str_utf8_valid(error)) error = LEAT_STR("(not UTF-8)");
     while (at < error.len && len + 8 < KEY_MAX / 2) {
         char c = error.data[at];
         if (c >= '0' && c <= '9') {
@@ -55,6 +56,9 @@ static void common_text(leat_str error, char text[KEY_MAX / 2])
         text[len++] = c;
         at++;
     }
+    while (
+        !leat_str_utf8_valid((leat_str){text, len})) /* cut within a character, at most 3 bytes */
+        len--;
     text[len] = '\0';
 }
 
@@ -226,7 +230,10 @@ static void json_bytes(leat_buf *out, const char *name, leat_str bytes)
 static void show_text(leat_buf *out, const leat_letter *letter)
 {
     leat_buf_add_format(out, "%-10s %d:%lld%s\n", "letter", (int)letter->partition,
-                        (long long)letter->offset, letter->redriven ? "  (sent back)" : "");
+                        (long long)letter->offset,
+                        letter->redriven    ? "  (sent back)"
+                        : letter->unsettled ? "  (may have been sent back)"
+                                            : "");
     leat_buf_add_format(out, "%-10s ", "written");
     dlq_time(out, letter->at_ms);
     leat_buf_add_char(out, '\n');
@@ -238,7 +245,8 @@ static void show_text(leat_buf *out, const leat_letter *letter)
         leat_buf_add_format(out, "%-10s %.*s %d:%lld\n", "from", LEAT_STR_ARG(letter->topic),
                             (int)letter->from_partition, (long long)letter->from_offset);
     else if (letter->from_offset >= 0)
-        leat_buf_add_format(out, "%-10s line %lld\n", "from", (long long)letter->from_offset);
+        leat_buf_add_format(out, "%-10s %.*s%sline %lld\n", "from", LEAT_STR_ARG(letter->file),
+                            letter->file.len > 0 ? " " : "", (long long)letter->from_offset);
     leat_buf_add_format(out, "%-10s ", "timestamp");
     dlq_time(out, letter->timestamp_ms);
     leat_buf_add_format(out, "\n%-10s %lld\n", "attempt", (long long)letter->attempt);
@@ -261,9 +269,12 @@ static void show_text(leat_buf *out, const leat_letter *letter)
 
 static void show_json(leat_buf *out, const leat_letter *letter)
 {
-    leat_buf_add_format(out, "{\"partition\":%d,\"offset\":%lld,\"attempt\":%lld,\"redriven\":%s",
+    leat_buf_add_format(out,
+                        "{\"partition\":%d,\"offset\":%lld,\"attempt\":%lld,\"redriven\":%s,"
+                        "\"unsettled\":%s",
                         (int)letter->partition, (long long)letter->offset,
-                        (long long)letter->attempt, letter->redriven ? "true" : "false");
+                        (long long)letter->attempt, letter->redriven ? "true" : "false",
+                        letter->unsettled ? "true" : "false");
     leat_buf_add_text(out, ",\"written\":");
     json_time(out, letter->at_ms);
     dlq_member(out, "pipeline", letter->pipeline, false);
@@ -271,6 +282,7 @@ static void show_json(leat_buf *out, const leat_letter *letter)
     dlq_member(out, "error", letter->error, false);
     dlq_member(out, "code", letter->code, false);
     dlq_member(out, "topic", letter->topic, false);
+    dlq_member(out, "file", letter->file, false);
     leat_buf_add_format(out, ",\"from_partition\":%d,\"from_offset\":%lld,\"timestamp\":",
                         (int)letter->from_partition, (long long)letter->from_offset);
     json_time(out, letter->timestamp_ms);
@@ -325,13 +337,15 @@ leat_code dlq_show(dlq_work *work, int *exit_code, leat_err *err)
 
 typedef struct redriving {
     dlq_work *work;
-    leat_str to;
-    bool masked, execute;
+    leat_dlq_order order;
+    const char *to_file;
+    bool execute;
     struct {
         char *topic;
         uint64_t count;
     } targets[TARGETS_MAX];
     size_t targets_count;
+    uint64_t others, twins; /* others: to targets beyond TARGETS_MAX */
     struct {
         const char *what;
         uint64_t count;
@@ -342,7 +356,7 @@ typedef struct redriving {
 static void count_obstacle(redriving *all, const char *what)
 {
     size_t at = 0;
-    while (at < all->obstacles_count && all->obstacles[at].what != what)
+    while (at < all->obstacles_count && strcmp(all->obstacles[at].what, what) != 0)
         at++;
     LEAT_ASSERT(at < OBSTACLES_MAX);
     if (at == all->obstacles_count) all->obstacles[all->obstacles_count++].what = what;
@@ -354,39 +368,61 @@ static void count_target(redriving *all, leat_str topic)
     size_t at = 0;
     while (at < all->targets_count && !leat_str_is(topic, all->targets[at].topic))
         at++;
-    if (at == all->targets_count && at < TARGETS_MAX)
-        all->targets[all->targets_count++].topic = text_of(topic);
-    if (at < TARGETS_MAX) all->targets[at].count++;
+    if (at == TARGETS_MAX) {
+        all->others++;
+        return;
+    }
+    if (at == all->targets_count) all->targets[all->targets_count++].topic = text_of(topic);
+    all->targets[at].count++;
 }
 
 static leat_code visit_redrive(void *self, const leat_letter *letter, bool *more, leat_err *err)
 {
     redriving *all = self;
+    leat_dlq *dlq = all->work->dlq;
+    bool twin = false;
     (void)more;
-    const char *obstacle = leat_dlq_obstacle(letter, all->to, all->masked);
+    const char *obstacle = leat_dlq_obstacle(letter, &all->order);
     if (obstacle != NULL) {
         count_obstacle(all, obstacle);
         return LEAT_OK;
     }
-    count_target(all, all->to.data != NULL ? all->to : letter->topic);
-    return all->execute ? leat_dlq_send(all->work->dlq, letter, all->to, err) : LEAT_OK;
+    LEAT_TRY(leat_dlq_is_twin(dlq, letter, &twin, err));
+    if (twin) {
+        all->twins++;
+        return all->execute ? leat_dlq_skip(dlq, letter, err) : LEAT_OK;
+    }
+    if (all->to_file != NULL)
+        count_target(all, leat_str_of(all->to_file));
+    else
+        count_target(all, all->order.to.data != NULL ? all->order.to : letter->topic);
+    return all->execute ? leat_dlq_send(dlq, letter, &all->order, err) : LEAT_OK;
+}
+
+static void print_target(const redriving *all, const char *target, uint64_t count)
+{
+    leat_buf *out = &all->work->out;
+    if (!all->work->json) {
+        leat_buf_add_format(out, "%8llu  %s %s\n", (unsigned long long)count,
+                            all->execute ? "sent to" : "would go to", target);
+        return;
+    }
+    leat_buf_add_char(out, '{');
+    dlq_member(out, all->to_file != NULL ? "file" : "topic", leat_str_of(target), true);
+    leat_buf_add_format(out, ",\"count\":%llu,\"sent\":%s}\n", (unsigned long long)count,
+                        all->execute ? "true" : "false");
 }
 
 static void print_redrive(const redriving *all)
 {
-    leat_buf *out = &all->work->out;
-    for (size_t i = 0; i < all->targets_count; i++) {
-        if (!all->work->json) {
-            leat_buf_add_format(out, "%8llu  %s %s\n", (unsigned long long)all->targets[i].count,
-                                all->execute ? "sent to" : "would go to", all->targets[i].topic);
-            continue;
-        }
-        leat_buf_add_char(out, '{');
-        dlq_member(out, "topic", leat_str_of(all->targets[i].topic), true);
-        leat_buf_add_format(out, ",\"count\":%llu,\"sent\":%s}\n",
-                            (unsigned long long)all->targets[i].count,
-                            all->execute ? "true" : "false");
-    }
+    for (size_t i = 0; i < all->targets_count; i++)
+        print_target(all, all->targets[i].topic, all->targets[i].count);
+    if (all->others > 0)
+        leat_cli_say("%llu letter(s) %s other topics", (unsigned long long)all->others,
+                     all->execute ? "sent to" : "would go to");
+    if (all->twins > 0)
+        leat_cli_say("%llu letter(s) are of records that %s with another letter",
+                     (unsigned long long)all->twins, all->execute ? "went" : "would go");
     for (size_t i = 0; i < all->obstacles_count; i++)
         leat_cli_say("%llu letter(s) stay: %s", (unsigned long long)all->obstacles[i].count,
                      all->obstacles[i].what);
@@ -398,17 +434,27 @@ static void print_redrive(const redriving *all)
 leat_code dlq_redrive(dlq_work *work, int *exit_code, leat_err *err)
 {
     redriving *all = leat_mem_need(sizeof *all);
+    const leat_flag *flags = work->flags;
     *all = (redriving){.work = work,
-                       .to = leat_str_of(leat_flag_text(&work->flags[DLQ_TO], NULL)),
-                       .masked = work->flags[DLQ_MASKED].count > 0,
-                       .execute = work->flags[DLQ_EXECUTE].count > 0};
+                       .to_file = leat_flag_text(&flags[DLQ_TO_FILE], NULL),
+                       .execute = flags[DLQ_EXECUTE].count > 0};
+    all->order = (leat_dlq_order){.to = leat_str_of(leat_flag_text(&flags[DLQ_TO], NULL)),
+                                  .to_file = all->to_file != NULL,
+                                  .masked = flags[DLQ_MASKED].count > 0,
+                                  .unsettled = flags[DLQ_UNSETTLED].count > 0};
     leat_code code = LEAT_OK;
-    if (all->to.data != NULL && leat_str_equal(all->to, work->topic))
+    if (all->order.to.data != NULL && all->order.to.len == 0)
+        code = leat_err_set(err, LEAT_ERR_CONFIG, "--to: name a topic");
+    else if (all->order.to.data != NULL && leat_str_equal(all->order.to, work->topic))
         code = leat_err_set(err, LEAT_ERR_CONFIG, "--to: that is where they are");
     work->filter.redriven = false;
     if (code == LEAT_OK) code = leat_dlq_read(work->dlq, &work->filter, visit_redrive, all, err);
     if (code == LEAT_OK && all->execute) code = leat_dlq_finish(work->dlq, err);
-    if (code == LEAT_OK) print_redrive(all);
+    if (code == LEAT_OK)
+        print_redrive(all);
+    else if (leat_dlq_settled(work->dlq) > 0)
+        leat_cli_say("%llu letter(s) were sent, and are marked, before this error:",
+                     (unsigned long long)leat_dlq_settled(work->dlq));
     if (all->obstacles_count > 0) *exit_code = LEAT_EXIT_FINDINGS;
     for (size_t i = 0; i < all->targets_count; i++)
         leat_mem_free(all->targets[i].topic);

@@ -1,24 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading and sending back dead letters (dlq.h).
  *
- * A topic is read twice: once for the markers of earlier redrives, once for the letters, each time
- * partition by partition from its start to its present end, as a changelog is restored. Reading is
+ * Letters are read up to three times: for the markers of earlier redrives; if there are any, for
+ * the records that they have sent, as these may have other letters; for the letters. A topic is
+ * read partition by partition from its start to its present end, as a changelog is restored, and
  * read_committed, so that a redrive that was cut off leaves neither records nor markers.
  *
- * A redrive opens a transactional producer named after the topic: the one before it is fenced, and
- * what it had not committed is void, before the markers are read. So two redrives at once cannot
- * send one letter twice; the older one fails. */
+ * A redrive from a topic opens a transactional producer named after the topic: the one before it is
+ * fenced, and what it had not committed is void, before the markers are read. So two redrives at
+ * once cannot send one letter twice; the older one fails. */
 #include "worker/dlq.h"
 
-#include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "core/base64.h"
 #include "core/mem.h"
-#include "core/number.h"
-#include "schemas/codec_json.h"
 #include "worker/dlq_inside.h"
 
 #define POLL_MS         200
@@ -26,6 +23,8 @@
 #define TIMEOUT_MS      15000
 #define COMMIT_LETTERS  500
 #define ARENA_BYTES_MAX ((size_t)1 << 30)
+#define LINE_BYTES_MAX  ((size_t)256 << 20)
+#define WRITE_BYTES     ((size_t)4 << 20) /* to a file: so much is collected */
 
 /* --- open, close --- */
 
@@ -34,10 +33,10 @@ void leat_dlq_close(leat_dlq **dlq)
     leat_dlq *gone = *dlq;
     if (gone == NULL) return;
     if (gone->session != NULL) gone->type->session_close(&gone->session, TIMEOUT_MS);
-    if (gone->file != NULL) (void)fclose(gone->file);
+    dlq_file_close(gone);
     leat_map_free(&gone->redriven);
+    leat_map_free(&gone->origins);
     leat_buf_release(&gone->markers);
-    leat_buf_release(&gone->bytes);
     leat_arena_free(&gone->arena);
     leat_mem_free(gone->topic);
     leat_mem_free(gone);
@@ -47,9 +46,12 @@ void leat_dlq_close(leat_dlq **dlq)
 static leat_code dlq_new(leat_dlq **dlq, leat_err *err)
 {
     leat_dlq *made = leat_mem_need(sizeof *made);
+    made->fd = made->to_fd = -1;
     made->redriven = leat_map_new();
+    made->origins = leat_map_new();
     leat_buf_init(&made->markers, (size_t)1 << 20);
-    leat_buf_init(&made->bytes, (size_t)256 << 20);
+    leat_buf_init(&made->line, LINE_BYTES_MAX);
+    leat_buf_init(&made->to_lines, LINE_BYTES_MAX + WRITE_BYTES);
     leat_code code = leat_arena_new(&made->arena, ARENA_BYTES_MAX, err);
     if (code != LEAT_OK) {
         leat_dlq_close(&made);
@@ -87,17 +89,24 @@ leat_code leat_dlq_open_topic(const leat_log_type *type, leat_log *log, leat_str
     return LEAT_OK;
 }
 
-leat_code leat_dlq_open_file(const char *path, leat_dlq **dlq, leat_err *err)
+leat_code leat_dlq_open_file(const char *path, bool sending, leat_dlq **dlq, leat_err *err)
 {
     leat_dlq *made = NULL;
     LEAT_TRY(dlq_new(&made, err));
-    made->file = fopen(path, "rb");
-    if (made->file == NULL) {
+    leat_code code = dlq_file_open(made, path, sending, err);
+    if (code != LEAT_OK) {
         leat_dlq_close(&made);
-        return leat_err_set(err, LEAT_ERR_CONFIG, "cannot read '%s': %s", path, strerror(errno));
+        return code;
     }
     *dlq = made;
     return LEAT_OK;
+}
+
+void leat_dlq_to_log(leat_dlq *dlq, const leat_log_type *type, leat_log *log)
+{
+    LEAT_ASSERT(dlq->path != NULL && dlq->to_path == NULL);
+    dlq->type = type;
+    dlq->log = log;
 }
 
 /* --- what a filter takes --- */
@@ -152,17 +161,46 @@ static leat_str marker_of(const leat_message *message, const leat_header *header
     return LEAT_STR_NONE;
 }
 
+/* --- one record, several letters --- */
+
+/* What is the same of letters of one record. Offsets alone would not do: a topic that was made anew
+ * counts from 0 again. data NULL: it is not known where it came from. */
+static leat_code origin_of(leat_dlq *dlq, const leat_letter *letter, leat_str *origin,
+                           leat_err *err)
+{
+    leat_str from = letter->topic.data != NULL ? letter->topic : letter->file;
+    *origin = LEAT_STR_NONE;
+    if (from.data == NULL || letter->from_offset < 0) return LEAT_OK;
+    *origin = leat_arena_print(
+        dlq->arena, "%016" PRIx64 " %016" PRIx64 " %" PRId64 " %" PRId32 ":%" PRId64 " %.*s",
+        leat_str_hash_fixed(letter->key), leat_str_hash_fixed(letter->value), letter->timestamp_ms,
+        letter->from_partition, letter->from_offset, LEAT_STR_ARG(from));
+    return origin->data != NULL ? LEAT_OK : leat_arena_full(dlq->arena, err);
+}
+
+leat_code leat_dlq_is_twin(leat_dlq *dlq, const leat_letter *letter, bool *twin, leat_err *err)
+{
+    leat_str origin;
+    uint64_t there;
+    *twin = false;
+    LEAT_TRY(origin_of(dlq, letter, &origin, err));
+    if (origin.data == NULL) return LEAT_OK;
+    *twin = leat_map_get(dlq->origins, origin, &there);
+    return *twin ? LEAT_OK : leat_map_put(dlq->origins, origin, 1, err);
+}
+
+leat_code dlq_pass_letter(dlq_pass *pass, const leat_letter *letter, leat_err *err)
+{
+    bool twin;
+    if (pass->kind == DLQ_PASS_ORIGINS)
+        return letter->redriven ? leat_dlq_is_twin(pass->dlq, letter, &twin, err) : LEAT_OK;
+    return takes(pass->filter, letter) ? pass->visit(pass->self, letter, &pass->more, err)
+                                       : LEAT_OK;
+}
+
 /* --- a topic --- */
 
-typedef struct topic_pass {
-    leat_dlq *dlq;
-    const leat_dlq_filter *filter; /* NULL: only markers */
-    leat_dlq_visit visit;
-    void *self;
-    bool more;
-} topic_pass;
-
-static leat_code take_message(topic_pass *pass, const leat_message *message, leat_err *err)
+static leat_code take_message(dlq_pass *pass, const leat_message *message, leat_err *err)
 {
     leat_dlq *dlq = pass->dlq;
     const leat_header *headers;
@@ -170,19 +208,19 @@ static leat_code take_message(topic_pass *pass, const leat_message *message, lea
     leat_arena_reset(dlq->arena);
     LEAT_TRY(leat_message_headers(message, dlq->arena, &headers, &count, err));
     leat_str marker = marker_of(message, headers, count);
-    if (marker.data != NULL) return pass->filter == NULL ? note_markers(dlq, marker, err) : LEAT_OK;
-    if (pass->filter == NULL) return LEAT_OK;
+    bool markers = pass->kind == DLQ_PASS_MARKERS;
+    if (marker.data != NULL) return markers ? note_markers(dlq, marker, err) : LEAT_OK;
+    if (markers) return LEAT_OK;
     leat_letter letter;
     char key[48];
     uint64_t there;
     LEAT_TRY(leat_letter_of_message(message, headers, count, dlq->arena, &letter, err));
     letter.redriven =
         leat_map_get(dlq->redriven, place_key(key, letter.partition, letter.offset), &there);
-    return takes(pass->filter, &letter) ? pass->visit(pass->self, &letter, &pass->more, err)
-                                        : LEAT_OK;
+    return dlq_pass_letter(pass, &letter, err);
 }
 
-static leat_code read_partition(topic_pass *pass, int32_t partition, leat_err *err)
+static leat_code read_partition(dlq_pass *pass, int32_t partition, leat_err *err)
 {
     leat_dlq *dlq = pass->dlq;
     leat_restore *restore = NULL;
@@ -202,70 +240,81 @@ static leat_code read_partition(topic_pass *pass, int32_t partition, leat_err *e
     return code;
 }
 
-static leat_code read_topic(leat_dlq *dlq, const leat_dlq_filter *filter, leat_dlq_visit visit,
-                            void *self, leat_err *err)
+static leat_code read_all(dlq_pass *pass, leat_err *err)
 {
-    topic_pass markers = {.dlq = dlq, .more = true};
-    topic_pass letters = {dlq, filter, visit, self, true};
-    for (int32_t p = 0; p < dlq->partitions; p++)
-        LEAT_TRY(read_partition(&markers, p, err));
-    for (int32_t p = 0; p < dlq->partitions && letters.more; p++)
-        LEAT_TRY(read_partition(&letters, p, err));
+    leat_dlq *dlq = pass->dlq;
+    if (dlq->path != NULL) return dlq_file_pass(pass, err);
+    for (int32_t p = 0; p < dlq->partitions && pass->more; p++)
+        LEAT_TRY(read_partition(pass, p, err));
     return LEAT_OK;
-}
-
-/* --- a file --- */
-
-static leat_code read_file(leat_dlq *dlq, const leat_dlq_filter *filter, leat_dlq_visit visit,
-                           void *self, leat_err *err)
-{
-    char *line = NULL;
-    size_t size = 0;
-    int64_t number = 0;
-    bool more = true;
-    leat_code code = LEAT_OK;
-    rewind(dlq->file);
-    while (code == LEAT_OK && more) {
-        ssize_t len = getline(&line, &size, dlq->file);
-        if (len < 0) {
-            if (ferror(dlq->file))
-                code = leat_err_set(err, LEAT_ERR_CONFIG, "cannot read the file of letters: %s",
-                                    strerror(errno));
-            break;
-        }
-        number++;
-        leat_letter letter;
-        leat_arena_reset(dlq->arena);
-        code = leat_letter_of_line((leat_str){line, (size_t)len}, number, dlq->arena, &letter, err);
-        if (code == LEAT_OK && takes(filter, &letter)) code = visit(self, &letter, &more, err);
-    }
-    free(line);
-    return code;
 }
 
 leat_code leat_dlq_read(leat_dlq *dlq, const leat_dlq_filter *filter, leat_dlq_visit visit,
                         void *self, leat_err *err)
 {
     LEAT_ASSERT(filter != NULL && visit != NULL);
-    return dlq->file != NULL ? read_file(dlq, filter, visit, self, err)
-                             : read_topic(dlq, filter, visit, self, err);
+    dlq_pass markers = {.dlq = dlq, .kind = DLQ_PASS_MARKERS, .more = true};
+    dlq_pass origins = {.dlq = dlq, .kind = DLQ_PASS_ORIGINS, .more = true};
+    dlq_pass letters = {dlq, DLQ_PASS_LETTERS, filter, visit, self, true};
+    leat_map_free(&dlq->redriven);
+    leat_map_free(&dlq->origins);
+    dlq->redriven = leat_map_new();
+    dlq->origins = leat_map_new();
+    dlq->marks_count = 0;
+    dlq->damaged = 0;
+    LEAT_TRY(read_all(&markers, err));
+    if (leat_map_count(dlq->redriven) > 0) LEAT_TRY(read_all(&origins, err));
+    return read_all(&letters, err);
+}
+
+uint64_t leat_dlq_damaged(const leat_dlq *dlq, const char **first)
+{
+    *first = dlq->damage.text;
+    return dlq->damaged;
 }
 
 /* --- sending back --- */
 
-const char *leat_dlq_obstacle(const leat_letter *letter, leat_str to, bool masked_too)
+static const char *no_way_to(const leat_letter *letter, const leat_dlq_order *order)
+{
+    if (!order->to_file && order->to.data != NULL) return NULL;
+    if (!order->to_file && letter->topic.data != NULL) return NULL;
+    if (!order->to_file && letter->file.data != NULL)
+        return "it came from a file, which still has it (--to, --to-file)";
+    if (!order->to_file) return "it does not say which topic it came from";
+    if (letter->value.data == NULL) return "it has no value, which no line can say";
+    return memchr(letter->value.data, '\n', letter->value.len) != NULL
+               ? "its value is more than one line"
+               : NULL;
+}
+
+const char *leat_dlq_obstacle(const leat_letter *letter, const leat_dlq_order *order)
 {
     if (letter->withheld) return "its payload was withheld";
     if (letter->cut) return "its payload was cut";
-    if (letter->masked.data != NULL && !masked_too) return "some of its fields are masked";
-    if (letter->topic.data == NULL && to.data == NULL)
-        return "it does not say which topic it came from";
-    return NULL;
+    if (letter->masked.data != NULL && !order->masked) return "some of its fields are masked";
+    if (letter->unsettled && !order->unsettled)
+        return "an earlier redrive was cut off while it committed, and may have sent it "
+               "(--unsettled sends it)";
+    return no_way_to(letter, order);
 }
 
-leat_code leat_dlq_send(leat_dlq *dlq, const leat_letter *letter, leat_str to, leat_err *err)
+/* A file's letters: once there is something to send. */
+static leat_code open_session(leat_dlq *dlq, leat_str topic, leat_err *err)
 {
-    LEAT_ASSERT(dlq->session != NULL && leat_dlq_obstacle(letter, to, true) == NULL);
+    if (dlq->session != NULL) return LEAT_OK;
+    if (dlq->log == NULL)
+        return leat_err_set(err, LEAT_ERR_CONFIG,
+                            "where is topic '%.*s'? name the brokers: --kafka "
+                            "bootstrap.servers=HOST:PORT",
+                            LEAT_STR_ARG(topic));
+    leat_session_config config = {.guarantee = LEAT_EXACTLY_ONCE,
+                                  .transactional_id = leat_str_of(dlq->id)};
+    return dlq->type->session_open(dlq->log, &config, &topic, 1, &dlq->session, err);
+}
+
+static leat_code produce(leat_dlq *dlq, const leat_letter *letter, leat_str to, leat_err *err)
+{
     leat_header *headers = leat_arena_array(dlq->arena, letter->headers_count + 1, sizeof *headers);
     leat_str attempt = leat_arena_print(dlq->arena, "%lld", (long long)letter->attempt);
     if (headers == NULL || attempt.data == NULL) return leat_arena_full(dlq->arena, err);
@@ -280,18 +329,45 @@ leat_code leat_dlq_send(leat_dlq *dlq, const leat_letter *letter, leat_str to, l
                            .timestamp_ms = letter->timestamp_ms,
                            .headers = headers,
                            .headers_count = letter->headers_count + 1};
-    LEAT_TRY(dlq->type->produce(dlq->session, &record, err));
-    if (dlq->markers.len > 0) leat_buf_add_char(&dlq->markers, ' ');
-    char text[48];
-    leat_buf_add(&dlq->markers, place_key(text, letter->partition, letter->offset));
-    dlq->sent++;
-    return dlq->sent < COMMIT_LETTERS ? LEAT_OK : leat_dlq_finish(dlq, err);
+    LEAT_TRY(open_session(dlq, record.topic, err));
+    leat_code code = dlq->type->produce(dlq->session, &record, err);
+    if (code == LEAT_OK || leat_code_blame(code) != LEAT_BLAME_RECORD) return code;
+    err->code = LEAT_ERR_CONFIG; /* no such topic, too large for it ... */
+    return leat_err_prefix(err, "letter %" PRId32 ":%" PRId64, letter->partition, letter->offset);
 }
 
-leat_code leat_dlq_finish(leat_dlq *dlq, leat_err *err)
+leat_code leat_dlq_skip(leat_dlq *dlq, const leat_letter *letter, leat_err *err)
 {
-    if (dlq->sent == 0) return LEAT_OK;
-    LEAT_TRY(leat_buf_check(&dlq->markers, "markers", err));
+    char text[48];
+    leat_str key;
+    if (dlq->path != NULL)
+        dlq_file_digest(letter->digest, text, &key);
+    else
+        key = place_key(text, letter->partition, letter->offset);
+    if (dlq->markers.len > 0) leat_buf_add_char(&dlq->markers, ' ');
+    leat_buf_add(&dlq->markers, key);
+    dlq->sent++;
+    return dlq->sent < COMMIT_LETTERS && dlq->to_lines.len < WRITE_BYTES
+               ? LEAT_OK
+               : leat_dlq_finish(dlq, err);
+}
+
+leat_code leat_dlq_send(leat_dlq *dlq, const leat_letter *letter, const leat_dlq_order *order,
+                        leat_err *err)
+{
+    LEAT_ASSERT(leat_dlq_obstacle(letter, order) == NULL);
+    if (!order->to_file) {
+        LEAT_TRY(produce(dlq, letter, order->to, err));
+    } else {
+        leat_buf_add(&dlq->to_lines, letter->value);
+        leat_buf_add_char(&dlq->to_lines, '\n');
+    }
+    return leat_dlq_skip(dlq, letter, err);
+}
+
+/* The markers are in the transaction. */
+static leat_code finish_topic(leat_dlq *dlq, leat_err *err)
+{
     leat_header header = {LEAT_STR(LEAT_DLQ_REDRIVEN), leat_buf_str(&dlq->markers)};
     leat_produce marker = {.topic = leat_str_of(dlq->topic),
                            .partition = 0,
@@ -299,8 +375,42 @@ leat_code leat_dlq_finish(leat_dlq *dlq, leat_err *err)
                            .headers = &header,
                            .headers_count = 1};
     LEAT_TRY(dlq->type->produce(dlq->session, &marker, err));
-    LEAT_TRY(dlq->type->commit(dlq->session, NULL, 0, err));
+    return dlq->type->commit(dlq->session, NULL, 0, err);
+}
+
+/* The markers are in the file, on both sides of the transaction (dlq_file.c). */
+static leat_code finish_file(leat_dlq *dlq, leat_err *err)
+{
+    leat_err other;
+    LEAT_TRY(dlq_file_mark(dlq, DLQ_FILE_BEGUN, err));
+    leat_code code = LEAT_OK;
+    if (dlq->to_path != NULL)
+        code = dlq_file_write(dlq, err);
+    else if (dlq->session != NULL)
+        code = dlq->type->commit(dlq->session, NULL, 0, err);
+    if (code == LEAT_OK) {
+        code = dlq_file_mark(dlq, DLQ_FILE_SENT, err);
+        return code == LEAT_OK ? code : leat_err_prefix(err, "sent, but that cannot be noted");
+    }
+    if (leat_code_blame(code) != LEAT_BLAME_TASK)
+        return leat_err_prefix(err, "%zu letter(s) may have been sent, or not", dlq->sent);
+    if (dlq_file_mark(dlq, DLQ_FILE_NOT_SENT, &other) != LEAT_OK)
+        leat_err_prefix(err, "(%s)", other.text);
+    return code;
+}
+
+leat_code leat_dlq_finish(leat_dlq *dlq, leat_err *err)
+{
+    if (dlq->sent == 0) return LEAT_OK;
+    LEAT_TRY(leat_buf_check(&dlq->markers, "markers", err));
+    LEAT_TRY(dlq->path != NULL ? finish_file(dlq, err) : finish_topic(dlq, err));
     leat_buf_reset(&dlq->markers);
+    dlq->settled += dlq->sent;
     dlq->sent = 0;
     return LEAT_OK;
+}
+
+uint64_t leat_dlq_settled(const leat_dlq *dlq)
+{
+    return dlq->settled;
 }

@@ -37,6 +37,8 @@ static bool take_story(const leat_header *header, leat_letter *letter)
         letter->code = value;
     else if (leat_str_is(name, "topic"))
         letter->topic = value;
+    else if (leat_str_is(name, "file"))
+        letter->file = value;
     else if (leat_str_is(name, "masked"))
         letter->masked = value;
     else if (leat_str_is(name, "partition"))
@@ -103,33 +105,48 @@ static int64_t int_of(leat_value map, const char *name, int64_t fallback)
     return value.tag == LEAT_INT ? value.as.i : fallback;
 }
 
-/* `name`, or the bytes that `name`_base64 stands for. */
+/* `name`, or the bytes that `name`_base64 stands for. What is neither text nor null would go back
+ * as null, which deletes things: it is a mistake. */
 static leat_code bytes_of(leat_value map, const char *name, const char *coded, leat_arena *arena,
                           leat_str *bytes, leat_err *err)
 {
-    leat_str text = text_of(map, coded);
+    leat_value plain = member(map, name), code = member(map, coded);
     *bytes = text_of(map, name);
-    if (text.data == NULL) return LEAT_OK;
+    if (code.tag == LEAT_MISSING) {
+        if (bytes->data != NULL || plain.tag == LEAT_NULL) return LEAT_OK;
+        return leat_err_set(err, LEAT_ERR_TYPE, "'%s' is not there, or neither text nor null",
+                            name);
+    }
+    leat_str text = text_of(map, coded);
+    if (text.data == NULL || plain.tag != LEAT_MISSING)
+        return leat_err_set(err, LEAT_ERR_TYPE, "'%s' must be text, and the only one of '%s'",
+                            coded, name);
     leat_buf decoded;
     leat_buf_init(&decoded, text.len + 4);
-    leat_code code = leat_base64_decode(text, LEAT_BASE64_STANDARD, &decoded, err);
-    if (code == LEAT_OK) {
+    leat_code result = leat_base64_decode(text, LEAT_BASE64_STANDARD, &decoded, err);
+    if (result == LEAT_OK) {
         *bytes = leat_arena_copy(arena, leat_buf_str(&decoded));
-        if (bytes->data == NULL) code = leat_arena_full(arena, err);
+        if (bytes->data == NULL) result = leat_arena_full(arena, err);
+    } else {
+        leat_err_prefix(err, "'%s'", coded);
     }
     leat_buf_release(&decoded);
-    return code;
+    return result;
 }
 
 static leat_code headers_of(leat_value list, leat_arena *arena, leat_letter *letter, leat_err *err)
 {
-    if (list.tag != LEAT_LIST) return LEAT_OK;
+    if (list.tag == LEAT_MISSING) return LEAT_OK;
+    if (list.tag != LEAT_LIST) return leat_err_set(err, LEAT_ERR_TYPE, "'headers' is no list");
     leat_header *headers = leat_arena_array(arena, list.len, sizeof *headers);
     if (headers == NULL) return leat_arena_full(arena, err);
     for (uint32_t i = 0; i < list.len; i++) {
-        headers[i].name = text_of(list.as.items[i], "name");
-        LEAT_TRY(
-            bytes_of(list.as.items[i], "value", "value_base64", arena, &headers[i].value, err));
+        leat_value item = list.as.items[i];
+        headers[i].name = text_of(item, "name");
+        if (headers[i].name.data == NULL)
+            return leat_err_set(err, LEAT_ERR_TYPE, "headers[%u] has no 'name'", i);
+        if (bytes_of(item, "value", "value_base64", arena, &headers[i].value, err) != LEAT_OK)
+            return leat_err_prefix(err, "headers[%u]", i);
     }
     letter->headers = headers;
     letter->headers_count = list.len;
@@ -142,25 +159,24 @@ leat_code leat_letter_of_line(leat_str line, int64_t number, leat_arena *arena, 
     leat_value map;
     leat_json_limits wide = {1024, UINT32_MAX};
     *letter = unknown;
-    leat_code code = leat_json_value(line, wide, arena, &map, err);
-    if (code == LEAT_OK && (map.tag != LEAT_MAP || text_of(map, "error").data == NULL))
-        code = leat_err_set(err, LEAT_ERR_INVALID, "it has no 'error'");
-    if (code != LEAT_OK) {
-        err->code = LEAT_ERR_CONFIG;
-        return leat_err_prefix(err, "line %lld is no dead letter", (long long)number);
-    }
+    LEAT_TRY(leat_json_value(line, wide, arena, &map, err));
     letter->offset = number;
     letter->pipeline = text_of(map, "pipeline");
     letter->step = text_of(map, "step");
     letter->error = text_of(map, "error");
+    if (letter->error.data == NULL)
+        return leat_err_set(err, LEAT_ERR_TYPE, "it has no 'error': no dead letter");
+    letter->code = text_of(map, "code");
     letter->topic = text_of(map, "topic");
+    letter->file = text_of(map, "file");
     letter->masked = text_of(map, "masked");
-    letter->withheld = member(map, "withheld").tag == LEAT_INT;
+    letter->withheld = member(map, "withheld").tag != LEAT_MISSING;
     letter->from_partition = partition_of(int_of(map, "partition", -1));
     letter->from_offset = int_of(map, "line", -1);
     letter->timestamp_ms = int_of(map, "timestamp", LEAT_TIME_NONE);
     letter->attempt = int_of(map, "attempt", 1);
-    LEAT_TRY(bytes_of(map, "key", "key_base64", arena, &letter->key, err));
+    if (letter->topic.data != NULL)
+        LEAT_TRY(bytes_of(map, "key", "key_base64", arena, &letter->key, err));
     LEAT_TRY(bytes_of(map, "value", "value_base64", arena, &letter->value, err));
     return headers_of(member(map, "headers"), arena, letter, err);
 }

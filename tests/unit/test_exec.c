@@ -93,11 +93,12 @@ Test(exec, dead_letters_in_a_file)
                               "\"timestamp\":1,\"attempt\":1,\"key\":\"k\",\"value\":\"\\\"x\"}"
                               "\n"),
                        "%s", got);
-    cr_expect_not_null(strstr(got,
-                              "\"error\":\"null value\",\"source\":\"s\",\"line\":2,\"topic\":"
-                              "\"in\",\"partition\":0,\"timestamp\":2,\"attempt\":1,\"key\":\"k\","
-                              "\"value\":null}\n"),
-                       "%s", got);
+    cr_expect_not_null(
+        strstr(got, "\"error\":\"null value\",\"code\":\"invalid\",\"source\":\"s\",\"line\":2,"
+                    "\"topic\":"
+                    "\"in\",\"partition\":0,\"timestamp\":2,\"attempt\":1,\"key\":\"k\","
+                    "\"value\":null}\n"),
+        "%s", got);
     cr_expect_not_null(strstr(got, "\"attempt\":1,\"key\":\"k\",\"value_base64\":\"/w==\"}\n"),
                        "%s", got);
     bed_close(&bed);
