@@ -253,21 +253,19 @@ static void visit(kafka_census *census, size_t unowned)
     leat_kafka_speak(session->log, 1, "census", text);
     visitor *guest = leat_mem_need(sizeof *guest);
     pthread_mutex_init(&guest->notice.lock, NULL);
-    bool gone = true;
+    bool gone = true; /* what is not may still call back */
     if (leat_kafka_handle_new(session->log, session, LEAT_KAFKA_VISITOR, &guest->notice, &handle,
                               &err) == LEAT_OK) {
         join(census, handle, guest);
         gone = leat_kafka_handle_leave(handle, guest->assigned, LEAVE_MS);
-        if (gone) rd_kafka_destroy(handle);
+        if (gone)
+            gone = leat_kafka_destroy(session, handle, "visitor");
+        else
+            leat_kafka_leave_behind(session, "visitor");
     } else {
         leat_kafka_speak(session->log, 1, "census", err.text);
     }
-    if (!gone) { /* left behind; it may still call back */
-        session->log->hangs = true;
-        session->hangs = true;
-        leat_kafka_speak(session->log, 2, "census", "the visitor did not leave in time");
-        return;
-    }
+    if (!gone) return;
     pthread_mutex_destroy(&guest->notice.lock);
     leat_mem_free(guest);
 }
@@ -371,9 +369,7 @@ void leat_kafka_census_stop(leat_session *session, int timeout_ms)
     pthread_cond_signal(&census->wake);
     pthread_mutex_unlock(&census->lock);
     if (!leat_kafka_join_in_time(census->thread, timeout_ms)) {
-        session->log->hangs = true; /* it uses both */
-        session->hangs = true;
-        leat_kafka_speak(session->log, 2, "census", "a question to the brokers did not end");
+        leat_kafka_leave_behind(session, "census");
         return;
     }
     pthread_cond_destroy(&census->wake);

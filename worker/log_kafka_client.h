@@ -53,7 +53,7 @@ struct leat_log {
     pthread_mutex_t lock; /* of making the admin handle */
     rd_kafka_t *admin;    /* a consumer without group, read_uncommitted; NULL: not made yet */
     leat_kafka_notice admin_notice;
-    _Atomic bool hangs; /* a consumer did not close and may still call back: never freed */
+    _Atomic bool hangs; /* a handle did not end and may still call back: never freed */
 };
 
 /* A partition of this member. */
@@ -102,12 +102,12 @@ struct leat_session {
     size_t owned_count;
     kafka_owned *owned_last; /* of the last message */
     const rd_kafka_topic_t *owned_handle;
-    bool hangs;       /* the consumer did not close and may still call back: never freed */
-    bool called;      /* a listener ran in this poll */
-    bool closing;     /* the consumer is on its way out of the group */
-    bool calling;     /* it runs: neither poll nor close may be called, the library would hang */
-    bool assigned;    /* this handle was, ever: it has joined */
-    leat_code failed; /* what a callback could not say itself; the next poll does */
+    _Atomic bool hangs; /* a handle did not end and may still call back: never freed */
+    bool called;        /* a listener ran in this poll */
+    bool closing;       /* the consumer is on its way out of the group */
+    bool calling;       /* it runs: neither poll nor close may be called, the library would hang */
+    bool assigned;      /* this handle was, ever: it has joined */
+    leat_code failed;   /* what a callback could not say itself; the next poll does */
     leat_err failure;
     rd_kafka_message_t *held[LEAT_KAFKA_BATCH_MAX];
     size_t held_count;
@@ -134,6 +134,7 @@ typedef enum leat_kafka_kind {
     LEAT_KAFKA_ADMIN,
     LEAT_KAFKA_GROUP_MEMBER,
     LEAT_KAFKA_VISITOR,
+    LEAT_KAFKA_ASKER,
     LEAT_KAFKA_WRITER,
     LEAT_KAFKA_RESTORER,
 } leat_kafka_kind;
@@ -180,7 +181,7 @@ void leat_kafka_lose_all(leat_session *session);
 void leat_kafka_on_rebalance(rd_kafka_t *handle, rd_kafka_resp_err_t code,
                              rd_kafka_topic_partition_list_t *list, void *opaque);
 /* Asks the group's coordinator until it answers, at most timeout_ms; fills offset, err and metadata
- * of each. */
+ * of each. Also when the consumer has died. */
 leat_code leat_kafka_ask_committed(leat_session *session, rd_kafka_topic_partition_list_t *list,
                                    int timeout_ms, leat_err *err) LEAT_CHECKED;
 
@@ -220,6 +221,10 @@ leat_message leat_kafka_message(const rd_kafka_message_t *from, leat_str topic);
 void leat_kafka_consumer_close(leat_session *session, int timeout_ms);
 /* Leaves the group; false: not in time, or it must not be destroyed. */
 bool leat_kafka_handle_leave(rd_kafka_t *handle, bool assigned, int timeout_ms);
+/* Some thread of the library's or ours does not end: what it may call back to is never freed. */
+void leat_kafka_leave_behind(leat_session *session, const char *who);
+/* Waits a bounded time for the library's threads to end; false: it has been left behind. */
+bool leat_kafka_destroy(leat_session *session, rd_kafka_t *handle, const char *who);
 /* False: it goes on, detached. */
 bool leat_kafka_join_in_time(pthread_t thread, int timeout_ms);
 /* What a poll does about a consumer that has died or is to be made anew; *none: there is none at

@@ -185,6 +185,7 @@ static leat_code settle(leat_session *session, const rd_kafka_topic_partition_li
             "goes on from what was committed");
     rd_kafka_topic_partition_list_t *list = NULL;
     if (code == LEAT_OK) {
+        leat_kafka_speak(session->log, 1, "commit", "a new producer has taken over");
         list = rd_kafka_topic_partition_list_copy(offsets);
         code = leat_kafka_ask_committed(session, list, (int)(deadline - leat_kafka_now_ms() + 1000),
                                         err);

@@ -285,7 +285,7 @@ static leat_code settings_of(const leat_log *log, const leat_session *session, l
 {
     int roles = kind == LEAT_KAFKA_WRITER ? LEAT_KAFKA_PRODUCER : LEAT_KAFKA_CONSUMER;
     set_pairs(conf, defaults_all);
-    if (kind == LEAT_KAFKA_GROUP_MEMBER || kind == LEAT_KAFKA_VISITOR) {
+    if (kind == LEAT_KAFKA_GROUP_MEMBER || kind == LEAT_KAFKA_VISITOR || kind == LEAT_KAFKA_ASKER) {
         set_pairs(conf, defaults_member);
         set_optional(conf, optional_member);
     }
@@ -299,6 +299,7 @@ static leat_code settings_of(const leat_log *log, const leat_session *session, l
     LEAT_TRY(set_users(conf, more, roles, err));
     switch (kind) {
     case LEAT_KAFKA_VISITOR:
+    case LEAT_KAFKA_ASKER:
         set_pairs(conf, forced_member);
         fit_heartbeat(conf, &log->settings, more);
         visit_briefly(conf);
@@ -354,7 +355,8 @@ void leat_kafka_tune_heap(void)
     pthread_once(&once, tune_heap);
 }
 
-static const char *const client_names[] = {"admin", "consumer", "visitor", "producer", "restore"};
+static const char *const client_names[] = {"admin", "consumer", "visitor",
+                                           "asker", "producer", "restore"};
 
 leat_code leat_kafka_handle_new(leat_log *log, leat_session *session, leat_kafka_kind kind,
                                 leat_kafka_notice *notice, rd_kafka_t **handle, leat_err *err)

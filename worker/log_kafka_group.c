@@ -11,16 +11,18 @@
  * on meanwhile. What it cannot say itself, the next poll does.
  * Refused: rebalance events. They would be served by the same call, and close has no use for them.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "core/mem.h"
 #include "core/regex.h"
 #include "worker/log_kafka_client.h"
 
-#define ASSIGN_MS  60000 /* to learn where to begin */
-#define ASK_MS     5000
-#define RETRY_MS   100
-#define CLOSING_MS 1000 /* a closing consumer asks nobody any more, and says so for ever */
+#define ASSIGN_MS   60000 /* to learn where to begin */
+#define ASK_MS      5000
+#define RETRY_MS    100
+#define COMPLAIN_MS 10000
+#define CLOSING_MS  1000 /* a closing consumer asks nobody any more, and says so for ever */
 
 /* --- owned partitions --- */
 
@@ -58,17 +60,60 @@ void leat_kafka_owned_drop(leat_session *session, kafka_owned *owned)
 
 /* --- where to begin --- */
 
-leat_code leat_kafka_ask_committed(leat_session *session, rd_kafka_topic_partition_list_t *list,
-                                   int timeout_ms, leat_err *err)
+/* A consumer that has died (fenced while a commit was waited for) may answer no question any more,
+ * nor one that lost its coordinator at the wrong moment. In its place asks a handle that joins
+ * nothing, made when it is needed. */
+typedef struct asker {
+    leat_kafka_notice *notice; /* of the handle; it may outlive both */
+    rd_kafka_t *handle;        /* NULL: the session's consumer asks */
+    int64_t said_ms;           /* what is in the way was said */
+} asker;
+
+static void asker_start(asker *asks, leat_session *session)
 {
-    if (session->closing && timeout_ms > CLOSING_MS) timeout_ms = CLOSING_MS;
+    leat_err err;
+    if (asks->handle != NULL) return;
+    if (asks->notice == NULL) {
+        asks->notice = leat_mem_need(sizeof *asks->notice);
+        pthread_mutex_init(&asks->notice->lock, NULL);
+    }
+    if (leat_kafka_handle_new(session->log, session, LEAT_KAFKA_ASKER, asks->notice, &asks->handle,
+                              &err) != LEAT_OK) /* then the consumer asks on */
+        leat_kafka_speak(session->log, 1, "offsets", err.text);
+}
+
+static void asker_end(asker *asks, leat_session *session)
+{
+    if (asks->notice == NULL) return;
+    if (asks->handle != NULL && !leat_kafka_destroy(session, asks->handle, "asker")) return;
+    pthread_mutex_destroy(&asks->notice->lock);
+    leat_mem_free(asks->notice);
+}
+
+static void asker_complain(asker *asks, const leat_session *session, rd_kafka_resp_err_t code)
+{
+    char text[LEAT_KAFKA_REASON_MAX];
+    int64_t now = leat_kafka_now_ms();
+    if (now - asks->said_ms < COMPLAIN_MS) return;
+    asks->said_ms = now;
+    snprintf(text, sizeof text, "the committed offsets of group %.128s cannot be read yet: %s",
+             session->group, rd_kafka_err2str(code));
+    leat_kafka_speak(session->log, 1, "offsets", text);
+}
+
+static leat_code ask_committed(leat_session *session, asker *asks,
+                               rd_kafka_topic_partition_list_t *list, int timeout_ms, leat_err *err)
+{
     int64_t deadline = leat_kafka_now_ms() + timeout_ms;
+    if (rd_kafka_fatal_error(session->consumer, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        asker_start(asks, session);
     for (;;) {
         for (int i = 0; i < list->cnt; i++) {
             list->elems[i].err = RD_KAFKA_RESP_ERR_NO_ERROR;
             list->elems[i].offset = RD_KAFKA_OFFSET_INVALID;
         }
-        rd_kafka_resp_err_t code = rd_kafka_committed(session->consumer, list, ASK_MS);
+        rd_kafka_resp_err_t code = rd_kafka_committed(
+            asks->handle != NULL ? asks->handle : session->consumer, list, ASK_MS);
         for (int i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++)
             code = list->elems[i].err;
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return LEAT_OK;
@@ -77,8 +122,20 @@ leat_code leat_kafka_ask_committed(leat_session *session, rd_kafka_topic_partiti
         if (hopeless || leat_kafka_now_ms() >= deadline)
             return leat_kafka_fail_noticed(code, &session->consumer_notice,
                                            "reading the group's committed offsets", err);
+        asker_complain(asks, session, code);
+        if (code == RD_KAFKA_RESP_ERR__TIMED_OUT) asker_start(asks, session);
         leat_kafka_doze(RETRY_MS);
     }
+}
+
+leat_code leat_kafka_ask_committed(leat_session *session, rd_kafka_topic_partition_list_t *list,
+                                   int timeout_ms, leat_err *err)
+{
+    asker asks = {0};
+    if (session->closing && timeout_ms > CLOSING_MS) timeout_ms = CLOSING_MS;
+    leat_code code = ask_committed(session, &asks, list, timeout_ms, err);
+    asker_end(&asks, session);
+    return code;
 }
 
 static leat_code ask_offsets(leat_session *session, rd_kafka_topic_partition_list_t *list,

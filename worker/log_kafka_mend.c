@@ -97,12 +97,23 @@ bool leat_kafka_join_in_time(pthread_t thread, int timeout_ms)
     return false;
 }
 
-/* Waits a bounded time for the library's threads to end. */
-static bool destroy_in_time(rd_kafka_t *handle)
+void leat_kafka_leave_behind(leat_session *session, const char *who)
+{
+    char text[LEAT_KAFKA_REASON_MAX];
+    session->log->hangs = true; /* its threads keep what they may call back to */
+    session->hangs = true;
+    snprintf(text, sizeof text, "the %s did not end in time: it is left behind", who);
+    leat_kafka_speak(session->log, 2, "close", text);
+}
+
+bool leat_kafka_destroy(leat_session *session, rd_kafka_t *handle, const char *who)
 {
     pthread_t thread;
-    if (pthread_create(&thread, NULL, destroy, handle) != 0) return false;
-    return leat_kafka_join_in_time(thread, DESTROY_MS);
+    if (pthread_create(&thread, NULL, destroy, handle) == 0 &&
+        leat_kafka_join_in_time(thread, DESTROY_MS))
+        return true;
+    leat_kafka_leave_behind(session, who);
+    return false;
 }
 
 static void drop_handle(leat_session *session, bool closed)
@@ -110,16 +121,14 @@ static void drop_handle(leat_session *session, bool closed)
     leat_kafka_lose_all(session); /* what is still owned; nothing after a clean end */
     rd_kafka_queue_destroy(session->queue);
     session->queue = NULL;
-    if (closed) closed = destroy_in_time(session->consumer);
+    if (closed)
+        leat_kafka_destroy(session, session->consumer, "consumer");
+    else
+        leat_kafka_leave_behind(session, "consumer");
     session->consumer = NULL;
     leat_mem_free(session->owned);
     session->owned = NULL;
     session->assigned = false;
-    if (closed) return;
-    /* Its threads hang. They keep what they may call back to. */
-    session->log->hangs = true;
-    session->hangs = true;
-    leat_kafka_speak(session->log, 2, "close", "the consumer did not close in time");
 }
 
 void leat_kafka_consumer_close(leat_session *session, int timeout_ms)

@@ -127,7 +127,7 @@ void leat_kafka_producer_drop(leat_session *session)
     rd_kafka_purge(session->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
                                           RD_KAFKA_PURGE_F_NON_BLOCKING);
     rd_kafka_poll(session->producer, 0);
-    rd_kafka_destroy(session->producer);
+    leat_kafka_destroy(session, session->producer, "producer");
     session->producer = NULL;
     session->open = false;
 }

@@ -200,6 +200,6 @@ void leat_kafka_restore_close(leat_restore **restore)
     leat_mem_free(closing);
     *restore = NULL;
     if (!started || --session->restores > 0) return;
-    rd_kafka_destroy(session->restorer);
+    leat_kafka_destroy(session, session->restorer, "restorer");
     session->restorer = NULL;
 }

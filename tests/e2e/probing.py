@@ -21,6 +21,7 @@ from harness import (
     check,  # pylint: disable=wrong-import-position
     read_topic,
     run_tests,
+    stacks,
 )
 
 PROBE = os.environ.get("LEAT_PROBE_LOG", str(pathlib.Path(LEAT).parent / "probe_log"))
@@ -66,7 +67,7 @@ class Copy:
         """The end of what each has said, and whether it goes on: for a failure's message."""
         return "".join(
             f"\n-- a copy, {'running' if copy.process.poll() is None else copy.process.returncode}:"
-            f"\n{copy.said()[-2000:]}"
+            f"\n{copy.said()[-2000:]}{stacks(copy.process)}"
             for copy in cls.running
         )
 

@@ -217,16 +217,27 @@ def test_commit_over_a_silent_coordinator():
     exact(target, {p: 1000 for p in range(4)})
 
 
-def outcome(call):
-    """The coordinator falls silent just before a call, for longer than a commit is waited for."""
-    group, source, target = topics(f"silent-{call}")
+def outcome(name, call, meanwhile=None):
+    """The coordinator falls silent just before a call, for longer than a commit is waited for; what
+    happens meanwhile is called with the group, the topics and the copy."""
+    group, source, target = topics(f"silent-{name}")
     must("fill", source, 4000)
-    node = cluster("coordinator", "txn", group)
+    answering = None
+    if meanwhile:
+        make_topics(f"{group}-away", partitions=4)
+        answering = cluster("coordinator", "group", group)
+    for i in range(100):
+        ident = f"{group}-{i}"
+        node = cluster("coordinator", "txn", ident)
+        if node != answering:
+            break
     os.environ["PROBE_COMMAND"] = f"{CLUSTER} pause {node}"
-    args = ("-g", group, "-i", "w", "-t", group, "-c", 50, "-k", f"{call}:1:command")
+    args = ("-g", group, "-i", "w", "-t", ident, "-c", 50, "-k", f"{call}:1:command")
     try:
         copy = Copy(*args, "copy", source, target)
         copy.wait_for("command " + call)
+        if meanwhile:
+            meanwhile(group, source, copy)
         copy.wait_for("2 commit: ", timeout=90)
     finally:
         cluster("resume", node)
@@ -240,14 +251,30 @@ def outcome(call):
 def test_outcome_nobody_tells():
     """Nobody says whether a commit has happened: a new producer of the same id makes the brokers
     end it, and then the group's offsets tell."""
-    said = outcome("commit")
+    said = outcome("commit", "commit")
     check("outcome is not known" in said, said)
     check("it had committed" in said or "it had not committed" in said, said)
 
 
+def test_outcome_when_the_consumer_has_died():
+    """A consumer that is fenced while its session waits for a commit cannot ask how it ended."""
+
+    def taken(group, source, copy):
+        """By one that reads for another topic and commits nothing."""
+        taker = Copy("-g", group, "-i", "w", "-c", 600000, "copy", source, f"{group}-away")
+        copy.wait_for("FATAL")
+        check("outcome is not known" not in copy.said(), "fenced too late")
+        taker.signal(signal.SIGKILL)
+
+    said = outcome("fenced", "commit", taken)
+    check("outcome is not known" in said, said)
+    check("it had committed" in said or "it had not committed" in said, said)
+    check("made anew" in said, said)
+
+
 def long_test_offsets_nobody_takes():
     """Before it was asked to end, a transaction without an answer has not happened."""
-    said = outcome("offsets")
+    said = outcome("offsets", "offsets")
     check("outcome is not known" not in said, said)
 
 
@@ -256,8 +283,12 @@ def test_killed_at_every_step_of_a_transaction():
     reader begins at what was committed."""
     group, source, target = topics("steps")
     args = ("-g", group, "-i", "w", "-t", group, "-c", 50)
-    steps = [f"{call}:{at}:{when}" for call in ("begin", "offsets", "commit") for at in (1, 3)
-             for when in ("before", "after")]
+    steps = [
+        f"{call}:{at}:{when}"
+        for call in ("begin", "offsets", "commit")
+        for at in (1, 3)
+        for when in ("before", "after")
+    ]
     steps += ["abort:1:before", "abort:1:after"]
     for step in steps:
         extra = ("-a", 2) if step.startswith("abort") else ()
