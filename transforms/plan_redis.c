@@ -135,7 +135,8 @@ const leat_option plan_redis_options[] = {
      .fallback = "2s",
      .min = 1,
      .max = HOUR_MS,
-     .doc = "How long connecting may take, with TLS and login."},
+     .doc = "How long connecting may take, with TLS and login; several addresses "
+            "share it."},
     {.name = "timeout",
      .type = LEAT_OPTION_DURATION,
      SETTING(timeout_ms),

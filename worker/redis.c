@@ -328,6 +328,18 @@ static leat_code handshake(leat_redis *redis, int64_t deadline_ms, leat_err *err
     return LEAT_OK;
 }
 
+/* 0: it is none. */
+static int port_of(leat_str text)
+{
+    int port = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9') return 0;
+        port = port * 10 + (text.data[i] - '0');
+        if (port > 65535) return 0;
+    }
+    return port;
+}
+
 /* What a Sentinel calls the server's address. */
 static leat_code ask_sentinel(leat_redis *redis, const leat_redis_address *sentinel,
                               int64_t deadline_ms, leat_redis_address *address, char *host,
@@ -354,20 +366,18 @@ static leat_code ask_sentinel(leat_redis *redis, const leat_redis_address *senti
                             "%.*s.sentinel.master: the Sentinel at %.*s:%d knows no '%.*s'",
                             LEAT_STR_ARG(settings->place), LEAT_STR_ARG(sentinel->host),
                             (int)sentinel->port, LEAT_STR_ARG(settings->master));
-    int port = 0;
     bool good = answer->kind == LEAT_REDIS_ARRAY && answer->count == 2 &&
-                answer->items[0]->text.len > 0 && answer->items[0]->text.len < host_size &&
-                answer->items[1]->text.len > 0;
-    for (size_t i = 0; good && i < answer->items[1]->text.len && port < 65536; i++)
-        port = port * 10 + (answer->items[1]->text.data[i] - '0');
-    if (!good || port < 1 || port > 65535)
+                answer->items[0]->text.len > 0 && answer->items[0]->text.len < host_size;
+    int port = good ? port_of(answer->items[1]->text) : 0;
+    if (port == 0)
         return leat_err_set(err, LEAT_ERR_UNAVAILABLE, "the Sentinel's answer makes no sense");
     (void)snprintf(host, host_size, "%.*s", LEAT_STR_ARG(answer->items[0]->text));
     *address = (leat_redis_address){leat_str_of(host), port};
     return LEAT_OK;
 }
 
-/* The settings' addresses one after the other. */
+/* The settings' addresses one after the other; one that does not answer takes its share of the time
+ * that is left, and no more. */
 static leat_code try_addresses(leat_redis *redis, int64_t deadline_ms, leat_err *err)
 {
     const leat_redis_settings *settings = redis->settings;
@@ -375,12 +385,14 @@ static leat_code try_addresses(leat_redis *redis, int64_t deadline_ms, leat_err 
     for (size_t i = 0; i < settings->addresses_count; i++) {
         char host[256];
         leat_redis_address address = settings->addresses[i];
+        int64_t now = leat_stream_now_ms();
+        int64_t until = now + (deadline_ms - now) / (int64_t)(settings->addresses_count - i);
         code = LEAT_OK;
         if (settings->master.len > 0)
-            code = ask_sentinel(redis, &settings->addresses[i], deadline_ms, &address, host,
-                                sizeof host, err);
-        if (code == LEAT_OK) code = open_stream(redis, &address, deadline_ms, err);
-        if (code == LEAT_OK) code = handshake(redis, deadline_ms, err);
+            code = ask_sentinel(redis, &settings->addresses[i], until, &address, host, sizeof host,
+                                err);
+        if (code == LEAT_OK) code = open_stream(redis, &address, until, err);
+        if (code == LEAT_OK) code = handshake(redis, until, err);
         if (code == LEAT_OK) return LEAT_OK;
         disconnect(redis);
         if (leat_code_blame(code) != LEAT_BLAME_TASK) break;

@@ -163,9 +163,13 @@ static leat_code connect_any(leat_stream *stream, const leat_redis_address *addr
         return leat_err_set(err, LEAT_ERR_UNAVAILABLE, "%s: the name is not known: %s",
                             stream->place, gai_strerror(answer));
     leat_code code = LEAT_OK;
-    for (const struct addrinfo *to = found; to != NULL; to = to->ai_next) {
-        code = connect_one(stream, to, deadline_ms, err);
-        if (code == LEAT_OK || code == LEAT_ERR_TIMEOUT) break;
+    int64_t left = 0;
+    for (const struct addrinfo *to = found; to != NULL; to = to->ai_next)
+        left++;
+    for (const struct addrinfo *to = found; to != NULL; to = to->ai_next, left--) {
+        int64_t now = leat_stream_now_ms(); /* each has its share of the time */
+        code = connect_one(stream, to, now + (deadline_ms - now) / left, err);
+        if (code == LEAT_OK) break;
         if (stream->fd >= 0) close(stream->fd);
         stream->fd = -1;
     }

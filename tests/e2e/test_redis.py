@@ -5,6 +5,7 @@ import json
 import pathlib
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -158,6 +159,21 @@ def wrong_servers():
             check(rows == want, f"{policy}: {rows}")
 
 
+def silent_addresses():
+    """One that takes connections and never answers does not keep from the next."""
+    with tempfile.TemporaryDirectory() as folder, Server(folder) as redis:
+        redis.call("SET", "a", "1")
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            places = [f"127.0.0.1:{port}" for port in (silent.getsockname()[1], redis.port)]
+            for order in (places, places[::-1]):
+                path = write_pipeline(folder, "s", {"address": order}, [{"at": 1, "k": "a"}])
+                got = leat("run", path)
+                expect(got, 0)
+                check(json.loads(got[1])["v"] == "1", f"output: {got[1]}")
+            path = write_pipeline(folder, "s", {"address": places[0]}, [{"at": 1, "k": "a"}])
+            expect(leat("run", path), 69, "redis.main", "timed out")
+
+
 def certificates(folder):
     """An authority and two certificates: redis' for the name "cache", and a worker's."""
 
@@ -239,6 +255,7 @@ if __name__ == "__main__":
             many_effects_of_one_record,
             wrong_logins,
             wrong_servers,
+            silent_addresses,
             over_tls,
         )
     )
