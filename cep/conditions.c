@@ -25,8 +25,9 @@ enum {
     INDEX_EVENT = INDEX_STEP + LEAT_PATTERN_PARTS_MAX,
     INDEX_FIELD,
 };
-#define FIELDS_MAX  256 /* different fields that one pattern's held conditions read */
-#define BLIND_TRIES 64
+#define FIELDS_MAX     256 /* different fields that one pattern's held conditions read */
+#define BLIND_TRIES    64
+#define CONDITIONS_MAX (2 * LEAT_PATTERN_PARTS_MAX)
 
 /* --- names --- */
 
@@ -249,14 +250,13 @@ struct leat_testing {
     const leat_conditions *conditions;
     leat_lookup *lookup; /* NULL: none */
     uint32_t pattern;    /* in the lookup's index */
-    uint32_t memories_size;
     leat_matcher_host host;
     leat_eval base, eval;
     leat_event *event;
     leat_code (*keep)(void *self, leat_event **event, leat_err *err);
     void *keep_self;
     uint64_t number;      /* of the event in hand */
-    leat_answers answers; /* what leat_testing_idle has found out about it */
+    leat_answers answers; /* what the lookup, or leat_testing_idle, has found out about it */
     const leat_take *takes;
     bool blind, failed;
     leat_err failure;
@@ -488,6 +488,7 @@ leat_testing *leat_testing_new(const leat_conditions *conditions)
 {
     leat_testing *testing = leat_mem_need(sizeof *testing);
     testing->host = (leat_matcher_host){testing, test, keep, never, link_of, &testing->answers};
+    testing->memories = leat_mem_need(CONDITIONS_MAX * sizeof *testing->memories);
     testing->lists = leat_mem_need(LEAT_PATTERN_PARTS_MAX * sizeof *testing->lists);
     leat_testing_use(testing, conditions, NULL, 0);
     return testing;
@@ -501,11 +502,6 @@ void leat_testing_use(leat_testing *testing, const leat_conditions *conditions, 
     testing->conditions = conditions;
     testing->lookup = lookup;
     testing->pattern = pattern;
-    if (conditions->count >= testing->memories_size) {
-        leat_mem_free(testing->memories);
-        testing->memories_size = conditions->count + 8;
-        testing->memories = leat_mem_need(testing->memories_size * sizeof *testing->memories);
-    }
 }
 
 void leat_testing_free(leat_testing **testing)
@@ -521,7 +517,7 @@ void leat_testing_begin(leat_testing *testing, const leat_eval *base, leat_event
                         leat_code (*keep_event)(void *self, leat_event **event, leat_err *err),
                         void *self)
 {
-    LEAT_ASSERT((event != NULL) == testing->conditions->held);
+    LEAT_ASSERT(event == NULL || testing->conditions->held);
     testing->base = testing->eval = *base;
     testing->eval.load = load;
     testing->eval.self = testing;
@@ -532,6 +528,8 @@ void leat_testing_begin(leat_testing *testing, const leat_eval *base, leat_event
     testing->takes = NULL;
     testing->failed = false;
     testing->answers = (leat_answers){{0}, {0}};
+    if (testing->lookup != NULL)
+        leat_lookup_answers(testing->lookup, testing->pattern, &testing->answers);
 }
 
 leat_code leat_testing_idle(leat_testing *testing, bool *idle, leat_err *err)

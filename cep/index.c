@@ -177,6 +177,23 @@ static leat_code make_sets(index_builder *b, const leat_index_pattern *patterns,
     return index_set_new(b, always, list.always_count, &index->always);
 }
 
+/* Which condition of its only user a predicate is, if it is one of them. */
+static void note_conditions(const leat_index *index)
+{
+    for (uint32_t i = 0; i < index->predicates_count; i++)
+        index->predicates[i].condition = INDEX_SEVERAL;
+    for (uint32_t i = 0; i < index->patterns_count; i++) {
+        const index_pattern *of = &index->patterns[i];
+        for (uint32_t n = 0; of->predicates != NULL && n < of->count; n++) {
+            index_predicate *p = &index->predicates[of->predicates[n]];
+            bool again = false;
+            for (uint32_t before = 0; before < n && !again; before++)
+                again = of->predicates[before] == of->predicates[n];
+            p->condition = p->users.count == 1 && !again ? n : INDEX_SEVERAL;
+        }
+    }
+}
+
 /* --- buckets and the rest --- */
 
 static leat_code settle_bucket(index_builder *b, index_bucket *bucket)
@@ -229,6 +246,7 @@ leat_code leat_index_new(const leat_index_pattern *patterns, uint32_t count, lea
     if (b.accesses == NULL || b.accesses_count == NULL || b.guards == NULL) return err->code;
     LEAT_TRY(make_sets(&b, patterns, false));
     LEAT_TRY(make_sets(&b, patterns, true));
+    note_conditions(made);
     LEAT_TRY(index_choose(&b));
     LEAT_TRY(index_fill(&b));
     LEAT_TRY(settle(&b));

@@ -68,6 +68,9 @@ leat_code leat_lookup_verdict(leat_lookup *lookup, uint32_t pattern, uint32_t co
  * else FAILS. exact: find out also about those that are usually not worth it. */
 leat_code leat_lookup_pattern(leat_lookup *lookup, uint32_t pattern, bool exact,
                               leat_verdict *verdict, leat_err *err) LEAT_CHECKED;
+/* What the pattern's conditions are, whatever was taken, as far as that is known without an
+ * evaluation: nothing, if some condition may be broken. Bits beyond its conditions mean nothing. */
+void leat_lookup_answers(const leat_lookup *lookup, uint32_t pattern, leat_answers *answers);
 
 /* --- sets of patterns --- */
 
@@ -105,8 +108,18 @@ static inline void leat_marks_clear(leat_marks *marks)
         marks->summary[s] = 0;
     }
 }
+/* The first pattern in marks that is in a word behind that one; false: there is none. */
+bool leat_marks_later(const leat_marks *marks, uint32_t word, uint32_t *pattern);
 /* The first pattern in marks that is not before `from`; false: there is none. */
-bool leat_marks_next(const leat_marks *marks, uint32_t from, uint32_t *pattern);
+static inline bool leat_marks_next(const leat_marks *marks, uint32_t from, uint32_t *pattern)
+{
+    uint32_t word = from / 64;
+    if (word >= marks->count * 64) return false;
+    uint64_t bits = marks->words[word] & UINT64_MAX << from % 64;
+    if (bits == 0) return leat_marks_later(marks, word, pattern);
+    *pattern = word * 64 + (uint32_t)__builtin_ctzll(bits);
+    return true;
+}
 /* marks |= other */
 void leat_marks_join(leat_marks *marks, const leat_marks *other);
 

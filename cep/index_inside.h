@@ -58,14 +58,17 @@ typedef struct index_place {
     index_kind kind;
 } index_place;
 
+#define INDEX_SEVERAL UINT32_MAX
+
 typedef struct index_predicate {
     const leat_expr *expr;
     bool reads; /* steps */
     bool exact; /* it holds where its access does */
     bool rest;  /* no access: evaluated for every event */
     uint64_t groups;
-    index_set starts; /* patterns whose first takes ask for it */
-    index_set users;  /* patterns that have it */
+    index_set starts;   /* patterns whose first takes ask for it */
+    index_set users;    /* patterns that have it */
+    uint32_t condition; /* that it is, of its only user; INDEX_SEVERAL */
     const index_place *places;
     uint32_t places_count;
 } index_predicate;
@@ -103,6 +106,7 @@ typedef struct index_slot {
     uint32_t prefixes_count;
     index_bucket *buckets[INDEX_KINDS];
     uint32_t buckets_count[INDEX_KINDS];
+    unsigned kinds; /* that have buckets */
 } index_slot;
 
 typedef struct index_pattern {

@@ -23,6 +23,7 @@
 #include "transforms/operator.h"
 
 #define BLIND_TRIES 64
+#define LIVE_FEW    8 /* predicates that hold: as many are gone through for each pattern */
 
 typedef struct known {
     uint64_t event;
@@ -62,23 +63,17 @@ void leat_marks_release(leat_marks *marks)
     *marks = (leat_marks){0};
 }
 
-bool leat_marks_next(const leat_marks *marks, uint32_t from, uint32_t *pattern)
+bool leat_marks_later(const leat_marks *marks, uint32_t word, uint32_t *pattern)
 {
-    uint32_t word = from / 64;
-    if (word >= marks->count * 64) return false;
-    uint64_t bits = marks->words[word] & UINT64_MAX << from % 64;
-    if (bits == 0) {
-        uint32_t s = ++word / 64;
-        if (s >= marks->count) return false;
-        uint64_t words = marks->summary[s] & UINT64_MAX << word % 64;
-        while (words == 0 && ++s < marks->count)
-            words = marks->summary[s];
-        if (words == 0) return false;
-        word = s * 64 + (uint32_t)__builtin_ctzll(words);
-        bits = marks->words[word];
-        LEAT_ASSERT(bits != 0);
-    }
-    *pattern = word * 64 + (uint32_t)__builtin_ctzll(bits);
+    uint32_t s = ++word / 64;
+    if (s >= marks->count) return false;
+    uint64_t words = marks->summary[s] & UINT64_MAX << word % 64;
+    while (words == 0 && ++s < marks->count)
+        words = marks->summary[s];
+    if (words == 0) return false;
+    word = s * 64 + (uint32_t)__builtin_ctzll(words);
+    LEAT_ASSERT(marks->words[word] != 0);
+    *pattern = word * 64 + (uint32_t)__builtin_ctzll(marks->words[word]);
     return true;
 }
 
@@ -267,8 +262,8 @@ static void break_slot(leat_lookup *lookup, uint32_t s, unsigned kinds)
 {
     const index_slot *slot = &lookup->index->slots[s];
     lookup->broken[s] = (uint8_t)kinds;
-    for (uint32_t k = 0; k < INDEX_KINDS; k++) {
-        if ((kinds >> k & 1) == 0) continue;
+    for (unsigned left = kinds & slot->kinds; left != 0; left &= left - 1) {
+        unsigned k = (unsigned)__builtin_ctz(left);
         for (uint32_t i = 0; i < slot->buckets_count[k]; i++) {
             const index_bucket *bucket = &slot->buckets[k][i];
             if (bucket->head == 0 || guard_fails(lookup, bucket->guard)) continue;
@@ -406,6 +401,70 @@ leat_code leat_lookup_verdict(leat_lookup *lookup, uint32_t pattern, uint32_t co
     return verdict_of(lookup, p->predicates[condition], verdict, err);
 }
 
+/* Which of the pattern's conditions a predicate is. */
+static void conditions_of(const index_pattern *p, uint32_t predicate, uint64_t bits[2])
+{
+    for (uint32_t i = 0; i < p->count && i < 128; i++)
+        if (p->predicates[i] == predicate) bits[i >> 6] |= (uint64_t)1 << (i & 63);
+}
+
+static bool set_has(const index_set *set, uint32_t pattern)
+{
+    uint32_t from = 0;
+    uint32_t to = set->count;
+    if (to == 1) return set->one == pattern;
+    if (set->bits != NULL) return (set->bits[pattern / 64] >> pattern % 64 & 1) != 0;
+    while (from < to) {
+        uint32_t middle = from + (to - from) / 2;
+        if (set->items[middle] < pattern)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from < set->count && set->items[from] == pattern;
+}
+
+/* By what the event has reached: no look at a pattern that nobody has looked at. */
+static void answer_by_live(const leat_lookup *lookup, uint32_t pattern, leat_answers *answers)
+{
+    for (uint32_t i = 0; i < lookup->live_count; i++) {
+        uint32_t predicate = lookup->live[i];
+        const index_predicate *p = &lookup->index->predicates[predicate];
+        leat_verdict verdict = lookup->known[predicate].verdict;
+        uint64_t bits[2] = {0, 0};
+        if (verdict == LEAT_VERDICT_FAILS || !set_has(&p->users, pattern)) continue;
+        if (p->condition == INDEX_SEVERAL)
+            conditions_of(&lookup->index->patterns[pattern], predicate, bits);
+        else
+            bits[p->condition >> 6] = (uint64_t)1 << (p->condition & 63);
+        LEAT_ASSERT(verdict != LEAT_VERDICT_BROKEN);
+        for (uint32_t word = 0; word < 2; word++) {
+            if (verdict == LEAT_VERDICT_HOLDS) answers->holds[word] |= bits[word];
+            if (verdict == LEAT_VERDICT_MAYBE) answers->known[word] &= ~bits[word];
+        }
+    }
+}
+
+void leat_lookup_answers(const leat_lookup *lookup, uint32_t pattern, leat_answers *answers)
+{
+    const index_pattern *p = &lookup->index->patterns[pattern];
+    LEAT_ASSERT(pattern < lookup->index->patterns_count);
+    *answers = (leat_answers){{0}, {0}};
+    if (lookup->may_break) return; /* what was not reached may be broken, else it fails */
+    answers->known[0] = answers->known[1] = UINT64_MAX;
+    if (LEAT_LIKELY(lookup->live_count <= LIVE_FEW)) {
+        answer_by_live(lookup, pattern, answers);
+        return;
+    }
+    for (uint32_t i = 0; i < p->count && i < 128; i++) {
+        const known *k = &lookup->known[p->predicates[i]];
+        uint64_t bit = (uint64_t)1 << (i & 63);
+        if (k->event != lookup->event) continue;
+        if (k->verdict == LEAT_VERDICT_HOLDS) answers->holds[i >> 6] |= bit;
+        if (k->verdict == LEAT_VERDICT_MAYBE) answers->known[i >> 6] &= ~bit;
+    }
+}
+
 leat_code leat_lookup_pattern(leat_lookup *lookup, uint32_t pattern, bool exact,
                               leat_verdict *verdict, leat_err *err)
 {
@@ -413,6 +472,15 @@ leat_code leat_lookup_pattern(leat_lookup *lookup, uint32_t pattern, bool exact,
     const index_pattern *p = &lookup->index->patterns[pattern];
     LEAT_ASSERT(p->predicates != NULL);
     *verdict = LEAT_VERDICT_FAILS;
+    if (!exact && !lookup->may_break && lookup->live_count <= LIVE_FEW) {
+        for (uint32_t i = 0; i < lookup->live_count && *verdict == LEAT_VERDICT_FAILS; i++) {
+            uint32_t live = lookup->live[i];
+            if (lookup->known[live].verdict != LEAT_VERDICT_FAILS &&
+                set_has(&lookup->index->predicates[live].users, pattern))
+                *verdict = LEAT_VERDICT_HOLDS;
+        }
+        return LEAT_OK;
+    }
     for (uint32_t i = 0; i < p->count; i++) {
         leat_verdict one = LEAT_VERDICT_FAILS;
         LEAT_TRY(verdict_of(lookup, p->predicates[i], &one, err));

@@ -41,17 +41,23 @@ static leat_code add_link(index_builder *b, uint32_t *head, uint32_t predicate)
 
 /* --- equality --- */
 
+/* One to one: numbers of one hash are one number. */
+static uint64_t hash_number(double number)
+{
+    uint64_t bits;
+    number += 0.0; /* -0.0 is 0.0 */
+    memcpy(&bits, &number, sizeof bits);
+    bits ^= bits >> 32; /* whole numbers are 0 below, and a product passes nothing down */
+    bits *= 0x9e3779b97f4a7c15u;
+    return bits ^ bits >> 32;
+}
+
 uint64_t index_hash(leat_value value)
 {
     uint64_t hash = 0x9e3779b97f4a7c15u * (value.tag + 1u);
     double number = 0;
-    if (index_number(value, &number)) {
-        uint64_t bits;
-        number += 0.0; /* -0.0 is 0.0 */
-        memcpy(&bits, &number, sizeof bits);
-        bits ^= bits >> 32; /* whole numbers are 0 below, and a product passes nothing down */
-        hash = bits * 0x9e3779b97f4a7c15u;
-    } else if (value.tag == LEAT_STRING) {
+    if (index_number(value, &number)) return hash_number(number);
+    if (value.tag == LEAT_STRING) {
         const char *at = value.as.text;
         uint32_t left = value.len;
         hash ^= left;
@@ -90,6 +96,19 @@ static index_equal *equal_at(const index_slot *slot, leat_value value)
         index_equal *e = &slot->equals[at];
         if (e->constant.tag == LEAT_MISSING) return e;
         if (e->hash == hash && index_same(e->constant, value)) return e;
+    }
+}
+
+/* The same for a number, of which the hash tells all. */
+static uint32_t number_head(const index_slot *slot, double number)
+{
+    uint64_t hash = hash_number(number);
+    uint32_t mask = slot->equals_size - 1;
+    for (uint32_t at = (uint32_t)hash & mask;; at = (at + 1) & mask) {
+        const index_equal *e = &slot->equals[at];
+        double other = 0;
+        if (e->hash == hash && index_number(e->constant, &other)) return e->head;
+        if (e->constant.tag == LEAT_MISSING) return 0;
     }
 }
 
@@ -256,6 +275,7 @@ static leat_code fill_bucket(index_builder *b, index_slot *slot, index_kind kind
         slot->buckets[k] = index_alloc(b, INDEX_BUCKETS_MAX, sizeof(index_bucket));
         if (slot->buckets[k] == NULL) return b->err->code;
         slot->buckets_count[k] = 1; /* the first: without guard */
+        slot->kinds |= kind;
     }
     while (at < slot->buckets_count[k] && !same_guard(slot->buckets[k][at].guard, guard))
         at++;
@@ -355,17 +375,15 @@ void index_slot_find(const index_slot *slot, leat_value value, index_found *foun
 {
     double number = 0;
     found_add(found, slot->there);
-    if (slot->equals_size > 0 && !(value.tag == LEAT_DOUBLE && isnan(value.as.d)))
-        found_add(found, equal_at(slot, value)->head);
-    bool numeric = value.tag == LEAT_INT || value.tag == LEAT_UINT || value.tag == LEAT_DOUBLE;
-    if (numeric && slot->bounds_count > 0) {
-        number = value.tag == LEAT_INT    ? (double)value.as.i
-                 : value.tag == LEAT_UINT ? (double)value.as.u
-                                          : value.as.d;
+    if (index_number(value, &number)) {
         if (isnan(number)) return;
-        for (uint32_t node = position(slot, number) + slot->leaves; node > 0; node /= 2)
+        if (slot->equals_size > 0) found_add(found, number_head(slot, number));
+        uint32_t node = slot->bounds_count == 0 ? 0 : position(slot, number) + slot->leaves;
+        for (; node > 0; node /= 2)
             found_add(found, slot->nodes[node]);
+        return;
     }
+    if (slot->equals_size > 0) found_add(found, equal_at(slot, value)->head);
     if (value.tag != LEAT_STRING) return;
     found_add(found, slot->texts);
     if (slot->prefixes_count == 0) return;

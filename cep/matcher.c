@@ -87,8 +87,7 @@ size_t leat_matcher_takes(const leat_matcher *matcher)
 
 /* --- the event in hand --- */
 
-/* It is held from now on. */
-static leat_code keep(const feeding *f)
+leat_code matcher_keep(const feeding *f)
 {
     const leat_matcher_host *host = f->work->host;
     if (f->work->event != NULL) return LEAT_OK;
@@ -100,7 +99,7 @@ static leat_code keep(const feeding *f)
 leat_code matcher_enter(const feeding *f)
 {
     if (f->work->number != 0) return LEAT_OK;
-    LEAT_TRY(keep(f));
+    LEAT_TRY(matcher_keep(f));
     leat_event *shared = leat_event_share(f->work->event);
     leat_code code = graph_event_add(&f->matcher->graph, shared, &f->work->number, f->err);
     if (code != LEAT_OK) leat_event_release(&shared);
@@ -324,7 +323,7 @@ static leat_code take_one(const feeding *f, const bundle *c, const machine_take 
         root = graph_take(g, c->root, f->work->number, take->step);
         LEAT_TRY(done_add(f->work, (done){root, MACHINE_NONE, g->bound, UINT32_MAX}, f->err));
     } else if (take->completes) {
-        LEAT_TRY(keep(f));
+        LEAT_TRY(matcher_keep(f));
         LEAT_TRY(done_add(f->work, (done){c->root, take->step, g->bound, UINT32_MAX}, f->err));
     }
     return goes_on ? add_fresh(f, c, take, root) : LEAT_OK;
@@ -403,10 +402,16 @@ leat_code leat_matcher_starts(const leat_nfa *nfa, const leat_matcher_host *host
                               leat_err *err)
 {
     const leat_nfa_state *state = nfa->states[0];
+    const leat_answers *told = host->answers;
     *starts = false;
     for (uint32_t i = 0; i < state->edges_count && !*starts; i++) {
-        *starts = state->edges[i].where == LEAT_CONDITION_TRUE;
-        if (!*starts) LEAT_TRY(host->test(host->self, state->edges[i].where, NULL, starts, err));
+        uint32_t where = state->edges[i].where;
+        *starts = where == LEAT_CONDITION_TRUE;
+        if (*starts) break;
+        if (told != NULL && leat_answers_have(told, where))
+            *starts = (told->holds[where >> 6] >> (where & 63) & 1) != 0;
+        else
+            LEAT_TRY(host->test(host->self, where, NULL, starts, err));
     }
     return LEAT_OK;
 }

@@ -166,6 +166,8 @@ leat_code matcher_attach(leat_matcher *matcher, leat_matcher_work *work,
 /* --- matcher.c --- */
 leat_code matcher_limit_failed(const leat_matcher *matcher, const char *what, uint32_t limit,
                                leat_err *err) LEAT_CHECKED;
+/* The event in hand is held from now on. */
+leat_code matcher_keep(const feeding *f) LEAT_CHECKED;
 /* The event in hand has a number in the graph. */
 leat_code matcher_enter(const feeding *f) LEAT_CHECKED;
 /* *known: what a condition comes to is so whatever was taken. */
@@ -247,6 +249,9 @@ leat_code match_view(const leat_matcher *matcher, leat_matcher_work *work, const
 /* Hands a match on; *more: false: it may not come out, as there were too many. */
 leat_code match_out(const leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,
                     const leat_match *match, bool *more, leat_err *err) LEAT_CHECKED;
+/* *lone: d has a single run, and that has come out; else nothing has happened. */
+leat_code match_lone(const leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,
+                     const done *d, bool *lone, leat_err *err) LEAT_CHECKED;
 /* All runs of the paths come out. */
 leat_code matches_all(const leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,
                       leat_err *err) LEAT_CHECKED;

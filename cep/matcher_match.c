@@ -11,6 +11,8 @@
 #include "cep/matcher_inside.h"
 #include "core/mem.h"
 
+#define LONE_MAX 32 /* takes of a run that is found without the paths */
+
 const leat_take *leat_take_first(const leat_take *last)
 {
     while (last->before != NULL)
@@ -99,6 +101,43 @@ leat_code match_out(const leat_matcher *matcher, leat_matcher_work *work, leat_m
     work->out_count++;
     matches->count++;
     return matches->match(matches->self, match, err);
+}
+
+leat_code match_lone(const leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,
+                     const done *d, bool *lone, leat_err *err)
+{
+    const graph *g = &matcher->graph;
+    uint32_t path[LONE_MAX]; /* node.right of the takes, last to first */
+    uint32_t count = 0;
+    bool more = true;
+    *lone = false;
+    if (d->to != UINT32_MAX || work->out_count >= matcher->nfa->pattern->matches_max)
+        return LEAT_OK;
+    uint32_t number = work->number != 0 ? work->number : g->events_count + 1;
+    if (d->step != MACHINE_NONE) path[count++] = d->step << GRAPH_EVENT_BITS | number;
+    for (uint32_t at = d->root; at != 0;) {
+        const graph_node *n = graph_node_at(g, at);
+        if (count == LONE_MAX || n->most < d->from) return LEAT_OK;
+        at = graph_before(n); /* of a union: left, where what began last is */
+        if (graph_is_take(n))
+            path[count++] = n->right;
+        else if (graph_node_at(g, n->right)->most >= d->from)
+            return LEAT_OK;
+    }
+    LEAT_ASSERT(count > 0);
+    if (LEAT_UNLIKELY(count > work->takes_size)) LEAT_TRY(reserve_takes(work, count, err));
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t right = path[count - 1 - i];
+        leat_take *take = &work->takes[i];
+        number = graph_event_of(right);
+        take->event = number <= g->events_count ? g->events[number - 1].event : work->event;
+        take->seq = number;
+        take->step = graph_step_of(right);
+    }
+    leat_match match = {.last = &work->takes[count - 1]};
+    LEAT_ASSERT(match.last->depth == count && match.last->event != NULL);
+    *lone = true;
+    return match_out(matcher, work, matches, &match, &more, err);
 }
 
 leat_code matches_all(const leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,

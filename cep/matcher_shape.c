@@ -15,8 +15,10 @@
  * together from the machine's own leaves, so the rules stay where they are (matcher_step.c), and
  * conditions are asked for in the order in which the bundles would ask for them.
  *
- * Everything that is rare goes the way of matcher.c, which means the same: matches, what waits to
- * come out, limits, keys of many bundles, shapes beyond what is kept of them. */
+ * Runs that the event completes come out behind the program, which says where they are.
+ *
+ * Everything that is rare goes the way of matcher.c, which means the same: skip strategies, limits,
+ * keys of many bundles, shapes beyond what is kept of them. */
 #include "cep/matcher_inside.h"
 #include "core/mem.h"
 
@@ -45,6 +47,13 @@ typedef struct line {
     uint32_t count;
 } line;
 
+/* Runs that are complete: those of a bundle as they are or with the event behind, or the event. */
+typedef struct ending {
+    uint32_t bundle; /* place of the one before; MACHINE_NONE: the start */
+    uint32_t step;   /* that takes the event; MACHINE_NONE: none does */
+} ending;
+
+/* With all that it has in one piece of memory: of thousands of patterns none is in the cache. */
 typedef struct program {
     bool slow;             /* left to matcher.c */
     bool same;             /* the shape stays; lines are the bundles that change */
@@ -53,6 +62,8 @@ typedef struct program {
     uint32_t nodes, takes; /* made at most */
     uint32_t lines_count;
     line *lines;
+    ending *endings;
+    uint32_t endings_count;
     source sources[];
 } program;
 
@@ -81,12 +92,6 @@ static leat_code no_memory(leat_err *err)
     return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for a pattern's partial matches");
 }
 
-static void program_free(program *p)
-{
-    leat_mem_free(p->lines);
-    leat_mem_free(p);
-}
-
 void matcher_shapes_free(machine_shapes **shapes)
 {
     machine_shapes *gone = *shapes;
@@ -94,7 +99,7 @@ void matcher_shapes_free(machine_shapes **shapes)
     for (size_t i = 0; i < gone->count; i++)
         leat_mem_free(gone->items[i]);
     for (size_t i = 0; i < gone->programs_count; i++)
-        program_free(gone->programs[i]);
+        leat_mem_free(gone->programs[i]);
     leat_map_free(&gone->index);
     leat_mem_free(gone->items);
     leat_mem_free(gone->programs);
@@ -157,7 +162,8 @@ typedef struct writing {
     const machine *machine;
     const shape *from;
     source sources[SOURCES_MAX];
-    uint32_t count, takes;
+    ending endings[SOURCES_MAX];
+    uint32_t count, endings_count;
     bool slow;
 } writing;
 
@@ -168,12 +174,20 @@ static void write_source(writing *w, uint32_t config, source_kind kind, uint32_t
     if (!w->slow) w->sources[w->count++] = (source){config, kind, at};
 }
 
+static void write_ending(writing *w, uint32_t at, uint32_t step)
+{
+    bool waits = w->machine->nfa->pattern->skip != LEAT_SKIP_NONE;
+    w->slow = w->slow || waits || w->endings_count == SOURCES_MAX;
+    if (!w->slow) w->endings[w->endings_count++] = (ending){at, step};
+}
+
 /* What becomes of one bundle. */
 static void write_leaf(writing *w, const machine_leaf *leaf, uint32_t at, bool start)
 {
-    w->slow = w->slow || leaf->completes;
+    if (leaf->completes) write_ending(w, at, MACHINE_NONE);
     for (uint32_t i = 0; i < leaf->takes_count; i++) {
-        w->slow = w->slow || leaf->takes[i].completes;
+        if (leaf->takes[i].completes)
+            write_ending(w, start ? MACHINE_NONE : at, leaf->takes[i].step);
         write_source(w, leaf->takes[i].config, start ? STARTED : TAKEN, at);
     }
     if (!start) write_source(w, leaf->config, KEPT, at);
@@ -229,6 +243,24 @@ static void leave_out(program *p)
     p->lines_count = kept;
 }
 
+/* With room for that; NULL: no memory. */
+static program *program_alloc(const writing *w, uint32_t lines)
+{
+    size_t sources_bytes = w->count * sizeof(source);
+    size_t lines_bytes = lines * sizeof(line);
+    size_t endings_bytes = w->endings_count * sizeof(ending);
+    program *made = leat_mem_try(sizeof *made + sources_bytes + lines_bytes + endings_bytes);
+    if (made == NULL) return NULL;
+    *made = (program){.endings_count = w->endings_count, .lines_count = lines};
+    _Static_assert(_Alignof(line) == _Alignof(source) && _Alignof(ending) == _Alignof(source),
+                   "they lie one behind the other");
+    made->lines = (line *)(void *)(made->sources + w->count);
+    made->endings = (ending *)(void *)(made->lines + lines);
+    memcpy(made->sources, w->sources, sources_bytes);
+    memcpy(made->endings, w->endings, endings_bytes);
+    return made;
+}
+
 static leat_code program_new(writing *w, uint32_t *next, leat_err *err)
 {
     machine_shapes *s = w->shapes;
@@ -239,29 +271,21 @@ static leat_code program_new(writing *w, uint32_t *next, leat_err *err)
     LEAT_TRY(
         matcher_reserve(&items, &s->programs_size, s->programs_count, sizeof *s->programs, err));
     s->programs = items;
-    if (w->slow) w->count = 0;
+    if (w->slow) w->count = w->endings_count = 0;
     qsort(w->sources, w->count, sizeof *w->sources, source_order);
     uint32_t count = make_lines(w, lines, &nodes);
     uint32_t number = MACHINE_NONE;
     for (uint32_t i = 0; i < count; i++)
         configs[i] = lines[i].config;
     if (count <= BUNDLES_MAX) LEAT_TRY(shape_of(s, configs, count, &number, err));
-    program *made = leat_mem_try(sizeof *made + w->count * sizeof *w->sources);
-    line *own = leat_mem_try((count + 1) * sizeof *own);
-    if (made == NULL || own == NULL) {
-        leat_mem_free(made);
-        leat_mem_free(own);
-        return no_memory(err);
-    }
-    *made = (program){.slow = w->slow || count > BUNDLES_MAX,
-                      .same = number != MACHINE_NONE && s->items[number] == w->from,
-                      .shape = number,
-                      .places = count,
-                      .nodes = nodes,
-                      .lines = own,
-                      .lines_count = count};
-    memcpy(made->sources, w->sources, w->count * sizeof *w->sources);
-    memcpy(own, lines, count * sizeof *own);
+    program *made = program_alloc(w, count);
+    if (made == NULL) return no_memory(err);
+    memcpy(made->lines, lines, count * sizeof *lines);
+    made->slow = w->slow || count > BUNDLES_MAX;
+    made->same = number != MACHINE_NONE && s->items[number] == w->from;
+    made->shape = number;
+    made->places = count;
+    made->nodes = nodes;
     for (uint32_t i = 0; i < w->count; i++)
         made->takes += w->sources[i].kind != KEPT;
     LEAT_ASSERT(made->takes <= SOURCES_MAX && nodes <= 2 * SOURCES_MAX);
@@ -438,6 +462,21 @@ static made run_line(const feeding *f, const line *l, const source *sources)
     return now;
 }
 
+/* Matches that the event completes, before the bundles are what they become. */
+static leat_code end_runs(const feeding *f, const program *p)
+{
+    uint32_t from = f->matcher->graph.bound;
+    for (uint32_t i = 0; i < p->endings_count; i++) {
+        const ending *e = &p->endings[i];
+        uint32_t root = 0;
+        if (e->bundle != MACHINE_NONE)
+            root = bundle_at(f->machine, &f->matcher->bundles, e->bundle)->root;
+        if (e->step != MACHINE_NONE) LEAT_TRY(matcher_keep(f));
+        LEAT_TRY(done_add(f->work, (done){root, e->step, from, UINT32_MAX}, f->err));
+    }
+    return LEAT_OK;
+}
+
 static leat_code run(const feeding *f, const program *p)
 {
     bundles *list = &f->matcher->bundles;
@@ -470,7 +509,7 @@ static leat_code run(const feeding *f, const program *p)
 static bool limited(const feeding *f, const program *p)
 {
     const bundles *list = &f->matcher->bundles;
-    if (p->takes == 0) return false;
+    if (p->takes == 0 && p->endings_count == 0) return false;
     if ((uint64_t)f->matcher->graph.takes + p->takes > f->pattern->runs_max) return true;
     for (size_t i = 0; i < list->count; i++)
         if (bundle_at(f->machine, list, i)->depth >= f->pattern->takes_max) return true;
@@ -513,6 +552,7 @@ leat_code matcher_feed_shape(const feeding *f, bool *fed)
     LEAT_TRY(decide(f, number, &p));
     if (p == NULL || p->slow || limited(f, p)) return LEAT_OK;
     *fed = true;
-    if (p->same && p->lines_count == 0) return LEAT_OK;
-    return run(f, p);
+    if (LEAT_UNLIKELY(p->endings_count > 0)) LEAT_TRY(end_runs(f, p));
+    if (!p->same || p->lines_count > 0) LEAT_TRY(run(f, p));
+    return p->endings_count == 0 ? LEAT_OK : skip_emit(matcher, f->work, f->matches, f->err);
 }

@@ -27,6 +27,10 @@ static leat_code emit_done(const leat_matcher *matcher, leat_matcher_work *work,
     graph_paths *paths = &work->paths;
     const graph *g = &matcher->graph;
     uint32_t number = work->number != 0 ? work->number : g->events_count + 1;
+    bool lone = false;
+    if (work->done_count == 1) /* most often */
+        LEAT_TRY(match_lone(matcher, work, matches, &work->done[0], &lone, err));
+    if (lone) work->done_count = 0;
     if (work->done_count == 0) return LEAT_OK;
     graph_paths_begin(paths, g);
     for (size_t i = 0; i < work->done_count; i++) {
