@@ -254,6 +254,7 @@ static void visit(player *p, uint32_t pattern, leat_matcher **at, const leat_eva
     leat_err err;
     const leat_nfa *nfa = p->patterns[pattern].nfa;
     bool starts = true;
+    leat_matcher_ahead(*at);
     leat_testing_use(p->testing, p->patterns[pattern].conditions, p->lookup, pattern);
     leat_testing_begin(p->testing, eval, NULL, keep, p);
     const leat_matcher_host *host = leat_testing_host(p->testing);

@@ -34,6 +34,7 @@ typedef enum index_kind {
 typedef struct index_link {
     uint32_t predicate, next;
 } index_link;
+#define INDEX_ONE 0x80000000u /* in a head that is found: no list, the rest is the predicate */
 
 /* One test by which a predicate is found. */
 typedef enum index_what {
@@ -60,15 +61,16 @@ typedef struct index_place {
 
 #define INDEX_SEVERAL UINT32_MAX
 
+/* First what each event needs that it holds for. */
 typedef struct index_predicate {
-    const leat_expr *expr;
-    bool reads; /* steps */
-    bool exact; /* it holds where its access does */
-    bool rest;  /* no access: evaluated for every event */
-    uint64_t groups;
-    index_set starts;   /* patterns whose first takes ask for it */
-    index_set users;    /* patterns that have it */
+    bool reads;         /* steps */
+    bool exact;         /* it holds where its access does */
+    bool rest;          /* no access: evaluated for every event */
     uint32_t condition; /* that it is, of its only user; INDEX_SEVERAL */
+    uint64_t groups;
+    index_set starts; /* patterns whose first takes ask for it */
+    index_set users;  /* patterns that have it */
+    const leat_expr *expr;
     const index_place *places;
     uint32_t places_count;
 } index_predicate;

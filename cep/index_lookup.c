@@ -216,6 +216,7 @@ static leat_code reach(leat_lookup *lookup, uint32_t predicate, bool tested, lea
 static leat_code reach_list(leat_lookup *lookup, uint32_t head, bool tested, leat_err *err)
 {
     const index_link *links = lookup->index->links;
+    if ((head & INDEX_ONE) != 0) return reach(lookup, head & ~INDEX_ONE, tested, err);
     for (uint32_t at = head; at != 0; at = links[at].next)
         LEAT_TRY(reach(lookup, links[at].predicate, tested, err));
     return LEAT_OK;

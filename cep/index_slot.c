@@ -334,6 +334,16 @@ static leat_code fill_predicate(index_builder *b, uint32_t predicate)
     return LEAT_OK;
 }
 
+/* Constants that one predicate is found by have it in place of a list. */
+static void name_lone(const leat_index *index, const index_slot *slot)
+{
+    for (uint32_t i = 0; i < slot->equals_size; i++) {
+        index_equal *e = &slot->equals[i];
+        if (e->head != 0 && index->links[e->head].next == 0)
+            e->head = INDEX_ONE | index->links[e->head].predicate;
+    }
+}
+
 leat_code index_fill(index_builder *b)
 {
     leat_index *index = b->index;
@@ -354,6 +364,9 @@ leat_code index_fill(index_builder *b)
     }
     for (uint32_t p = 0; p < index->predicates_count; p++)
         LEAT_TRY(fill_predicate(b, p));
+    LEAT_ASSERT(index->predicates_count < INDEX_ONE && index->links_count < INDEX_ONE);
+    for (uint32_t s = 0; s < index->slots_count; s++)
+        name_lone(index, &index->slots[s]);
     return LEAT_OK;
 }
 

@@ -401,6 +401,9 @@ machine *machine_new(const leat_nfa *nfa, leat_err *err)
     place start = {.alive = edges == 64 ? UINT64_MAX : ((uint64_t)1 << edges) - 1};
     uint32_t number = 0;
     m->nfa = nfa;
+    m->within_ms = nfa->pattern->within_ms;
+    m->runs_max = nfa->pattern->runs_max;
+    m->takes_max = nfa->pattern->takes_max;
     m->index = leat_map_new();
     m->reads = leat_mem_need(((size_t)nfa->states_count * READS + 1) * sizeof *m->reads);
     m->taken = leat_mem_need(((size_t)nfa->states_count + 1) * sizeof *m->taken);

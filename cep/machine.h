@@ -74,8 +74,17 @@ typedef struct machine_leaf {
 
 typedef struct machine machine;
 typedef struct machine_shapes machine_shapes;
+/* First what each event needs: of a thousand patterns no machine is in the cache. */
 struct machine {
     const leat_nfa *nfa;
+    machine_shapes *shapes; /* of matcher_shape.c, which makes them when they are first needed */
+    struct shape *start;    /* the shape of nothing; NULL: shapes are of no use */
+    int64_t within_ms;      /* as the pattern says */
+    uint32_t runs_max, takes_max;
+    uint32_t slots_count;
+    bool whole;       /* more slots than there is room for */
+    bool steps_timed; /* a step has a window */
+    bool exact;       /* something comes out when time passes */
     machine_config **configs;
     size_t configs_count, configs_size; /* the first: nothing was taken yet */
     leat_map *index;                    /* of configs, by their places */
@@ -86,14 +95,9 @@ struct machine {
     machine_leaf **leaves;
     size_t branches_count, branches_size, leaves_count, leaves_size;
     machine_slot slots[MACHINE_SLOTS_MAX + 1];
-    uint32_t slots_count;
-    uint64_t *reads;        /* per state and kind of reading: steps that may still be read */
-    uint64_t *taken;        /* per state: steps that may have taken something */
-    uint64_t once[2];       /* conditions that read no step */
-    bool whole;             /* more slots than there is room for */
-    bool steps_timed;       /* a step has a window */
-    bool exact;             /* something comes out when time passes */
-    machine_shapes *shapes; /* of matcher_shape.c, which makes them when they are first needed */
+    uint64_t *reads;  /* per state and kind of reading: steps that may still be read */
+    uint64_t *taken;  /* per state: steps that may have taken something */
+    uint64_t once[2]; /* conditions that read no step */
 };
 #define MACHINE_LEAF 0x80000000u
 

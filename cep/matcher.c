@@ -467,6 +467,7 @@ static leat_code feed_all(const feeding *f)
     const bundles *list = &f->matcher->bundles;
     size_t tried = 0; /* up to there */
     leat_matcher_work *work = f->work;
+    machine_trim(f->machine);
     memset(work->tried, 0, sizeof work->tried);
     for (size_t i = 0; i < DECIDED_SIZE; i++)
         work->decided[i].config = MACHINE_NONE;
@@ -498,7 +499,6 @@ static leat_code begin(feeding *f, int64_t timestamp_ms)
     leat_matcher_work *work = f->work;
     LEAT_TRY(matcher_attach(matcher, work, f->err));
     f->machine = matcher->machine;
-    machine_trim(f->machine);
     if (work->arena == NULL) LEAT_TRY(leat_arena_new(&work->arena, SHOWN_BYTES_MAX, f->err));
     work->known = (machine_known){{0}, {0}};
     if (work->host->answers != NULL) {
@@ -524,6 +524,10 @@ leat_code leat_matcher_feed(leat_matcher *matcher, leat_matcher_work *work, int6
                  .pattern = matcher->nfa->pattern,
                  .matches = matches,
                  .err = err};
+    /* They come from far, and rather all at once than one by one. */
+    __builtin_prefetch(matcher->machine);
+    __builtin_prefetch(matcher->shape);
+    __builtin_prefetch(matcher->graph.events + matcher->graph.bound);
     LEAT_ASSERT(work->event == NULL);
     /* Time was advanced before; but for what is held, which is fed when its time is past. */
     LEAT_ASSERT(matcher->deadline_ms > timestamp_ms);

@@ -79,7 +79,7 @@ void bundles_drop_dead(leat_matcher *matcher)
         if (kept != i) memcpy(bundle_at(m, list, kept), c, bundle_words(m) * sizeof(uint32_t));
         kept++;
     }
-    if (kept != list->count) matcher->shape = 0;
+    if (kept != list->count) matcher->shape = NULL;
     list->count = kept;
     matcher->gone = 0;
     matcher->dropped_at = matcher->graph.bound;
@@ -183,7 +183,7 @@ void bundles_sort(leat_matcher *matcher)
     bundles *list = &matcher->bundles;
     size_t bytes = bundle_words(m) * sizeof(uint32_t);
     size_t kept = 0;
-    matcher->shape = 0;
+    matcher->shape = NULL;
     if (list->count > 1) qsort_r(list->words, list->count, bytes, compare_bytes, m);
     for (size_t i = 0; i < list->count; i++) {
         const bundle *c = bundle_at(m, list, i);
@@ -204,7 +204,7 @@ leat_code bundles_merge(leat_matcher *matcher, leat_matcher_work *work, leat_err
     bundles *fresh = &work->fresh;
     LEAT_ASSERT(list->count + fresh->count < UINT32_MAX);
     if (fresh->count == 0) return LEAT_OK;
-    matcher->shape = 0;
+    matcher->shape = NULL;
     LEAT_TRY(graph_reserve(&matcher->graph, (uint32_t)fresh->count, err));
     for (size_t i = 0; i < fresh->count && matcher->indexes_count > 0; i++)
         LEAT_TRY(bundle_index_note(matcher, work->arena, bundle_at(m, fresh, i), err));

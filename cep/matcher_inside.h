@@ -54,25 +54,27 @@ typedef struct held {
 } held;
 
 typedef struct bundle_index bundle_index;
+struct shape;
 
+/* First what each event needs. */
 struct leat_matcher {
     const leat_nfa *nfa;
-    machine *machine; /* of the scratch that it is used with; NULL: nothing was fed */
-    graph graph;
-    bundles bundles;
-    waiting *waiting;
-    size_t waiting_count, waiting_size;
-    held *held; /* in the order in which they will be fed */
-    size_t held_count, held_size;
-    uint32_t skipped;    /* matches that began before this event do not come out any more */
-    uint32_t shape;      /* of the bundles (matcher_shape.c); 0: not known, or there are none */
+    machine *machine;    /* of the scratch that it is used with; NULL: nothing was fed */
+    struct shape *shape; /* of the bundles (matcher_shape.c); NULL: not known, or there are none */
+    int64_t window_ms;   /* when somebody has to look whether runs are out of the window */
+    int64_t deadline_ms;
     uint32_t collect_at; /* nodes */
     uint32_t dropped_at; /* the bound when dead bundles were dropped */
     uint32_t gone;       /* bundles without a root, since then */
-    uint32_t indexes_count;
+    uint32_t skipped;    /* matches that began before this event do not come out any more */
+    bundles bundles;
+    size_t waiting_count, held_count;
+    graph graph;
+    waiting *waiting;
+    held *held; /* in the order in which they will be fed */
+    size_t waiting_size, held_size;
     bundle_index **indexes; /* of bundles; no state */
-    int64_t window_ms;      /* when somebody has to look whether runs are out of the window */
-    int64_t deadline_ms;
+    uint32_t indexes_count;
 };
 
 /* Matches that the event in hand, or time, completes: runs of root that began in [from, to). */

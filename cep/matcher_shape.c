@@ -57,7 +57,7 @@ typedef struct ending {
 typedef struct program {
     bool slow;             /* left to matcher.c */
     bool same;             /* the shape stays; lines are the bundles that change */
-    uint32_t shape;        /* from now on; MACHINE_NONE: none that is known */
+    struct shape *shape;   /* from now on; NULL: none that is known */
     uint32_t places;       /* bundles from now on */
     uint32_t nodes, takes; /* made at most */
     uint32_t lines_count;
@@ -67,14 +67,21 @@ typedef struct program {
     source sources[];
 } program;
 
+#define WAYS 4
+
+/* ways: the programs that answers have led to lately, where all were known beforehand. */
 typedef struct shape {
+    struct {
+        uint64_t holds; /* conditions */
+        const program *program;
+    } ways[WAYS];
+    uint32_t ways_next;
     uint32_t tree; /* 0: not grown */
     uint32_t count;
     uint32_t configs[]; /* ascending */
 } shape;
 
 struct machine_shapes {
-    bool usable; /* no condition reads what was taken */
     leat_map *index;
     shape **items; /* the first: nothing is under way */
     program **programs;
@@ -108,15 +115,15 @@ void matcher_shapes_free(machine_shapes **shapes)
     *shapes = NULL;
 }
 
-/* The number of a shape; MACHINE_NONE: there are too many. */
-static leat_code shape_of(machine_shapes *s, const uint32_t *configs, uint32_t count,
-                          uint32_t *number, leat_err *err)
+/* NULL: there are too many. */
+static leat_code shape_of(machine_shapes *s, const uint32_t *configs, uint32_t count, shape **found,
+                          leat_err *err)
 {
-    uint64_t found = 0;
+    uint64_t number = 0;
     leat_str key = {(const char *)configs, count * sizeof *configs};
-    *number = MACHINE_NONE;
-    if (leat_map_get(s->index, key, &found)) {
-        *number = (uint32_t)found;
+    *found = NULL;
+    if (leat_map_get(s->index, key, &number)) {
+        *found = s->items[number];
         return LEAT_OK;
     }
     if (s->count == SHAPES_MAX) return LEAT_OK;
@@ -132,27 +139,28 @@ static leat_code shape_of(machine_shapes *s, const uint32_t *configs, uint32_t c
         leat_mem_free(made);
         return code;
     }
-    *number = (uint32_t)s->count;
-    s->items[s->count++] = made;
+    *found = s->items[s->count++] = made;
     return LEAT_OK;
 }
 
+/* Where a condition reads what was taken there is no start. */
 static leat_code shapes_new(machine *m, leat_err *err)
 {
     machine_shapes *made = leat_mem_need(sizeof *made);
     uint32_t none = 0;
-    uint32_t number = 0;
+    shape *start = NULL;
+    bool usable = m->slots_count == 0 && !m->whole;
     made->index = leat_map_new();
-    made->usable = m->slots_count == 0 && !m->whole;
     for (uint32_t i = 0; i < m->nfa->pattern->conditions_count; i++)
-        made->usable = made->usable && (m->once[i >> 6] >> (i & 63) & 1) != 0;
-    leat_code code = shape_of(made, &none, 0, &number, err);
-    if (code == LEAT_OK)
-        m->shapes = made;
-    else
+        usable = usable && (m->once[i >> 6] >> (i & 63) & 1) != 0;
+    leat_code code = shape_of(made, &none, 0, &start, err);
+    if (code != LEAT_OK) {
         matcher_shapes_free(&made);
-    LEAT_ASSERT(code != LEAT_OK || number == 0);
-    return code;
+        return code;
+    }
+    m->shapes = made;
+    m->start = usable ? start : NULL;
+    return LEAT_OK;
 }
 
 /* --- programs --- */
@@ -274,16 +282,16 @@ static leat_code program_new(writing *w, uint32_t *next, leat_err *err)
     if (w->slow) w->count = w->endings_count = 0;
     qsort(w->sources, w->count, sizeof *w->sources, source_order);
     uint32_t count = make_lines(w, lines, &nodes);
-    uint32_t number = MACHINE_NONE;
+    shape *to = NULL;
     for (uint32_t i = 0; i < count; i++)
         configs[i] = lines[i].config;
-    if (count <= BUNDLES_MAX) LEAT_TRY(shape_of(s, configs, count, &number, err));
+    if (count <= BUNDLES_MAX) LEAT_TRY(shape_of(s, configs, count, &to, err));
     program *made = program_alloc(w, count);
     if (made == NULL) return no_memory(err);
     memcpy(made->lines, lines, count * sizeof *lines);
     made->slow = w->slow || count > BUNDLES_MAX;
-    made->same = number != MACHINE_NONE && s->items[number] == w->from;
-    made->shape = number;
+    made->same = to == w->from;
+    made->shape = to;
     made->places = count;
     made->nodes = nodes;
     for (uint32_t i = 0; i < w->count; i++)
@@ -382,11 +390,10 @@ static leat_code ask(const feeding *f, uint32_t condition, bool *holds)
     return LEAT_OK;
 }
 
-/* *found NULL: there is no program. */
-static leat_code decide(const feeding *f, uint32_t number, const program **found)
+/* Down the tree; *found NULL: there is no program. */
+static leat_code go_down(const feeding *f, shape *from, const program **found)
 {
     machine_shapes *s = f->machine->shapes;
-    shape *from = s->items[number];
     uint32_t at = from->tree;
     uint32_t above = 0;
     bool holds = false;
@@ -402,6 +409,7 @@ static leat_code decide(const feeding *f, uint32_t number, const program **found
                 learn(&path, condition, yes);
                 i = i == above ? 0 : s->branches[i].next[yes];
             }
+            machine_trim(f->machine);
             LEAT_TRY(grow(f->machine, from, &path, &at, f->err));
             if (at == 0) return LEAT_OK;
             *(above == 0 ? &from->tree : &s->branches[above].next[holds]) = at;
@@ -412,6 +420,24 @@ static leat_code decide(const feeding *f, uint32_t number, const program **found
         at = s->branches[at].next[holds];
     }
     *found = s->programs[at & ~PROGRAM];
+    return LEAT_OK;
+}
+
+/* What all conditions are decides, if that is known. */
+static leat_code decide(const feeding *f, shape *from, const program **found)
+{
+    const machine_known told = f->work->known;
+    bool all = (told.known[0] & told.known[1]) == UINT64_MAX && told.holds[1] == 0;
+    for (uint32_t i = 0; i < WAYS && all; i++) {
+        if (from->ways[i].holds != told.holds[0] || from->ways[i].program == NULL) continue;
+        *found = from->ways[i].program;
+        return LEAT_OK;
+    }
+    LEAT_TRY(go_down(f, from, found));
+    if (!all) return LEAT_OK;
+    uint32_t way = from->ways_next++ % WAYS;
+    from->ways[way].holds = told.holds[0];
+    from->ways[way].program = *found;
     return LEAT_OK;
 }
 
@@ -501,7 +527,7 @@ static leat_code run(const feeding *f, const program *p)
         c->root = results[i].root;
         c->depth = results[i].depth;
     }
-    f->matcher->shape = p->shape == MACHINE_NONE ? 0 : p->shape;
+    f->matcher->shape = p->shape;
     return LEAT_OK;
 }
 
@@ -510,26 +536,24 @@ static bool limited(const feeding *f, const program *p)
 {
     const bundles *list = &f->matcher->bundles;
     if (p->takes == 0 && p->endings_count == 0) return false;
-    if ((uint64_t)f->matcher->graph.takes + p->takes > f->pattern->runs_max) return true;
+    if ((uint64_t)f->matcher->graph.takes + p->takes > f->machine->runs_max) return true;
     for (size_t i = 0; i < list->count; i++)
-        if (bundle_at(f->machine, list, i)->depth >= f->pattern->takes_max) return true;
+        if (bundle_at(f->machine, list, i)->depth >= f->machine->takes_max) return true;
     return false;
 }
 
-/* The shape of the matcher; MACHINE_NONE: none that is known. */
-static leat_code find_shape(const feeding *f, uint32_t *number)
+/* The shape of the matcher; NULL: none that is known. */
+static leat_code find_shape(const feeding *f, shape **found)
 {
     leat_matcher *matcher = f->matcher;
     uint32_t configs[BUNDLES_MAX];
-    *number = matcher->shape;
-    if (*number != 0 || matcher->bundles.count == 0) return LEAT_OK;
-    *number = MACHINE_NONE;
     uint32_t count = (uint32_t)matcher->bundles.count;
-    if (count > BUNDLES_MAX) return LEAT_OK;
+    *found = count == 0 ? f->machine->start : matcher->shape;
+    if (*found != NULL || count > BUNDLES_MAX) return LEAT_OK;
     for (uint32_t i = 0; i < count; i++)
         configs[i] = bundle_at(f->machine, &matcher->bundles, i)->config;
-    LEAT_TRY(shape_of(f->machine->shapes, configs, count, number, f->err));
-    if (*number != MACHINE_NONE) matcher->shape = *number;
+    LEAT_TRY(shape_of(f->machine->shapes, configs, count, found, f->err));
+    matcher->shape = *found;
     return LEAT_OK;
 }
 
@@ -537,19 +561,19 @@ leat_code matcher_feed_shape(const feeding *f, bool *fed)
 {
     leat_matcher *matcher = f->matcher;
     const program *p = NULL;
-    uint32_t number = 0;
+    shape *from = NULL;
     LEAT_ASSERT(f->work->fresh.count == 0 && f->work->done_count == 0);
     *fed = false;
-    if (f->machine->shapes == NULL) LEAT_TRY(shapes_new(f->machine, f->err));
-    if (!f->machine->shapes->usable || matcher->waiting_count > 0) return LEAT_OK;
+    if (LEAT_UNLIKELY(f->machine->shapes == NULL)) LEAT_TRY(shapes_new(f->machine, f->err));
+    if (f->machine->start == NULL || matcher->waiting_count > 0) return LEAT_OK;
     if (matcher->bundles.count > BUNDLES_MAX) return LEAT_OK;
     if (matcher->graph.bound != matcher->dropped_at || matcher->gone > 0)
         bundles_drop_dead(matcher);
-    LEAT_TRY(find_shape(f, &number));
-    if (number == MACHINE_NONE) return LEAT_OK;
-    LEAT_ASSERT(f->machine->shapes->items[number]->count == matcher->bundles.count);
+    LEAT_TRY(find_shape(f, &from));
+    if (from == NULL) return LEAT_OK;
+    LEAT_ASSERT(from->count == matcher->bundles.count);
     LEAT_ASSERT(matcher->bundles.count == 0 || matcher->graph.nodes_count > 0);
-    LEAT_TRY(decide(f, number, &p));
+    LEAT_TRY(decide(f, from, &p));
     if (p == NULL || p->slow || limited(f, p)) return LEAT_OK;
     *fed = true;
     if (LEAT_UNLIKELY(p->endings_count > 0)) LEAT_TRY(end_runs(f, p));

@@ -67,7 +67,7 @@ void matcher_deadline(leat_matcher *matcher)
 {
     if (matcher->bundles.count == 0) {
         matcher->window_ms = LEAT_TIME_MAX;
-    } else if (matcher->nfa->pattern->within_ms > 0) {
+    } else if (matcher->machine->within_ms > 0) {
         bool exact = matcher->machine->exact || matcher->waiting_count > 0;
         if (exact || matcher->window_ms == LEAT_TIME_MAX)
             matcher->window_ms = window_deadline(matcher, exact);
@@ -92,7 +92,7 @@ int64_t leat_matcher_deadline(const leat_matcher *matcher)
 void matcher_pass(leat_matcher *matcher, int64_t now_ms)
 {
     graph *g = &matcher->graph;
-    int64_t window_ms = matcher->nfa->pattern->within_ms;
+    int64_t window_ms = matcher->machine->within_ms;
     if (window_ms <= 0) return;
     if (g->bound == 0) g->bound = 1;
     while (g->bound <= g->events_count &&

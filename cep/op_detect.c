@@ -160,10 +160,11 @@ static leat_code visit(detect_state *state, uint32_t index, const leat_eval *eva
         if (key->reporter != index) return LEAT_OK;
         return detect_reject(state, LEAT_STR_NONE, &key->why, err);
     }
+    detect_part *part = key->cell == NULL ? NULL : detect_cell_find(key->cell, index);
+    if (part != NULL) leat_matcher_ahead(part->matcher);
     leat_testing *testing = testing_of(state, index);
     leat_testing_begin(testing, eval, NULL, keep, state);
     detect_out_begin(state, index, testing, detect_key_json(key), timestamp_ms);
-    detect_part *part = key->cell == NULL ? NULL : detect_cell_find(key->cell, index);
     if (part == NULL) {
         LEAT_TRY(feed_new(state, key, index, testing, timestamp_ms, err));
     } else {
