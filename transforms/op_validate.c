@@ -8,7 +8,8 @@
  * nobody keeps: so what is valid here can be written with that schema, and the other way round.
  * Refused: a second walk over schema and value that only checks, which would differ some day.
  *
- * Schemas are read when the pipeline is, so that their mistakes are found by `leat check`.
+ * Schemas are read when the pipeline is, so that their mistakes are found by `leat check`; those
+ * of a registry too, where it can be asked.
  * Cost: JSON Schema: reading the record as a whole (~1 ns a byte), and the schema's. Avro: that of
  * the fields it names, read and written. */
 #include "core/mem.h"
@@ -21,7 +22,7 @@
 #define TEXT_BYTES_MAX ((size_t)256 << 20)
 
 typedef struct validate_options {
-    const leat_node *json_schema, *avro_schema, *field;
+    const leat_node *json_schema, *avro_schema, *subject, *version, *field;
 } validate_options;
 
 static const leat_option options[] = {
@@ -37,6 +38,20 @@ static const leat_option options[] = {
      .shape = "{\"type\": [\"string\", \"object\"]}",
      .doc = "In its place an Avro schema: a file (.avsc), or the schema itself; of a record where "
             "no `field` is given."},
+    {.name = "subject",
+     .type = LEAT_OPTION_NODE,
+     .offset = offsetof(validate_options, subject),
+     .shape = "{\"type\": \"string\"}",
+     .doc =
+         "In its place a subject of the pipeline's `schema_registry`, with a schema of Avro or a "
+         "JSON Schema (without references to others). It is asked for when the pipeline "
+         "starts, which waits until the registry answers; `leat check` warns if it does not."},
+    {.name = "version",
+     .type = LEAT_OPTION_NODE,
+     .offset = offsetof(validate_options, version),
+     .shape = "{\"oneOf\": [{\"const\": \"latest\"}, {\"type\": \"integer\", \"minimum\": 1}]}",
+     .doc = "The subject's version: a number, or `latest` (default), which is the one that is the "
+            "latest at the start, until the process ends."},
     {.name = "field",
      .type = LEAT_OPTION_PATH,
      .offset = offsetof(validate_options, field),
@@ -46,7 +61,7 @@ enum { OPTIONS_COUNT = sizeof options / sizeof options[0] };
 
 typedef struct validate_config {
     const leat_json_schema *json;
-    const leat_avro_schema *avro; /* one of the two */
+    const leat_avro_schema *avro; /* one of the two; none: the registry was not asked */
     leat_str field;               /* data NULL: the whole record */
     uint32_t slot;                /* of field */
     uint32_t *slots;              /* of avro's fields */
@@ -92,10 +107,10 @@ static bool plan_json(leat_planner *planner, const leat_node *root, validate_con
     return config->json != NULL;
 }
 
+/* config->avro NULL: it is not known here. */
 static bool plan_avro(leat_planner *planner, leat_step *step, const leat_node *node,
                       validate_config *config)
 {
-    if (!leat_planner_avro_schema(planner, node, &config->avro)) return false;
     step->slots_only = true;
     if (config->avro == NULL || config->field.data != NULL) return true;
     const leat_avro_type *root = config->avro->root;
@@ -112,6 +127,37 @@ static bool plan_avro(leat_planner *planner, leat_step *step, const leat_node *n
     return true;
 }
 
+static bool plan_subject(leat_planner *planner, leat_step *step, const leat_node *node,
+                         const leat_node *version, validate_config *config)
+{
+    leat_findings *findings = leat_planner_findings(planner);
+    leat_arena *arena = leat_planner_arena(planner);
+    leat_planned_schema schema;
+    leat_node *root = NULL;
+    leat_err err = {0};
+    uint32_t line, column;
+    if (!leat_planner_subject(planner, node, version, &schema)) return false;
+    if (schema.text.data == NULL) return true;
+    leat_code code =
+        schema.json ? leat_doc_parse(schema.text, schema.name, arena, &root, &err, &line, &column)
+                    : leat_avro_schema_parse(schema.text, arena, &config->avro, &err);
+    if (code != LEAT_OK) {
+        leat_findings_add(findings, node, false, "%.*s: %s", LEAT_STR_ARG(schema.name), err.text);
+        return false;
+    }
+    return schema.json ? plan_json(planner, root, config) : plan_avro(planner, step, node, config);
+}
+
+static bool plan_schema(leat_planner *planner, leat_step *step, const validate_options *read,
+                        validate_config *config)
+{
+    if (read->subject != NULL)
+        return plan_subject(planner, step, read->subject, read->version, config);
+    if (read->json_schema != NULL) return plan_json(planner, read->json_schema, config);
+    return leat_planner_avro_schema(planner, read->avro_schema, &config->avro) &&
+           plan_avro(planner, step, read->avro_schema, config);
+}
+
 static bool validate_plan(leat_planner *planner, leat_step *step, const leat_node *json)
 {
     validate_options read = {0};
@@ -125,16 +171,20 @@ static bool validate_plan(leat_planner *planner, leat_step *step, const leat_nod
         config->field = read.field->text;
         config->slot = leat_planner_read(planner, step, path);
     }
-    if ((read.json_schema == NULL) == (read.avro_schema == NULL)) {
+    int given = (read.json_schema != NULL) + (read.avro_schema != NULL) + (read.subject != NULL);
+    if (given != 1) {
         if (good)
-            leat_findings_add(findings, json, false,
-                              read.json_schema == NULL
-                                  ? "one of 'json_schema', 'avro_schema' is missing"
-                                  : "only one of 'json_schema', 'avro_schema' can be given");
+            leat_findings_add(
+                findings, json, false,
+                given == 0 ? "one of 'json_schema', 'avro_schema', 'subject' is missing"
+                           : "only one of 'json_schema', 'avro_schema', 'subject' can be given");
         return false;
     }
-    if (read.avro_schema != NULL) return plan_avro(planner, step, read.avro_schema, config) && good;
-    return plan_json(planner, read.json_schema, config) && good;
+    if (read.version != NULL && read.subject == NULL) {
+        leat_findings_add_key(findings, read.version, false, "'version' is that of a 'subject'");
+        good = false;
+    }
+    return plan_schema(planner, step, &read, config) && good;
 }
 
 /* --- running --- */
@@ -214,10 +264,14 @@ static leat_code validate_process(leat_run *run, const leat_batch *in, leat_err 
 
 static leat_code validate_open(leat_run *run, leat_err *err)
 {
-    (void)err;
     const validate_config *config = run->step->config;
+    if (config->avro == NULL && config->json == NULL)
+        return leat_err_set(err, LEAT_ERR_CONFIG,
+                            "%.*s: the schema registry was not asked for the schema",
+                            LEAT_STR_ARG(run->step->place));
     validate_state *state = leat_mem_need(sizeof *state);
     leat_buf_init(&state->text, TEXT_BYTES_MAX);
+    LEAT_ASSERT(config->slots == NULL || config->avro != NULL);
     if (config->slots != NULL)
         state->values =
             leat_mem_need((config->avro->root->fields_count + 1) * sizeof *state->values);
@@ -237,7 +291,8 @@ static void validate_close(leat_run *run)
 
 const leat_operator_type leat_operator_validate = {
     .name = "validate",
-    .doc = "Checks records against a JSON Schema or an Avro schema; one that does not follow it "
+    .doc = "Checks records against a JSON Schema or an Avro schema, given as a file, in the "
+           "pipeline, or by its subject in the schema registry; one that does not follow it "
            "goes to the dead letter, with the path of the first thing that is wrong. Those that do "
            "go on untouched.\n\n"
            "Of JSON Schema the vocabulary of draft 2020-12 is there but for "
@@ -248,7 +303,8 @@ const leat_operator_type leat_operator_validate = {
            "or time stands for a logical type without loss. Fields that the schema does not have "
            "are no mistake.\n\n"
            "```json\n{ \"validate\": { \"json_schema\": \"schemas/order.json\" } }\n"
-           "{ \"validate\": { \"avro_schema\": \"schemas/order.avsc\" } }\n```\n",
+           "{ \"validate\": { \"avro_schema\": \"schemas/order.avsc\" } }\n"
+           "{ \"validate\": { \"subject\": \"orders-value\", \"version\": 3 } }\n```\n",
     .options = options,
     .options_count = OPTIONS_COUNT,
     .plan = validate_plan,

@@ -207,6 +207,16 @@ typedef struct leat_planned_file {
 } leat_planned_file;
 bool leat_planner_files(leat_planner *planner, const leat_node *glob, leat_planned_file **files,
                         size_t *count);
+/* The schema that the pipeline's registry has under the subject at node; version: a number or
+ * "latest", which is what NULL means. text data NULL: nobody could be asked, which only matters to
+ * a pipeline that is run. False: a finding. */
+typedef struct leat_planned_schema {
+    leat_str name; /* as it should be shown */
+    leat_str text;
+    bool json; /* a JSON Schema, not Avro's */
+} leat_planned_schema;
+bool leat_planner_subject(leat_planner *planner, const leat_node *node, const leat_node *version,
+                          leat_planned_schema *schema);
 /* The pipeline's `mask` keys: the name of the one that writes (data NULL if not set), a key by its
  * name (none: mask.key), all that have names. */
 typedef struct leat_mask_key {

@@ -168,6 +168,10 @@ typedef struct leat_plan_env {
     /* The first bytes of a file (its name as `files` has given it); NULL: nobody can look. */
     leat_code (*head)(void *self, leat_str path, size_t bytes_max, leat_arena *arena,
                       leat_str *text, leat_err *err);
+    /* The schema that plan's registry has under a subject (version 0: the latest).
+     * LEAT_ERR_NO_FIELD: it has none; UNAVAILABLE: it cannot be asked. NULL: nobody asks. */
+    leat_code (*subject)(void *self, const leat_plan *plan, leat_str subject, int64_t version,
+                         leat_arena *arena, leat_planned_schema *schema, leat_err *err);
     leat_resolver resolve;                      /* ${env:} and ${file:}; context is self */
     const leat_operator_type *const *operators; /* the registry */
     size_t operators_count;

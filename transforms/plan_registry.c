@@ -5,7 +5,10 @@
  *                        "password": "${file:/run/secrets/registry}" }
  *
  * Only its form is checked here, and what can be known to be unsafe; the client is the worker's
- * (worker/registry_client.c). A pipeline has one registry, as a Kafka cluster does. */
+ * (worker/registry_client.c). A pipeline has one registry, as a Kafka cluster does.
+ *
+ * A step may name a schema by its subject. It is asked for while planning, as files are read: which
+ * fields are slots depends on it. What "latest" was then, it stays until the process ends. */
 #include <string.h>
 
 #include "transforms/plan_inside.h"
@@ -127,4 +130,51 @@ void plan_registry(leat_planner *planner, const leat_node *node)
         leat_findings_add_key(planner->findings, leat_node_member(node, "token"), false,
                               "'token' is in place of 'user' and 'password': give one of them");
     warn_open(planner, options.url, settings);
+}
+
+/* --- a schema by its subject --- */
+
+static bool read_version(leat_planner *planner, const leat_node *node, int64_t *version)
+{
+    *version = 0;
+    if (node == NULL || (node->kind == LEAT_NODE_STRING && leat_str_is(node->text, "latest")))
+        return true;
+    *version = node->i;
+    if (node->kind == LEAT_NODE_INT && node->i >= 1 && node->i <= INT32_MAX) return true;
+    leat_findings_add(planner->findings, node, false, "must be \"latest\", or a number from 1 on");
+    return false;
+}
+
+bool leat_planner_subject(leat_planner *planner, const leat_node *node, const leat_node *version,
+                          leat_planned_schema *schema)
+{
+    const leat_registry_settings *registry = planner->plan->registry;
+    const leat_plan_env *env = planner->env;
+    int64_t number = 0;
+    leat_err err = {0};
+    *schema = (leat_planned_schema){.json = false};
+    if (!plan_is_text(planner, node, "a subject of the schema registry")) return false;
+    if (registry == NULL) {
+        leat_findings_add(planner->findings, node, false, "needs the pipeline's 'schema_registry'");
+        return false;
+    }
+    bool unresolved = plan_unresolved(planner, node);
+    if (version != NULL) unresolved |= plan_unresolved(planner, version);
+    if (!unresolved && !read_version(planner, version, &number)) return false;
+    if (!unresolved && node->text.len == 0) {
+        leat_findings_add(planner->findings, node, false, "is empty");
+        return false;
+    }
+    if (planner->findings->errors > 0) return true; /* it will not be run: no waiting */
+    if (unresolved || leat_planner_unresolved(planner) || registry->urls_count == 0 ||
+        env->subject == NULL)
+        return true;
+    leat_code code =
+        env->subject(env->self, planner->plan, node->text, number, planner->arena, schema, &err);
+    bool warning = code == LEAT_ERR_UNAVAILABLE && env->check_only;
+    if (code != LEAT_OK)
+        leat_findings_add(planner->findings, node, warning, "%s%s",
+                          node->secret ? "the schema registry has no such schema" : err.text,
+                          warning ? "; what its schema asks for is not checked" : "");
+    return code == LEAT_OK || warning;
 }

@@ -145,7 +145,7 @@ bool leat_flag_int(const leat_flag *flag, int64_t fallback, int64_t min, int64_t
 
 /* --- pipelines --- */
 
-leat_code leat_cli_load(const char *file, const leat_flag *set, bool check_only, bool print,
+leat_code leat_cli_load(const char *file, const leat_flag *set, leat_purpose purpose, bool print,
                         leat_findings *into, leat_loaded *loaded, leat_err *err)
 {
     *loaded = (leat_loaded){0};
@@ -158,7 +158,7 @@ leat_code leat_cli_load(const char *file, const leat_flag *set, bool check_only,
     for (size_t i = 0; i < count; i++)
         overrides[i] = leat_str_of(set->values[i]);
     leat_plan_env env;
-    leat_config_env(file, overrides, count, check_only, loaded->arena, &env);
+    leat_config_env(file, overrides, count, purpose, loaded->arena, &env);
     leat_findings findings;
     leat_findings_init(&findings, loaded->arena);
     LEAT_TRY(

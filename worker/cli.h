@@ -51,7 +51,7 @@ typedef struct leat_loaded {
     leat_plan *plan;
     size_t findings, errors;
 } leat_loaded;
-leat_code leat_cli_load(const char *file, const leat_flag *set, bool check_only, bool print,
+leat_code leat_cli_load(const char *file, const leat_flag *set, leat_purpose purpose, bool print,
                         leat_findings *into, leat_loaded *loaded, leat_err *err) LEAT_CHECKED;
 void leat_cli_unload(leat_loaded *loaded);
 

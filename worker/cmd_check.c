@@ -16,11 +16,15 @@ const leat_command leat_command_check = {
     .help = "usage: leat check [--set PATH=VALUE]... [--output json] PIPELINE...\n\n"
             "Reads each pipeline and the patterns it names, and reports every mistake with file, "
             "line,\n"
-            "column and what was probably meant. Nothing is run, and Kafka is not asked.\n\n"
+            "column and what was probably meant. Nothing is run, and Kafka is not asked; a schema "
+            "registry is,\n"
+            "where a step names a schema by its subject.\n\n"
             "  --set PATH=VALUE   check with this value in place of the file's\n"
             "  --output json      a list of {file, path, line, column, message, suggestion} on "
             "stdout\n\n"
-            "An unset environment variable or a secret file that is not here is only a warning.\n"
+            "An unset environment variable, a secret file that is not here, or a registry that "
+            "cannot\n"
+            "be reached is only a warning.\n"
             "Exit code: 0 nothing wrong (warnings may have been printed), 1 mistakes, 2 usage.\n\n"
             "  leat check examples/*/pipeline.json\n"
             "  leat check --set kafka.bootstrap.servers=localhost:9092 pipeline.json\n",
@@ -32,7 +36,7 @@ static int check_one(const char *file, const leat_flag *set, bool json, bool fir
     leat_loaded loaded;
     leat_findings findings = {0};
     leat_err err;
-    leat_code code = leat_cli_load(file, set, true, !json, &findings, &loaded, &err);
+    leat_code code = leat_cli_load(file, set, LEAT_PURPOSE_CHECK, !json, &findings, &loaded, &err);
     int exit_code = loaded.errors > 0 ? LEAT_EXIT_FINDINGS : LEAT_EXIT_OK;
     leat_buf out;
     leat_buf_init(&out, (size_t)64 << 20);

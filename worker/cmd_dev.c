@@ -285,7 +285,7 @@ static bool as_planted(const dev *self)
 
 static leat_code dev_pipeline(dev *self, const char *file, const leat_flag *set, leat_err *err)
 {
-    LEAT_TRY(leat_cli_load(file, set, true, true, NULL, &self->loaded, err));
+    LEAT_TRY(leat_cli_load(file, set, LEAT_PURPOSE_CHECK, true, NULL, &self->loaded, err));
     if (self->loaded.plan == NULL)
         return leat_err_set(err, LEAT_ERR_CONFIG, "%s: %zu mistake(s), see above", file,
                             self->loaded.errors);

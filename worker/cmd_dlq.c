@@ -203,7 +203,7 @@ static leat_code place_of_pipeline(place *at, const char *file, const leat_flag 
                             "%s says where the letters are: --file, --topic and --kafka are for "
                             "letters without a pipeline",
                             file);
-    LEAT_TRY(leat_cli_load(file, &flags[DLQ_SET], false, true, NULL, &at->loaded, err));
+    LEAT_TRY(leat_cli_load(file, &flags[DLQ_SET], LEAT_PURPOSE_USE, true, NULL, &at->loaded, err));
     const leat_plan *plan = at->loaded.plan;
     if (plan == NULL)
         return leat_err_set(err, LEAT_ERR_CONFIG, "%s: %zu mistake(s), see above", file,

@@ -138,7 +138,7 @@ static leat_code explain_file(explainer *e, const char *file, const leat_flag *s
     if (overrides == NULL) return leat_arena_full(arena, err);
     for (size_t i = 0; i < set->count; i++)
         overrides[i] = leat_str_of(set->values[i]);
-    leat_config_env(file, overrides, set->count, true, arena, &env);
+    leat_config_env(file, overrides, set->count, LEAT_PURPOSE_LOOK, arena, &env);
     leat_findings_init(&findings, arena);
     LEAT_TRY(leat_plan_new(text, leat_str_of(file), &env, arena, &findings, &plan, err));
     collect_findings(e, &findings);

@@ -381,7 +381,7 @@ static int graph_one(const char *file, const leat_flag *set, const char *form)
     leat_buf out;
     int exit_code = LEAT_EXIT_FINDINGS;
     leat_buf_init(&out, (size_t)64 << 20);
-    leat_code code = leat_cli_load(file, set, true, true, NULL, &loaded, &err);
+    leat_code code = leat_cli_load(file, set, LEAT_PURPOSE_LOOK, true, NULL, &loaded, &err);
     if (code != LEAT_OK) leat_cli_say("%s", err.text);
     if (code == LEAT_OK && loaded.plan != NULL) {
         drawing d = {loaded.plan, &out, loaded.arena};

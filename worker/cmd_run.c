@@ -39,7 +39,10 @@ typedef struct running {
 static leat_code open_one(running *one, const char *file, const leat_flag *set,
                           const leat_pipeline_options *options, leat_err *err)
 {
-    LEAT_TRY(leat_cli_load(file, set, false, true, NULL, &one->loaded, err));
+    LEAT_TRY(leat_cli_load(file, set, LEAT_PURPOSE_RUN, true, NULL, &one->loaded, err));
+    if (one->loaded.plan == NULL && leat_cli_stopped())
+        return leat_err_set(err, LEAT_ERR_UNAVAILABLE,
+                            "%s: stopped while it waited for the schema registry", file);
     if (one->loaded.plan == NULL)
         return leat_err_set(err, LEAT_ERR_CONFIG, "%s: %zu mistake(s), see above", file,
                             one->loaded.errors);

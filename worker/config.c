@@ -17,6 +17,7 @@
 
 #include "core/time.h"
 #include "worker/registry.h"
+#include "worker/registry_client.h"
 
 #define FILE_BYTES_MAX      ((size_t)16 << 20)
 #define SECRET_BYTES_MAX    ((size_t)1 << 20)
@@ -148,8 +149,25 @@ static leat_code read_head(void *context, leat_str path, size_t bytes_max, leat_
     return LEAT_OK;
 }
 
+/* --- schemas of a registry --- */
+
+static leat_code ask_once(void *context, const leat_plan *plan, leat_str subject, int64_t version,
+                          leat_arena *arena, leat_planned_schema *schema, leat_err *err)
+{
+    (void)context;
+    return leat_registry_subject(plan, subject, version, false, arena, schema, err);
+}
+
+static leat_code ask_until_answered(void *context, const leat_plan *plan, leat_str subject,
+                                    int64_t version, leat_arena *arena, leat_planned_schema *schema,
+                                    leat_err *err)
+{
+    (void)context;
+    return leat_registry_subject(plan, subject, version, true, arena, schema, err);
+}
+
 void leat_config_env(const char *pipeline_file, const leat_str *overrides, size_t overrides_count,
-                     bool check_only, leat_arena *arena, leat_plan_env *env)
+                     leat_purpose purpose, leat_arena *arena, leat_plan_env *env)
 {
     outside *self = leat_arena_zero(arena, sizeof *self);
     LEAT_ASSERT(self != NULL);
@@ -162,7 +180,9 @@ void leat_config_env(const char *pipeline_file, const leat_str *overrides, size_
                            .resolve = resolve_reference,
                            .overrides = overrides,
                            .overrides_count = overrides_count,
-                           .check_only = check_only};
+                           .check_only = purpose <= LEAT_PURPOSE_CHECK};
+    if (purpose == LEAT_PURPOSE_CHECK) env->subject = ask_once;
+    if (purpose == LEAT_PURPOSE_RUN) env->subject = ask_until_answered;
     env->operators = leat_registry(&env->operators_count);
 }
 

@@ -177,7 +177,7 @@ typedef struct outcome {
     leat_str said;
 } outcome;
 
-static const leat_value *member(leat_value map, const char *name)
+const leat_value *leat_registry_member(leat_value map, const char *name)
 {
     for (uint32_t i = 0; map.tag == LEAT_MAP && i < map.len; i++)
         if (leat_str_is(leat_value_str(map.as.entries[i].key), name))
@@ -185,9 +185,9 @@ static const leat_value *member(leat_value map, const char *name)
     return NULL;
 }
 
-static leat_str text_member(leat_value map, const char *name)
+leat_str leat_registry_text(leat_value map, const char *name)
 {
-    const leat_value *value = member(map, name);
+    const leat_value *value = leat_registry_member(map, name);
     return value != NULL && value->tag == LEAT_STRING ? leat_value_str(*value) : LEAT_STR_NONE;
 }
 
@@ -241,8 +241,9 @@ static void unknown(leat_registry_client *client, const leat_want *want, const c
 static void read_schema(leat_registry_client *client, const leat_want *want, leat_value body,
                         bool resolved, bool *again, outcome *made)
 {
-    leat_str schema = text_member(body, "schema"), type = text_member(body, "schemaType");
-    const leat_value *references = member(body, "references");
+    leat_str schema = leat_registry_text(body, "schema"),
+             type = leat_registry_text(body, "schemaType");
+    const leat_value *references = leat_registry_member(body, "references");
     *again = false;
     if (schema.data == NULL) return;
     if (type.data != NULL && !leat_str_is(type, "AVRO")) {
@@ -257,11 +258,11 @@ static void read_schema(leat_registry_client *client, const leat_want *want, lea
 
 static void read_number(const leat_want *want, leat_value body, outcome *made)
 {
-    const leat_value *id = member(body, "id");
+    const leat_value *id = leat_registry_member(body, "id");
     if (id == NULL || id->tag != LEAT_INT || id->as.i < 0 || id->as.i > UINT32_MAX) return;
     made->state = ENTRY_KNOWN;
     made->answer.id = (uint32_t)id->as.i;
-    made->answer.has_guid = read_guid(text_member(body, "guid"), made->answer.guid);
+    made->answer.has_guid = read_guid(leat_registry_text(body, "guid"), made->answer.guid);
     made->said = want->schema;
 }
 
@@ -271,8 +272,8 @@ static void read_number(const leat_want *want, leat_value body, outcome *made)
 static void read_refusal(leat_registry_client *client, const leat_want *want, long status,
                          leat_value body, bool *again, outcome *made)
 {
-    const leat_value *code = member(body, "error_code");
-    leat_str message = text_member(body, "message");
+    const leat_value *code = leat_registry_member(body, "error_code");
+    leat_str message = leat_registry_text(body, "message");
     int64_t number = code != NULL && code->tag == LEAT_INT ? code->as.i : 0;
     bool absent = status == 404 && number >= CODE_NO_SUBJECT && number <= CODE_NO_SCHEMA;
     if (want->kind != LEAT_WANT_REGISTER) {

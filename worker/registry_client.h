@@ -26,6 +26,18 @@ leat_code leat_registry_client_ask(leat_registry_client *client, const leat_want
                                    leat_arena *arena, leat_answer *answer, bool *ready,
                                    leat_err *err) LEAT_CHECKED;
 
+/* --- registry_subject.c: a schema by its subject, for a plan --- */
+/* version 0: the latest. Texts are in arena. LEAT_ERR_NO_FIELD: the registry has none, or none that
+ * could be used; UNAVAILABLE: it gives no answer. patient: asks until it does, or leat_cli_stopped,
+ * and waits for what does not exist if the settings say so; else for a few seconds at most. */
+leat_code leat_registry_subject(const leat_plan *plan, leat_str subject, int64_t version,
+                                bool patient, leat_arena *arena, leat_planned_schema *schema,
+                                leat_err *err) LEAT_CHECKED;
+
+/* --- what answers hold --- */
+const leat_value *leat_registry_member(leat_value map, const char *name); /* NULL: none */
+leat_str leat_registry_text(leat_value map, const char *name);            /* data NULL: no text */
+
 /* --- registry_http.c: one request, as far as HTTP goes --- */
 typedef struct leat_registry_http leat_registry_http;
 typedef struct leat_registry_reply {

@@ -77,9 +77,10 @@ Test(validate_avro, a_field_alone)
 static const struct {
     const char *step, *want;
 } mistakes[] = {
-    {"{}", "one of 'json_schema', 'avro_schema' is missing"},
+    {"{}", "one of 'json_schema', 'avro_schema', 'subject' is missing"},
     {"{\"json_schema\":{},\"avro_schema\":{\"type\":\"int\"}}",
-     "only one of 'json_schema', 'avro_schema' can be given"},
+     "only one of 'json_schema', 'avro_schema', 'subject' can be given"},
+    {"{\"subject\":\"s-value\"}", "needs the pipeline's 'schema_registry'"},
     {"{\"avro_schema\":{\"type\":\"int\"}}",
      "must be the schema of a record, not of type int; for one field, name it by 'field'"},
     {"{\"avro_schema\":{\"type\":\"enum\",\"name\":\"E\"}}", "avro_schema: "},
