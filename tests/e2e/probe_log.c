@@ -33,6 +33,7 @@
 
 #define POLL_MAX       2000
 #define PARTITIONS_MAX 512
+#define RESTORE_MS     60000
 
 static volatile sig_atomic_t stopping;
 
@@ -264,6 +265,20 @@ static void fill(probe *me, const char *topic, int64_t count, size_t bytes)
     printf("filled %lld\n", (long long)count);
 }
 
+/* As a worker does: brokers that do not answer are asked again. */
+static leat_restore *restore_of(probe *me, const char *topic, int32_t partition)
+{
+    leat_restore *restore = NULL;
+    leat_err err;
+    int64_t deadline = now_ms() + RESTORE_MS;
+    while (me->type->restore_open(me->session, leat_str_of(topic), partition, &restore, &err) !=
+           LEAT_OK) {
+        if (leat_code_blame(err.code) != LEAT_BLAME_TASK || now_ms() >= deadline) leave(&err);
+        fprintf(stderr, "again: %s\n", err.text);
+    }
+    return restore;
+}
+
 static void dump(probe *me, const char *topic)
 {
     static leat_message messages[POLL_MAX];
@@ -273,10 +288,8 @@ static void dump(probe *me, const char *topic)
     int64_t began = now_ms();
     open_writer(me, topic, LEAT_AT_LEAST_ONCE);
     for (int32_t i = 0; i < partitions; i++) {
-        leat_restore *restore = NULL;
+        leat_restore *restore = restore_of(me, topic, i);
         bool done = false;
-        if (me->type->restore_open(me->session, leat_str_of(topic), i, &restore, &err) != LEAT_OK)
-            leave(&err);
         while (!done) {
             size_t count;
             if (me->type->restore_read(restore, 100, messages, POLL_MAX, &count, &done, &err) !=
@@ -412,12 +425,8 @@ static void restore_one(probe *me, place *at)
 {
     static leat_message messages[POLL_MAX];
     leat_err err;
-    leat_restore *restore = NULL;
     bool done = me->changelog == NULL;
-    leat_str topic = leat_str_of(me->changelog);
-    if (!done &&
-        me->type->restore_open(me->session, topic, at->partition, &restore, &err) != LEAT_OK)
-        leave(&err);
+    leat_restore *restore = done ? NULL : restore_of(me, me->changelog, at->partition);
     while (!done) {
         size_t count;
         if (me->type->restore_read(restore, 100, messages, POLL_MAX, &count, &done, &err) !=
