@@ -94,16 +94,11 @@ static bool plan_field(leat_planner *planner, leat_step *step, const leat_node *
 
 static bool cast_plan(leat_planner *planner, leat_step *step, const leat_node *json)
 {
-    size_t count = 0;
-    if (json->kind == LEAT_NODE_OBJECT)
-        for (const leat_node *member = json->child; member != NULL; member = member->next)
-            count++;
-    if (count == 0 || count > FIELDS_MAX) {
-        leat_findings_add(leat_planner_findings(planner), json, false,
-                          "cast needs an object of fields and types, such as {\"amount\": "
-                          "\"double\"}");
-        return false;
-    }
+    size_t count =
+        leat_planner_members(planner, json, FIELDS_MAX,
+                             "cast needs an object of fields and types, such as {\"amount\": "
+                             "\"double\"}");
+    if (count == 0) return false;
     cast_config *config = leat_planner_alloc(planner, sizeof *config);
     config->fields = leat_planner_alloc(planner, count * sizeof *config->fields);
     step->config = config;
@@ -164,10 +159,7 @@ static leat_code cast_process(leat_run *run, const leat_batch *in, leat_err *err
         leat_run_eval(run, record, &eval);
         for (size_t f = 0; f < config->count && code == LEAT_OK; f++)
             code = cast_field_of(&config->fields[f], record, &eval, &why);
-        if (LEAT_UNLIKELY(code != LEAT_OK))
-            LEAT_TRY(leat_run_reject(run, record, &why, err));
-        else
-            LEAT_TRY(leat_run_emit(run, 0, record, err));
+        LEAT_TRY(leat_run_settle(run, record, code, &why, err));
     }
     return LEAT_OK;
 }

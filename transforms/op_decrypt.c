@@ -201,10 +201,7 @@ static leat_code decrypt_process(leat_run *run, const leat_batch *in, leat_err *
         leat_code code = LEAT_OK;
         for (size_t f = 0; f < config->count && code == LEAT_OK; f++)
             code = open_field(run, &config->fields[f], record, &why);
-        if (LEAT_UNLIKELY(code != LEAT_OK))
-            LEAT_TRY(leat_run_reject(run, record, &why, err));
-        else
-            LEAT_TRY(leat_run_emit(run, 0, record, err));
+        LEAT_TRY(leat_run_settle(run, record, code, &why, err));
     }
     return LEAT_OK;
 }

@@ -215,10 +215,7 @@ static leat_code mask_process(leat_run *run, const leat_batch *in, leat_err *err
                 code = leat_masker_apply(run->state, f, from, record, arena,
                                          &record->slots[field->to], &why);
         }
-        if (LEAT_UNLIKELY(code != LEAT_OK))
-            LEAT_TRY(leat_run_reject(run, record, &why, err));
-        else
-            LEAT_TRY(leat_run_emit(run, 0, record, err));
+        LEAT_TRY(leat_run_settle(run, record, code, &why, err));
     }
     return LEAT_OK;
 }

@@ -289,16 +289,11 @@ static bool plan_field(leat_planner *planner, leat_step *step, const leat_node *
 
 static bool parse_plan(leat_planner *planner, leat_step *step, const leat_node *json)
 {
-    size_t count = 0;
-    if (json->kind == LEAT_NODE_OBJECT)
-        for (const leat_node *member = json->child; member != NULL; member = member->next)
-            count++;
-    if (count == 0 || count > FIELDS_MAX) {
-        leat_findings_add(leat_planner_findings(planner), json, false,
-                          "parse needs an object of fields and formats, such as {\"payload\": "
-                          "\"json\"}");
-        return false;
-    }
+    size_t count =
+        leat_planner_members(planner, json, FIELDS_MAX,
+                             "parse needs an object of fields and formats, such as {\"payload\": "
+                             "\"json\"}");
+    if (count == 0) return false;
     parse_config *config = leat_planner_alloc(planner, sizeof *config);
     config->fields = leat_planner_alloc(planner, count * sizeof *config->fields);
     step->config = config;
@@ -407,10 +402,7 @@ static leat_code parse_process(leat_run *run, const leat_batch *in, leat_err *er
         leat_code code = LEAT_OK;
         for (size_t f = 0; f < config->count && code == LEAT_OK; f++)
             code = parse_field_of(&config->fields[f], record, arena, &why);
-        if (LEAT_UNLIKELY(code != LEAT_OK))
-            LEAT_TRY(leat_run_reject(run, record, &why, err));
-        else
-            LEAT_TRY(leat_run_emit(run, 0, record, err));
+        LEAT_TRY(leat_run_settle(run, record, code, &why, err));
     }
     return LEAT_OK;
 }

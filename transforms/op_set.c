@@ -104,10 +104,7 @@ static leat_code set_process(leat_run *run, const leat_batch *in, leat_err *err)
             if (LEAT_UNLIKELY(code != LEAT_OK))
                 (void)leat_err_prefix(&why, "%.*s", LEAT_STR_ARG(config->fields[f].name));
         }
-        if (LEAT_UNLIKELY(code != LEAT_OK))
-            LEAT_TRY(leat_run_reject(run, record, &why, err));
-        else
-            LEAT_TRY(leat_run_emit(run, 0, record, err));
+        LEAT_TRY(leat_run_settle(run, record, code, &why, err));
     }
     return LEAT_OK;
 }

@@ -254,10 +254,7 @@ static leat_code validate_process(leat_run *run, const leat_batch *in, leat_err 
         leat_code code =
             config->avro != NULL ? check_avro(run, record, &why) : check_json(run, record, &why);
         leat_arena_restore(arena, mark); /* the record as a tree is not needed any more */
-        if (LEAT_UNLIKELY(code != LEAT_OK))
-            LEAT_TRY(leat_run_reject(run, record, &why, err));
-        else
-            LEAT_TRY(leat_run_emit(run, 0, record, err));
+        LEAT_TRY(leat_run_settle(run, record, code, &why, err));
     }
     return LEAT_OK;
 }

@@ -153,6 +153,10 @@ bool leat_planner_expect(leat_planner *planner, const leat_node *node, const lea
 bool leat_planner_path(leat_planner *planner, const leat_node *node, leat_path *path);
 /* The same of node's key ({"set": {"a.b": ...}}). */
 bool leat_planner_path_key(leat_planner *planner, const leat_node *node, leat_path *path);
+/* How many members the object has, at most max; 0: it is none, or has none or more, and `mistake`
+ * was made a finding. */
+size_t leat_planner_members(leat_planner *planner, const leat_node *object, size_t max,
+                            const char *mistake);
 /* Layout edits: they replace step->layout_out by a new tree, sharing what did not change. What is
  * asked for by path (read, parents) is asked of layout_out as it is at the call: a rename reads all
  * its sources first, then drops, then assigns. */
@@ -310,6 +314,13 @@ leat_code leat_run_make(leat_run *run, uint32_t port, leat_str json, leat_str ke
  * message, its own text as raw, and as its time the timer's. */
 leat_code leat_run_reject(leat_run *run, const leat_record *record, const leat_err *why,
                           leat_err *err) LEAT_CHECKED;
+/* What becomes of a record that a step has looked at: it goes on, or why not. */
+static inline leat_code leat_run_settle(leat_run *run, leat_record *record, leat_code code,
+                                        const leat_err *why, leat_err *err)
+{
+    return LEAT_LIKELY(code == LEAT_OK) ? leat_run_emit(run, 0, record, err)
+                                        : leat_run_reject(run, record, why, err);
+}
 /* What the table holds under key as of the record's time, a JSON or MAP in the batch arena: the
  * latest value at or before that time, of what had come when the record came here. MISSING:
  * nothing. */

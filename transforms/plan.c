@@ -139,6 +139,18 @@ bool leat_planner_files(leat_planner *planner, const leat_node *glob, leat_plann
     return false;
 }
 
+size_t leat_planner_members(leat_planner *planner, const leat_node *object, size_t max,
+                            const char *mistake)
+{
+    size_t count = 0;
+    if (object->kind == LEAT_NODE_OBJECT)
+        for (const leat_node *member = object->child; member != NULL; member = member->next)
+            count++;
+    if (count > 0 && count <= max) return count;
+    leat_findings_add(planner->findings, object, false, "%s", mistake);
+    return 0;
+}
+
 /* --- texts --- */
 
 leat_str plan_shown(const leat_node *node)
