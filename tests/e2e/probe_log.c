@@ -17,9 +17,7 @@
  *      -r (abort in each revoke callback, not commit) -x (close in the assign callback: a mistake)
  *
  * Exit codes are those of leat. */
-#include <dlfcn.h>
 #include <inttypes.h>
-#include <librdkafka/rdkafka.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +27,7 @@
 #include <unistd.h>
 
 #include "core/mem.h"
+#include "tests/e2e/crash_points.h"
 #include "worker/log.h"
 
 #define POLL_MAX       2000
@@ -101,97 +100,6 @@ static void speak(void *context, int level, const char *facility, const char *te
 {
     (void)context;
     if (level > 0) fprintf(stderr, "%d %s: %s\n", level, facility, text);
-}
-
-/* --- crash points --- */
-
-/* The port's calls come here first, as a program's own symbols go before a library's. */
-static struct {
-    const char *call, *what;
-    int at, seen;
-} crash;
-
-static void really(const char *name, void *call, size_t size)
-{
-    void *found = dlsym(RTLD_NEXT, name);
-    LEAT_ASSERT(found != NULL && size == sizeof found);
-    memcpy(call, &found, size);
-}
-
-static void happens(bool due, const char *when)
-{
-    const char *command = getenv("PROBE_COMMAND");
-    if (!due || strcmp(crash.what, when) != 0) return;
-    printf("%s %s\n", when, crash.call);
-    fflush(stdout);
-    if (strcmp(when, "command") != 0) raise(SIGKILL);
-    if (command == NULL || system(command) != 0) exit(2); /* NOLINT(cert-env33-c) */
-}
-
-/* Counts a call, and does what is due before it. */
-static bool is_due(const char *call)
-{
-    bool due = crash.call != NULL && strncmp(crash.call, call, strlen(call)) == 0 &&
-               ++crash.seen == crash.at;
-    happens(due, "before");
-    happens(due, "command");
-    return due;
-}
-
-typedef rd_kafka_error_t *(*begin_call)(rd_kafka_t *);
-typedef rd_kafka_error_t *(*offsets_call)(rd_kafka_t *, const rd_kafka_topic_partition_list_t *,
-                                          const rd_kafka_consumer_group_metadata_t *, int);
-typedef rd_kafka_error_t *(*end_call)(rd_kafka_t *, int);
-
-rd_kafka_error_t *rd_kafka_begin_transaction(rd_kafka_t *handle)
-{
-    bool due = is_due("begin");
-    begin_call call;
-    really("rd_kafka_begin_transaction", &call, sizeof call);
-    rd_kafka_error_t *error = call(handle);
-    happens(due, "after");
-    return error;
-}
-
-rd_kafka_error_t *
-rd_kafka_send_offsets_to_transaction(rd_kafka_t *handle,
-                                     const rd_kafka_topic_partition_list_t *offsets,
-                                     const rd_kafka_consumer_group_metadata_t *group, int timeout)
-{
-    bool due = is_due("offsets");
-    offsets_call call;
-    really("rd_kafka_send_offsets_to_transaction", &call, sizeof call);
-    rd_kafka_error_t *error = call(handle, offsets, group, timeout);
-    happens(due, "after");
-    return error;
-}
-
-static rd_kafka_error_t *end_by(const char *call, const char *name, rd_kafka_t *handle, int timeout)
-{
-    bool due = is_due(call);
-    end_call real;
-    really(name, &real, sizeof real);
-    rd_kafka_error_t *error = real(handle, timeout);
-    happens(due, "after");
-    return error;
-}
-
-rd_kafka_error_t *rd_kafka_commit_transaction(rd_kafka_t *handle, int timeout)
-{
-    return end_by("commit", "rd_kafka_commit_transaction", handle, timeout);
-}
-
-rd_kafka_error_t *rd_kafka_abort_transaction(rd_kafka_t *handle, int timeout)
-{
-    return end_by("abort", "rd_kafka_abort_transaction", handle, timeout);
-}
-
-static void plan_crash(char *text)
-{
-    char *number = strchr(text, ':');
-    crash.call = text;
-    crash.at = number == NULL ? 0 : (int)strtol(number + 1, (char **)(uintptr_t)&crash.what, 10);
-    if (crash.at < 1 || *crash.what++ != ':') exit(2);
 }
 
 /* --- commands about topics --- */
@@ -279,11 +187,19 @@ static leat_restore *restore_of(probe *me, const char *topic, int32_t partition)
     return restore;
 }
 
+static size_t read_some(probe *me, leat_restore *restore, leat_message *messages, bool *done)
+{
+    size_t count;
+    leat_err err;
+    if (me->type->restore_read(restore, 100, messages, POLL_MAX, &count, done, &err) != LEAT_OK)
+        leave(&err);
+    return count;
+}
+
 static void dump(probe *me, const char *topic)
 {
     static leat_message messages[POLL_MAX];
     int32_t partitions = partitions_of(me, topic);
-    leat_err err;
     uint64_t records = 0;
     int64_t began = now_ms();
     open_writer(me, topic, LEAT_AT_LEAST_ONCE);
@@ -291,16 +207,14 @@ static void dump(probe *me, const char *topic)
         leat_restore *restore = restore_of(me, topic, i);
         bool done = false;
         while (!done) {
-            size_t count;
-            if (me->type->restore_read(restore, 100, messages, POLL_MAX, &count, &done, &err) !=
-                LEAT_OK)
-                leave(&err);
+            size_t count = read_some(me, restore, messages, &done);
             records += count;
-            for (size_t k = 0; k < count && me->records_max == 0; k++)
+            for (size_t k = 0; k < count && me->records_max == 0; k++) {
+                leat_str value = messages[k].value;
+                if (value.data == NULL) value = LEAT_STR("null");
                 printf("%d %lld %.*s %.*s\n", i, (long long)messages[k].offset,
-                       LEAT_STR_ARG(messages[k].key),
-                       messages[k].value.data == NULL ? 4 : (int)messages[k].value.len,
-                       messages[k].value.data == NULL ? "null" : messages[k].value.data);
+                       LEAT_STR_ARG(messages[k].key), LEAT_STR_ARG(value));
+            }
             me->type->restore_release(restore);
         }
         me->type->restore_close(&restore);
@@ -428,11 +342,7 @@ static void restore_one(probe *me, place *at)
     bool done = me->changelog == NULL;
     leat_restore *restore = done ? NULL : restore_of(me, me->changelog, at->partition);
     while (!done) {
-        size_t count;
-        if (me->type->restore_read(restore, 100, messages, POLL_MAX, &count, &done, &err) !=
-            LEAT_OK)
-            leave(&err);
-        at->restored += count;
+        at->restored += read_some(me, restore, messages, &done);
         me->type->restore_release(restore);
     }
     me->type->restore_close(&restore);
@@ -556,7 +466,7 @@ static size_t parse(probe *me, int argc, char **argv, leat_property *properties)
         case 'a': me->abort_every = strtoll(optarg, NULL, 10); break;
         case 'b': me->base_ms = strtoll(optarg, NULL, 10); break;
         case 'l': me->changelog = optarg; break;
-        case 'k': plan_crash(optarg); break;
+        case 'k': crash_points_plan(optarg); break;
         case 'r': me->abort_in_revoke = true; break;
         case 'x': me->close_in_assign = true; break;
         case 'd': me->close_ms = (int)strtol(optarg, NULL, 10); break;
