@@ -276,7 +276,7 @@ leat_code detect_part_open(const detect_state *state, detect_cell *cell, detect_
         LEAT_ASSERT(cell->bytes != NULL && part->len > 0);
         leat_str bytes = {cell->bytes + part->at, part->len};
         const leat_nfa *nfa = state->config->patterns[part->index].nfa;
-        LEAT_TRY(leat_matcher_decode(nfa, state->work, bytes, &part->matcher, err));
+        LEAT_TRY(leat_matcher_decode(nfa, state->work, bytes, cell->own, &part->matcher, err));
     }
     part->len = 0;
     return LEAT_OK;

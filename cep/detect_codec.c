@@ -12,6 +12,9 @@
  * decoded when an event or a timer concerns its pattern. Those that nothing has touched are written
  * back as they came.
  *
+ * Nor is a cell decoded whose time has come, where the heads of its parts say that nothing comes of
+ * it: it goes as it is, or its timer is set anew.
+ *
  * After a restart the timers are set from the heads of the parts; nothing is decoded until an event
  * or a timer asks for the key. */
 #include "cep/detect_inside.h"
@@ -22,21 +25,22 @@
 
 /* --- writing --- */
 
-static leat_code encode_part(const detect_state *state, const detect_cell *cell,
-                             const detect_part *part, leat_buf *out, leat_err *err)
+static leat_code encode_part(const detect_state *state, detect_cell *cell, detect_part *part,
+                             leat_buf *out, leat_err *err)
 {
     if (part->len > 0) {
         leat_buf_add(out, (leat_str){cell->bytes + part->at, part->len});
         return LEAT_OK;
     }
     LEAT_ASSERT(!leat_matcher_empty(part->matcher));
-    return leat_matcher_encode(part->matcher, state->work, out, err);
+    LEAT_TRY(leat_matcher_encode(part->matcher, state->work, out, err));
+    return detect_part_close(cell, part, err); /* it may have a later deadline now */
 }
 
-static leat_code encode(void *self, const void *live, leat_buf *out, leat_err *err)
+static leat_code encode(void *self, void *live, leat_buf *out, leat_err *err)
 {
     detect_state *state = self;
-    const detect_cell *cell = live;
+    detect_cell *cell = live;
     LEAT_ASSERT(cell->count > 0);
     leat_buf_add_char(out, VERSION);
     leat_buf_add_varuint(out, cell->count);
@@ -47,6 +51,7 @@ static leat_code encode(void *self, const void *live, leat_buf *out, leat_err *e
         leat_buf_add_bytes(out, leat_buf_str(&state->part));
     }
     LEAT_TRY(encode_part(state, cell, &cell->parts[cell->count - 1], out, err));
+    cell->timer_ms = detect_cell_deadline(cell);
     return leat_buf_check(out, "the state of a key", err);
 }
 
@@ -92,35 +97,35 @@ static leat_code decode_parts(const detect_state *state, detect_cell *cell, leat
     LEAT_TRY(read_head(&in, &count, err));
     for (uint64_t i = 0; i < count; i++) {
         leat_str part = LEAT_STR_NONE;
-        uint64_t fingerprint = 0;
-        int64_t deadline_ms = 0;
+        leat_matcher_head head;
         LEAT_TRY(read_part(&in, i + 1 == count, &part, err));
-        LEAT_TRY(leat_matcher_peek(part, &fingerprint, &deadline_ms, err));
-        uint32_t index = detect_by_fingerprint(state->config, fingerprint);
+        LEAT_TRY(leat_matcher_peek(part, &head, err));
+        uint32_t index = detect_by_fingerprint(state->config, head.fingerprint);
         if (index == DETECT_NONE) continue;
         if (detect_cell_find(cell, index) != NULL) return damaged(err, "a part is there twice");
         detect_part read = {.index = index,
                             .len = (uint32_t)part.len,
                             .at = (size_t)(part.data - bytes.data),
-                            .deadline_ms = deadline_ms};
+                            .deadline_ms = head.deadline_ms};
         LEAT_TRY(detect_cell_append(cell, read, err));
     }
     cell->timer_ms = detect_cell_deadline(cell);
     return LEAT_OK;
 }
 
-static leat_code decode(void *self, leat_str bytes, void **live, leat_err *err)
+static leat_code decode_cell(const detect_state *state, leat_str bytes, bool own_bytes, void **live,
+                             leat_err *err)
 {
-    const detect_state *state = self;
     detect_cell *cell = detect_cell_new(err);
     if (cell == NULL) return LEAT_ERR_MEMORY;
+    cell->own = own_bytes;
     leat_code code = decode_parts(state, cell, bytes, err);
     if (code == LEAT_OK && cell->count == 1) { /* the usual case: no copy */
         detect_part *part = &cell->parts[0];
         leat_str own = {bytes.data + part->at, part->len};
         part->len = 0;
         code = leat_matcher_decode(state->config->patterns[part->index].nfa, state->work, own,
-                                   &part->matcher, err);
+                                   own_bytes, &part->matcher, err);
     } else if (code == LEAT_OK && cell->count > 1) {
         cell->bytes = leat_mem_try(bytes.len);
         if (cell->bytes == NULL)
@@ -132,6 +137,16 @@ static leat_code decode(void *self, leat_str bytes, void **live, leat_err *err)
     return code;
 }
 
+static leat_code decode(void *self, leat_str bytes, void **live, leat_err *err)
+{
+    return decode_cell(self, bytes, false, live, err);
+}
+
+static leat_code decode_own(void *self, leat_str bytes, void **live, leat_err *err)
+{
+    return decode_cell(self, bytes, true, live, err);
+}
+
 static void release(void *self, void *live)
 {
     detect_cell *cell = live;
@@ -139,7 +154,30 @@ static void release(void *self, void *live)
     detect_cell_free(&cell);
 }
 
-const leat_table_type detect_cell_type = {encode, decode, release};
+const leat_table_type detect_cell_type = {encode, decode, release, decode_own};
+
+leat_code detect_cell_look(leat_str bytes, int64_t now_ms, detect_due *due, int64_t *deadline_ms,
+                           leat_err *err)
+{
+    leat_reader in = leat_reader_of(bytes);
+    uint64_t count = 0;
+    bool quiet = true;
+    bool over = true;
+    *deadline_ms = LEAT_TIME_MAX;
+    LEAT_TRY(read_head(&in, &count, err));
+    for (uint64_t i = 0; i < count; i++) {
+        leat_str part = LEAT_STR_NONE;
+        leat_matcher_head head;
+        LEAT_TRY(read_part(&in, i + 1 == count, &part, err));
+        LEAT_TRY(leat_matcher_peek(part, &head, err));
+        if (head.deadline_ms < *deadline_ms) *deadline_ms = head.deadline_ms;
+        quiet = quiet && head.quiet;
+        over = over && head.deadline_ms <= now_ms;
+    }
+    *due = quiet && over ? DETECT_DUE_OVER : DETECT_DUE_OPEN;
+    if (*deadline_ms > now_ms) *due = DETECT_DUE_LATER;
+    return LEAT_OK;
+}
 
 /* --- after a restart or an abort --- */
 
@@ -168,14 +206,13 @@ static leat_code restore_cell(void *context, leat_str key, leat_str committed, l
     LEAT_TRY(read_head(&in, &count, err));
     for (uint64_t i = 0; i < count; i++) {
         leat_str part = LEAT_STR_NONE;
-        uint64_t fingerprint = 0;
-        int64_t deadline_ms = 0;
+        leat_matcher_head head;
         LEAT_TRY(read_part(&in, i + 1 == count, &part, err));
-        LEAT_TRY(leat_matcher_peek(part, &fingerprint, &deadline_ms, err));
-        if (!belongs(r->state->config, key, fingerprint))
+        LEAT_TRY(leat_matcher_peek(part, &head, err));
+        if (!belongs(r->state->config, key, head.fingerprint))
             stale++;
-        else if (deadline_ms < least_ms)
-            least_ms = deadline_ms;
+        else if (head.deadline_ms < least_ms)
+            least_ms = head.deadline_ms;
     }
     if (stale > 0) {
         leat_run_count(r->state->run, "pattern_gone", stale);

@@ -80,8 +80,9 @@ typedef struct detect_cell {
     uint32_t count, size;
     detect_part one;          /* what parts points to while there is one */
     char *bytes;              /* of parts as they were read */
+    bool own;                 /* this process had written them */
     struct detect_many *many; /* to find parts by, where they are many; NULL: they are few */
-    int64_t timer_ms;         /* as set; LEAT_TIME_MAX: none */
+    int64_t timer_ms;         /* as set, or later; LEAT_TIME_MAX: none */
 } detect_cell;
 
 typedef struct detect_state detect_state;
@@ -106,6 +107,14 @@ leat_code detect_cell_append(detect_cell *cell, detect_part part, leat_err *err)
 void detect_cell_remove(detect_cell *cell, detect_part *part);
 
 /* --- detect_codec.c --- */
+/* What the timer of a cell does that has no live object, from its bytes alone. */
+typedef enum detect_due {
+    DETECT_DUE_OPEN,  /* something may come out: the cell has to be decoded */
+    DETECT_DUE_LATER, /* nothing before *deadline_ms */
+    DETECT_DUE_OVER,  /* all that it holds is over, and nothing comes out */
+} detect_due;
+leat_code detect_cell_look(leat_str bytes, int64_t now_ms, detect_due *due, int64_t *deadline_ms,
+                           leat_err *err) LEAT_CHECKED;
 /* Sets the timers of all cells, and drops the state of patterns that are gone. */
 leat_code detect_cells_restored(detect_state *state, leat_err *err) LEAT_CHECKED;
 
@@ -173,6 +182,9 @@ leat_str detect_key_json(const detect_key *key);
 void detect_key_touch(detect_state *state, detect_key *key);
 /* A cell where there was none yet. */
 leat_code detect_key_put(detect_state *state, detect_key *key, leat_err *err) LEAT_CHECKED;
+/* The cell's timer; LEAT_TIME_MAX: it has none. */
+leat_code detect_timer_set(detect_state *state, leat_str whole, int64_t at_ms,
+                           leat_err *err) LEAT_CHECKED;
 /* After the record or timer: timers of the cells that were changed, or the end of those cells. */
 leat_code detect_keys_settle(detect_state *state, leat_err *err) LEAT_CHECKED;
 

@@ -114,22 +114,26 @@ leat_code detect_key_put(detect_state *state, detect_key *key, leat_err *err)
     return LEAT_OK;
 }
 
+leat_code detect_timer_set(detect_state *state, leat_str whole, int64_t at_ms, leat_err *err)
+{
+    if (at_ms != LEAT_TIME_MAX) return leat_timers_set(state->timers, whole, at_ms, err);
+    leat_timers_cancel(state->timers, whole);
+    return LEAT_OK;
+}
+
 static leat_code settle(detect_state *state, const detect_key *key, leat_err *err)
 {
     detect_cell *cell = key->cell;
     leat_str whole = leat_buf_str(&key->buf);
     if (cell->count == 0) {
-        if (cell->timer_ms != LEAT_TIME_MAX) leat_timers_cancel(state->timers, whole);
+        leat_timers_cancel(state->timers, whole);
         leat_table_remove(state->table, whole);
         return LEAT_OK;
     }
     int64_t deadline_ms = detect_cell_deadline(cell);
     if (deadline_ms == cell->timer_ms) return LEAT_OK;
     cell->timer_ms = deadline_ms;
-    if (deadline_ms != LEAT_TIME_MAX)
-        return leat_timers_set(state->timers, whole, deadline_ms, err);
-    leat_timers_cancel(state->timers, whole);
-    return LEAT_OK;
+    return detect_timer_set(state, whole, deadline_ms, err);
 }
 
 leat_code detect_keys_settle(detect_state *state, leat_err *err)

@@ -18,6 +18,21 @@
 /* The text was let in under the pipeline's limits, which may be wider than the default ones. */
 static const leat_json_limits event_limits = {LEAT_EVENT_DEPTH_MAX, UINT32_MAX};
 
+#define KNOWN_MAX 2
+
+typedef struct known_field {
+    const char *name; /* inside json; NULL: free */
+    leat_value value;
+    uint32_t len;
+} known_field;
+
+/* Most events are let go without anybody having looked into them, so this is made when it is needed
+ * first. */
+typedef struct leat_known {
+    known_field fields[KNOWN_MAX];
+    uint32_t next; /* to be forgotten */
+} leat_known;
+
 /* --- finding a member --- */
 
 static const char *skip_space(const char *p, const char *end)
@@ -132,17 +147,38 @@ static bool lasting(const leat_event *event, leat_value value)
     return false;
 }
 
+static bool recall(const leat_event *event, leat_str name, leat_value *value)
+{
+    const leat_known *known = event->known;
+    for (size_t i = 0; known != NULL && i < KNOWN_MAX; i++) {
+        const known_field *field = &known->fields[i];
+        if (field->name == NULL || !leat_str_equal((leat_str){field->name, field->len}, name))
+            continue;
+        *value = field->value;
+        return true;
+    }
+    return false;
+}
+
+/* Without memory it is looked for again. */
+static void remember(leat_event *event, leat_str key, leat_value value)
+{
+    leat_known *known = event->known;
+    if (known == NULL) {
+        known = leat_mem_try(sizeof *known);
+        if (known == NULL) return;
+        *known = (leat_known){.next = 0};
+        event->known = known;
+    }
+    known->fields[known->next] = (known_field){key.data, value, (uint32_t)key.len};
+    known->next = (known->next + 1) % KNOWN_MAX;
+}
+
 leat_code leat_event_field(leat_event *event, leat_str name, leat_arena *arena, leat_value *value,
                            leat_err *err)
 {
     LEAT_ASSERT(event->references > 0);
-    for (size_t i = 0; i < 2; i++) {
-        const struct leat_known *known = &event->known[i];
-        if (known->name == NULL || !leat_str_equal((leat_str){known->name, known->len}, name))
-            continue;
-        *value = known->value;
-        return LEAT_OK;
-    }
+    if (recall(event, name, value)) return LEAT_OK;
     leat_str key = LEAT_STR_NONE;
     leat_str member;
     LEAT_TRY(find_member(leat_event_json(event), name, arena, &key, &member, err));
@@ -151,11 +187,7 @@ leat_code leat_event_field(leat_event *event, leat_str name, leat_arena *arena, 
         return LEAT_OK;
     }
     LEAT_TRY(leat_json_value(member, event_limits, arena, value, err));
-    if (lasting(event, *value) && leat_str_equal(key, name)) {
-        event->known[event->known_next] =
-            (struct leat_known){.name = key.data, .len = (uint32_t)key.len, .value = *value};
-        event->known_next ^= 1;
-    }
+    if (lasting(event, *value) && leat_str_equal(key, name)) remember(event, key, *value);
     return LEAT_OK;
 }
 
@@ -211,5 +243,7 @@ void leat_event_release(leat_event **event)
     *event = NULL;
     if (gone == NULL) return;
     LEAT_ASSERT(gone->references > 0);
-    if (--gone->references == 0) leat_mem_free(gone);
+    if (--gone->references > 0) return;
+    leat_mem_free(gone->known);
+    leat_mem_free(gone);
 }

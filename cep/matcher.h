@@ -151,14 +151,20 @@ size_t leat_matcher_takes(const leat_matcher *matcher);
 
 /* --- as bytes (matcher_codec.c) --- */
 
-/* Collects what is dead first. */
+/* Collects what is dead first, by which the deadline may become a later one. */
 leat_code leat_matcher_encode(leat_matcher *matcher, leat_matcher_work *work, leat_buf *out,
                               leat_err *err) LEAT_CHECKED;
-/* The beginning of what encode has written: whose state it is and its deadline. */
-leat_code leat_matcher_peek(leat_str bytes, uint64_t *fingerprint, int64_t *deadline_ms,
-                            leat_err *err) LEAT_CHECKED;
-/* nfa must be the one of the fingerprint. Bytes that cannot be are LEAT_ERR_DAMAGED. */
+/* What the beginning of the bytes tells. */
+typedef struct leat_matcher_head {
+    uint64_t fingerprint; /* whose state it is */
+    int64_t deadline_ms;
+    bool quiet; /* at the deadline all is over, and nothing comes out */
+    bool apart; /* for the codec */
+} leat_matcher_head;
+leat_code leat_matcher_peek(leat_str bytes, leat_matcher_head *head, leat_err *err) LEAT_CHECKED;
+/* nfa must be the one of the fingerprint. Bytes that cannot be are LEAT_ERR_DAMAGED. own: encode
+ * has made them in this very process, and their texts need no look. */
 leat_code leat_matcher_decode(const leat_nfa *nfa, leat_matcher_work *work, leat_str bytes,
-                              leat_matcher **matcher, leat_err *err) LEAT_CHECKED;
+                              bool own, leat_matcher **matcher, leat_err *err) LEAT_CHECKED;
 
 #endif

@@ -13,7 +13,7 @@
  *   matcher_time.c   deadlines, windows, timeouts
  *   matcher_match.c  matches as the caller sees them
  *   matcher_order.c  events that wait for their order
- *   matcher_codec.c  to bytes and back
+ *   matcher_codec.c  to bytes; matcher_decode.c: and back
  *   skip.c           which complete matches come out, and what they put an end to */
 #ifndef LEAT_CEP_MATCHER_INSIDE_H
 #define LEAT_CEP_MATCHER_INSIDE_H
@@ -234,6 +234,16 @@ leat_code bundle_split(leat_matcher *matcher, leat_matcher_work *work, bundle *c
 void matcher_deadline(leat_matcher *matcher);
 /* Runs whose window has passed at now_ms are below the bound then. */
 void matcher_pass(leat_matcher *matcher, int64_t now_ms);
+
+/* --- matcher_codec.c --- */
+#define MATCHER_VERSION        3
+#define MATCHER_VERSION_BEFORE 2
+/* Whether the deadline is the end of all that is held, and nothing comes out then: nobody needs to
+ * know the runs to let them go. */
+bool matcher_quiet(const leat_matcher *matcher);
+leat_code matcher_damaged(leat_err *err, const char *what);
+leat_code matcher_head_read(leat_reader *in, leat_matcher_head *head, uint8_t *version,
+                            leat_err *err) LEAT_CHECKED;
 
 /* --- matcher_order.c --- */
 void held_clear(leat_matcher *matcher);

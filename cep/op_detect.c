@@ -306,13 +306,36 @@ static leat_code fire_part(detect_state *state, const detect_key *key, detect_pa
     return detect_part_close(key->cell, part, err);
 }
 
+/* A cell that is just bytes, and from which nothing comes out: *done. */
+static leat_code fire_bytes(detect_state *state, leat_str timer_key, int64_t at_ms, bool *done,
+                            leat_err *err)
+{
+    detect_due due = DETECT_DUE_OPEN;
+    int64_t deadline_ms = at_ms;
+    leat_str bytes = leat_table_peek(state->table, timer_key);
+    if (bytes.data != NULL) LEAT_TRY(detect_cell_look(bytes, at_ms, &due, &deadline_ms, err));
+    *done = due != DETECT_DUE_OPEN;
+    if (due == DETECT_DUE_LATER) return detect_timer_set(state, timer_key, deadline_ms, err);
+    if (due == DETECT_DUE_OPEN) return LEAT_OK;
+    if (!leat_timers_pop(state->timers, at_ms, &timer_key, &at_ms)) LEAT_ASSERT(false);
+    leat_table_remove(state->table, timer_key);
+    return LEAT_OK;
+}
+
 static leat_code fire(detect_state *state, leat_str timer_key, int64_t at_ms, leat_err *err)
 {
     detect_key *key = NULL;
     detect_part *part = NULL;
+    bool done = false;
     state->event++;
+    LEAT_TRY(fire_bytes(state, timer_key, at_ms, &done, err));
+    if (done) return LEAT_OK;
     LEAT_TRY(detect_key_set(state, timer_key, &key, err));
-    LEAT_ASSERT(key->cell != NULL && key->cell->timer_ms == at_ms);
+    LEAT_ASSERT(key->cell != NULL && key->cell->timer_ms >= at_ms);
+    if (key->cell->timer_ms > at_ms) { /* that was found out when it was encoded */
+        LEAT_TRY(detect_timer_set(state, timer_key, key->cell->timer_ms, err));
+        return detect_keys_settle(state, err);
+    }
     detect_key_touch(state, key);
     while ((part = detect_cell_due(key->cell, at_ms)) != NULL)
         LEAT_TRY(fire_part(state, key, part, at_ms, err));

@@ -18,10 +18,10 @@
  *                                                                             cell too if new
  *   REMOVED    no     committed           tombstone           cell dropped    use dropped
  *
- * A cell that was never committed has value_len NEVER; removing it leaves no trace. Committed bytes
- * are overwritten at commit only. What flush has encoded waits in one buffer; where the allocation
- * of the cell must grow, flush allocates the new one: commit, which may not fail, allocates
- * nothing.
+ * A cell that was never committed has the length CELL_NEVER; removing it leaves no trace. Committed
+ * bytes are overwritten at commit only. What flush has encoded waits in one buffer; where the
+ * allocation of the cell must grow, flush allocates the new one: commit, which may not fail,
+ * allocates nothing.
  *
  * Refused: an undo log (the committed bytes are one already), encoding at each change (a hot key
  * has thousands a commit), pointers from cells to live objects (8 bytes that few cells need). */
@@ -29,8 +29,8 @@
 
 #include "core/mem.h"
 #include "core/slots.h"
+#include "core/table_cell.h"
 
-#define NEVER      UINT32_MAX          /* value_len of a cell without committed bytes */
 #define USES_KEPT  ((size_t)4096)      /* live objects kept over a commit, */
 #define BYTES_KEPT ((uint64_t)8 << 20) /* unless their encoded forms add up to more */
 #define SPARE_KEPT ((size_t)1 << 20)   /* the buffer of pending bytes is kept up to this size */
@@ -43,7 +43,7 @@ typedef struct use {
     leat_item *cell;
     leat_item *grown;     /* flushed: the cell that takes cell's place; NULL: it fits */
     size_t pending_at;    /* flushed: where its bytes are in the buffer */
-    uint32_t pending_len; /* NEVER: nothing to be written */
+    uint32_t pending_len; /* CELL_NEVER: nothing to be written */
     uint32_t hash;
     uint32_t before, after; /* the chain of changed uses; free ones: after */
     use_state state;
@@ -108,27 +108,9 @@ const char *leat_table_name(const leat_table *table)
 
 /* --- cells --- */
 
-static uint32_t value_len(const leat_item *cell)
-{
-    return cell->note == NEVER ? 0 : cell->note;
-}
-
-static leat_str committed(const leat_item *cell)
-{
-    if (cell->note == NEVER) return LEAT_STR_NONE;
-    return (leat_str){cell->bytes + cell->key_len, cell->note};
-}
-
 static uint64_t cell_bytes(const leat_item *cell)
 {
-    return OVERHEAD + cell->key_len + value_len(cell);
-}
-
-/* Cells are allocated in steps of 16 bytes, as the heap does anyway, so that a value that grows by
- * a digit stays where it is. */
-static size_t cell_room(size_t key_len, size_t len)
-{
-    return ((sizeof(leat_item) + key_len + len + 15) & ~(size_t)15) - sizeof(leat_item) - key_len;
+    return OVERHEAD + cell->key_len + cell_len(cell);
 }
 
 /* Counts a cell that has come, or that goes. */
@@ -138,17 +120,6 @@ static void count_cell(leat_table *table, const leat_item *cell, bool comes)
     uint64_t bytes = comes ? cell_bytes(cell) : 0 - cell_bytes(cell);
     table->bytes += bytes;
     if (table->sum != NULL) table->sum->bytes += bytes;
-}
-
-/* A cell with this value (data NULL: never committed), in no slot yet. */
-static leat_item *cell_new(leat_str key, leat_str value)
-{
-    if (value.len >= NEVER) return NULL;
-    leat_item *cell = leat_item_new(key, cell_room(key.len, value.len));
-    if (cell == NULL) return NULL;
-    cell->note = value.data == NULL ? NEVER : (uint32_t)value.len;
-    if (value.len != 0) memcpy(cell->bytes + key.len, value.data, value.len);
-    return cell;
 }
 
 static void cell_drop(leat_table *table, size_t at)
@@ -189,9 +160,10 @@ static uint32_t use_new(leat_table *table, leat_item *cell, uint32_t hash, bool 
         if (table->uses_end == table->uses_size && !uses_resize(table, size, must)) return 0;
         number = table->uses_end++;
     }
-    table->uses[number] = (use){.cell = cell, .hash = hash, .pending_len = NEVER, .state = CLEAN};
+    table->uses[number] =
+        (use){.cell = cell, .hash = hash, .pending_len = CELL_NEVER, .state = CLEAN};
     table->uses_live++;
-    table->used_bytes += value_len(cell);
+    table->used_bytes += cell_len(cell);
     return number;
 }
 
@@ -208,7 +180,7 @@ static void use_drop(leat_table *table, uint32_t number)
     live_drop(table, u);
     leat_mem_free(u->grown);
     table->uses_live--;
-    table->used_bytes -= value_len(u->cell);
+    table->used_bytes -= cell_len(u->cell);
     *u = (use){.state = FREE, .after = table->uses_free};
     table->uses_free = number;
     if (table->last_found == number) table->last_found = 0;
@@ -269,9 +241,11 @@ leat_code leat_table_find(leat_table *table, leat_str key, void **live, leat_err
         if (at == LEAT_SLOTS_NONE) return LEAT_OK;
         leat_slot *slot = &table->slots.slots[at];
         if (slot->extra == 0) {
-            LEAT_ASSERT(slot->item->note != NEVER); /* what was never committed is in use */
+            LEAT_ASSERT(cell_committed(slot->item)); /* else it is in use */
             void *made = NULL;
-            LEAT_TRY(table->type->decode(table->self, committed(slot->item), &made, err));
+            bool own = (slot->item->note & CELL_OWN) != 0 && table->type->decode_own != NULL;
+            LEAT_TRY((own ? table->type->decode_own
+                          : table->type->decode)(table->self, cell_value(slot->item), &made, err));
             LEAT_ASSERT(made != NULL);
             uint32_t fresh = use_new(table, slot->item, hash, false);
             if (fresh == 0) {
@@ -286,6 +260,13 @@ leat_code leat_table_find(leat_table *table, leat_str key, void **live, leat_err
     }
     *live = table->uses[number].live; /* NULL when removed */
     return LEAT_OK;
+}
+
+leat_str leat_table_peek(const leat_table *table, leat_str key)
+{
+    size_t at = leat_slots_find(&table->slots, key, leat_slots_hash(key));
+    if (at == LEAT_SLOTS_NONE || table->slots.slots[at].extra != 0) return LEAT_STR_NONE;
+    return cell_value(table->slots.slots[at].item);
 }
 
 /* The use of key, or 0. */
@@ -378,7 +359,7 @@ void leat_table_remove(leat_table *table, leat_str key)
     use *u = &table->uses[number];
     if (u->state == REMOVED) return;
     table->cells--;
-    if (u->cell->note == NEVER) {
+    if (!cell_committed(u->cell)) {
         size_t at = slot_of(table, u);
         chain_cut(table, number);
         use_drop(table, number);
@@ -406,18 +387,18 @@ static leat_code flush_use(leat_table *table, use *u, leat_str *bytes, leat_err 
     *bytes = LEAT_STR_NONE;
     if (leat_buf_reserve(out, 1) == NULL) return no_memory(table, err); /* data is never NULL */
     LEAT_TRY(table->type->encode(table->self, u->live, out, err));
-    if (out->overflow || out->len - from >= NEVER) return no_memory(table, err);
+    if (out->overflow || out->len - from >= CELL_NEVER) return no_memory(table, err);
     leat_str made = {out->data + from, out->len - from};
-    if (u->cell->note != NEVER && leat_str_equal(committed(u->cell), made)) {
+    if (cell_committed(u->cell) && leat_str_equal(cell_value(u->cell), made)) {
         out->len = from;
         return LEAT_OK;
     }
     size_t key_len = u->cell->key_len;
-    if (cell_room(key_len, made.len) != cell_room(key_len, value_len(u->cell))) {
+    if (cell_room(key_len, made.len) != cell_room(key_len, cell_len(u->cell))) {
         u->grown = cell_new(leat_item_key(u->cell), made);
         if (u->grown == NULL) return no_memory(table, err);
         out->len = from;
-        made = committed(u->grown);
+        made = cell_value(u->grown);
     }
     u->pending_at = from;
     u->pending_len = (uint32_t)made.len;
@@ -447,9 +428,9 @@ leat_code leat_table_flush(leat_table *table, leat_table_sink sink, void *contex
 /* The pending bytes of a changed cell become its committed ones. */
 static void commit_use(leat_table *table, use *u)
 {
-    if (u->pending_len == NEVER) return;
+    if (u->pending_len == CELL_NEVER) return;
     count_cell(table, u->cell, false);
-    table->used_bytes -= value_len(u->cell);
+    table->used_bytes -= cell_len(u->cell);
     if (u->grown != NULL) {
         table->slots.slots[slot_of(table, u)].item = u->grown;
         leat_mem_free(u->cell);
@@ -458,11 +439,11 @@ static void commit_use(leat_table *table, use *u)
     } else {
         memcpy(u->cell->bytes + u->cell->key_len, table->pending.data + u->pending_at,
                u->pending_len);
-        u->cell->note = u->pending_len;
     }
+    u->cell->note = u->pending_len | CELL_OWN;
     count_cell(table, u->cell, true);
-    table->used_bytes += value_len(u->cell);
-    u->pending_len = NEVER;
+    table->used_bytes += cell_len(u->cell);
+    u->pending_len = CELL_NEVER;
 }
 
 /* Releases live objects until what is left is within the bounds, and the array's end with them:
@@ -476,7 +457,7 @@ static void shrink_uses(leat_table *table)
         const use *u = &table->uses[number];
         if (u->state == FREE) continue;
         LEAT_ASSERT(u->state == CLEAN);
-        bytes += value_len(u->cell);
+        bytes += cell_len(u->cell);
         if (kept < USES_KEPT && bytes <= BYTES_KEPT) {
             kept++;
             end = number + 1;
@@ -531,7 +512,7 @@ void leat_table_abort(leat_table *table)
         const use *u = &table->uses[number];
         after = u->after;
         size_t at = slot_of(table, u);
-        bool is_new = u->cell->note == NEVER;
+        bool is_new = !cell_committed(u->cell);
         if (u->state == REMOVED) table->cells++;
         table->slots.slots[at].extra = 0;
         use_drop(table, number);
@@ -584,7 +565,7 @@ leat_code leat_table_visit(const leat_table *table, leat_table_visitor visit, vo
         const leat_slot *slot = &table->slots.slots[at];
         if (slot->item == NULL) continue;
         if (slot->extra != 0 && table->uses[slot->extra].state == REMOVED) continue;
-        LEAT_TRY(visit(context, leat_item_key(slot->item), committed(slot->item), err));
+        LEAT_TRY(visit(context, leat_item_key(slot->item), cell_value(slot->item), err));
     }
     return LEAT_OK;
 }

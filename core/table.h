@@ -26,9 +26,13 @@ typedef struct leat_table leat_table;
 
 /* How the live form of a table's cells is written and read. */
 typedef struct leat_table_type {
-    leat_code (*encode)(void *self, const void *live, leat_buf *out, leat_err *err);
+    /* What it changes of the live object is what decode would make of the bytes. */
+    leat_code (*encode)(void *self, void *live, leat_buf *out, leat_err *err);
     leat_code (*decode)(void *self, leat_str bytes, void **live, leat_err *err);
     void (*release)(void *self, void *live);
+    /* NULL, or: decode, of bytes that encode has made in this very process. They need not be
+     * doubted as those of the changelog, which somebody else may have written. */
+    leat_code (*decode_own)(void *self, leat_str bytes, void **live, leat_err *err);
 } leat_table_type;
 
 /* What several tables hold together; the caller's, outlives them, starts with bytes 0. */
@@ -47,6 +51,9 @@ const char *leat_table_name(const leat_table *table);
 
 /* The live object of key, decoded on first use; *live NULL: no such key. */
 leat_code leat_table_find(leat_table *table, leat_str key, void **live, leat_err *err) LEAT_CHECKED;
+/* The committed bytes of a key that has no live object: what can be told from them costs no
+ * decoding. data NULL: it has one, or there is no such key. Valid until the next change. */
+leat_str leat_table_peek(const leat_table *table, leat_str key);
 /* Takes *live (nulls it) as the cell of a new key; marks it changed. A live object that the key
  * already has is released. On an error *live stays the caller's. */
 leat_code leat_table_put(leat_table *table, leat_str key, void **live, leat_err *err) LEAT_CHECKED;

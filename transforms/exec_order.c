@@ -38,7 +38,7 @@ static uint64_t number_of(leat_str key)
     return leat_reader_u64(&reader, &number) ? number : 0;
 }
 
-static leat_code order_encode(void *self, const void *live, leat_buf *out, leat_err *err)
+static leat_code order_encode(void *self, void *live, leat_buf *out, leat_err *err)
 {
     (void)self;
     const exec_held *held = live;
@@ -60,7 +60,7 @@ static void order_release(void *self, void *live)
     exec_held_drop(order->exec, live);
 }
 
-static const leat_table_type order_type = {order_encode, order_decode, order_release};
+static const leat_table_type order_type = {order_encode, order_decode, order_release, NULL};
 
 /* What the slots of these records mean: requests of the codec, and fields that steps have set. */
 static void fingerprint_fields(const leat_field *field, leat_buf *buf)

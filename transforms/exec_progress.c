@@ -23,7 +23,7 @@
 static const leat_str progress_key = {"task", 4};
 
 /* The live object of the only cell is the progress itself. */
-static leat_code progress_encode(void *self, const void *live, leat_buf *out, leat_err *err)
+static leat_code progress_encode(void *self, void *live, leat_buf *out, leat_err *err)
 {
     const exec_progress *progress = self;
     LEAT_ASSERT(live == self);
@@ -54,7 +54,8 @@ static void progress_release(void *self, void *live)
     LEAT_ASSERT(live == self);
 }
 
-static const leat_table_type progress_type = {progress_encode, progress_decode, progress_release};
+static const leat_table_type progress_type = {progress_encode, progress_decode, progress_release,
+                                              NULL};
 
 leat_code exec_progress_open(leat_exec *exec, leat_err *err)
 {

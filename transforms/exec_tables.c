@@ -110,7 +110,7 @@ static bool cell_prune(const leat_exec *exec, table_cell *cell)
     return cell->count > 0;
 }
 
-static leat_code table_encode(void *self, const void *live, leat_buf *out, leat_err *err)
+static leat_code table_encode(void *self, void *live, leat_buf *out, leat_err *err)
 {
     (void)self;
     const table_cell *cell = live;
@@ -170,7 +170,7 @@ static void table_release(void *self, void *live)
     cell_free(live);
 }
 
-static const leat_table_type cell_type = {table_encode, table_decode, table_release};
+static const leat_table_type cell_type = {table_encode, table_decode, table_release, NULL};
 
 /* --- messages --- */
 

@@ -61,7 +61,7 @@ static void cell_forget(limiter_cell *cell, int64_t until_ms)
     }
 }
 
-static leat_code cell_encode(void *self, const void *live, leat_buf *out, leat_err *err)
+static leat_code cell_encode(void *self, void *live, leat_buf *out, leat_err *err)
 {
     (void)self;
     const limiter_cell *cell = live;
@@ -109,7 +109,7 @@ static void cell_release(void *self, void *live)
     leat_mem_free(live);
 }
 
-static const leat_table_type cell_type = {cell_encode, cell_decode, cell_release};
+static const leat_table_type cell_type = {cell_encode, cell_decode, cell_release, NULL};
 
 /* --- time --- */
 

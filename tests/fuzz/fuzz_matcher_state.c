@@ -104,9 +104,9 @@ static void decode(const leat_nfa *nfa, leat_str bytes)
     leat_matcher_work *work = leat_matcher_work_new();
     leat_buf_init(&first, (size_t)64 << 20);
     leat_buf_init(&second, (size_t)64 << 20);
-    if (leat_matcher_decode(nfa, work, bytes, &matcher, &err) == LEAT_OK) {
+    if (leat_matcher_decode(nfa, work, bytes, false, &matcher, &err) == LEAT_OK) {
         if (leat_matcher_encode(matcher, work, &first, &err) != LEAT_OK ||
-            leat_matcher_decode(nfa, work, leat_buf_str(&first), &again, &err) != LEAT_OK ||
+            leat_matcher_decode(nfa, work, leat_buf_str(&first), false, &again, &err) != LEAT_OK ||
             leat_matcher_encode(again, work, &second, &err) != LEAT_OK ||
             !leat_str_equal(leat_buf_str(&first), leat_buf_str(&second)))
             abort();

@@ -261,8 +261,8 @@ leat_code play_recode(play *key, leat_err *err)
     leat_buf_init(&bytes, (size_t)1 << 28);
     leat_code code = leat_matcher_encode(key->matcher, key->kit->work, &bytes, err);
     if (code == LEAT_OK)
-        code =
-            leat_matcher_decode(key->kit->nfa, key->kit->work, leat_buf_str(&bytes), &again, err);
+        code = leat_matcher_decode(key->kit->nfa, key->kit->work, leat_buf_str(&bytes), false,
+                                   &again, err);
     leat_buf_release(&bytes);
     if (code != LEAT_OK) return code;
     leat_matcher_free(&key->matcher);

@@ -168,8 +168,9 @@ static inline void cep_recode(cep_bed *bed)
     leat_buf_init(&first, 1 << 26);
     leat_buf_init(&second, 1 << 26);
     cr_assert_eq(leat_matcher_encode(bed->matcher, bed->work, &first, &err), LEAT_OK);
-    cr_assert_eq(leat_matcher_decode(bed->nfa, bed->work, leat_buf_str(&first), &again, &err),
-                 LEAT_OK, "%s", err.text);
+    cr_assert_eq(
+        leat_matcher_decode(bed->nfa, bed->work, leat_buf_str(&first), false, &again, &err),
+        LEAT_OK, "%s", err.text);
     cr_assert_geq(leat_matcher_deadline(again), leat_matcher_deadline(bed->matcher));
     cr_assert_eq(leat_matcher_empty(again), leat_matcher_empty(bed->matcher));
     leat_matcher_free(&bed->matcher);

@@ -22,7 +22,7 @@ typedef struct probe_state {
     leat_buf text;
 } probe_state;
 
-static leat_code probe_encode(void *self, const void *live, leat_buf *out, leat_err *err)
+static leat_code probe_encode(void *self, void *live, leat_buf *out, leat_err *err)
 {
     (void)self;
     const probe_cell *cell = live;
@@ -49,7 +49,7 @@ static void probe_release(void *self, void *live)
     leat_mem_free(live);
 }
 
-static const leat_table_type probe_type = {probe_encode, probe_decode, probe_release};
+static const leat_table_type probe_type = {probe_encode, probe_decode, probe_release, NULL};
 
 static bool probe_plan(leat_planner *planner, leat_step *step, const leat_node *json)
 {

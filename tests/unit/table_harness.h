@@ -19,7 +19,7 @@ static int lives;       /* live objects there are */
 static int decodes;     /* so far */
 static bool encode_bad; /* every encode fails */
 
-static inline leat_code encode(void *self, const void *ptr, leat_buf *out, leat_err *err)
+static inline leat_code encode(void *self, void *ptr, leat_buf *out, leat_err *err)
 {
     cr_assert_eq(self, &lives);
     const live *l = ptr;
@@ -53,7 +53,7 @@ static inline void release(void *self, void *ptr)
     leat_mem_free(ptr);
 }
 
-static const leat_table_type type = {encode, decode, release};
+static const leat_table_type type = {encode, decode, release, NULL};
 
 static inline leat_table *table_of_sum(uint64_t bytes_max, leat_table_sum *sum)
 {

@@ -364,12 +364,11 @@ Test(matcher, can_be_peeked_into)
     cep_bed bed;
     leat_buf bytes;
     leat_err err;
-    uint64_t fingerprint = 0;
-    int64_t deadline = 0;
+    leat_matcher_head head;
     encode(&bed, &bytes);
-    cr_assert_eq(leat_matcher_peek(leat_buf_str(&bytes), &fingerprint, &deadline, &err), LEAT_OK);
-    cr_expect_eq(fingerprint, bed.nfa->fingerprint);
-    cr_expect_eq(deadline, 11);
+    cr_assert_eq(leat_matcher_peek(leat_buf_str(&bytes), &head, &err), LEAT_OK);
+    cr_expect_eq(head.fingerprint, bed.nfa->fingerprint);
+    cr_expect_eq(head.deadline_ms, 11);
     leat_buf_release(&bytes);
     cep_close(&bed);
 }
@@ -386,15 +385,17 @@ Test(matcher, refuses_damaged_bytes)
         char *cut = malloc(len + 1);
         cr_assert_not_null(cut);
         memcpy(cut, bytes.data, len);
-        cr_expect_eq(leat_matcher_decode(bed.nfa, bed.work, (leat_str){cut, len}, &again, &err),
-                     LEAT_ERR_DAMAGED, "%zu", len);
+        cr_expect_eq(
+            leat_matcher_decode(bed.nfa, bed.work, (leat_str){cut, len}, false, &again, &err),
+            LEAT_ERR_DAMAGED, "%zu", len);
         cr_expect_null(again);
         free(cut);
     }
     for (size_t i = 0; i < bytes.len * 8; i++) {
         leat_matcher *again = NULL;
         bytes.data[i / 8] = (char)(bytes.data[i / 8] ^ (1 << i % 8));
-        leat_code code = leat_matcher_decode(bed.nfa, bed.work, leat_buf_str(&bytes), &again, &err);
+        leat_code code =
+            leat_matcher_decode(bed.nfa, bed.work, leat_buf_str(&bytes), false, &again, &err);
         cr_expect(code == LEAT_OK || code == LEAT_ERR_DAMAGED);
         cr_expect_eq(code == LEAT_OK, again != NULL);
         leat_matcher_free(&again);
@@ -402,7 +403,7 @@ Test(matcher, refuses_damaged_bytes)
     }
     leat_buf_add_char(&bytes, 'x');
     leat_matcher *again = NULL;
-    cr_expect_eq(leat_matcher_decode(bed.nfa, bed.work, leat_buf_str(&bytes), &again, &err),
+    cr_expect_eq(leat_matcher_decode(bed.nfa, bed.work, leat_buf_str(&bytes), false, &again, &err),
                  LEAT_ERR_DAMAGED);
     leat_buf_release(&bytes);
     cep_close(&bed);

@@ -143,7 +143,7 @@ static void model_end(model *m, leat_table *table, leat_random *random, leat_tab
             if (!m->said[i]) continue;
             leat_buf bytes;
             leat_buf_init(&bytes, 1000);
-            const live l = {m->said_number[i]};
+            live l = {m->said_number[i]};
             if (l.number != NONE) ok(encode(&lives, &l, &bytes, &err));
             leat_str value = l.number != NONE ? leat_buf_str(&bytes) : LEAT_STR_NONE;
             ok(leat_table_restore(copy, leat_str_of(name_of(i)), value, &err));
@@ -193,7 +193,7 @@ static bool work(void)
         char bytes[64];
         leat_buf out;
         leat_buf_init(&out, sizeof bytes);
-        const live l = {(int64_t)i};
+        live l = {(int64_t)i};
         ok(encode(&lives, &l, &out, &err) == LEAT_OK ? LEAT_OK : LEAT_ERR_INTERNAL);
         leat_code code = out.overflow ? LEAT_ERR_MEMORY
                                       : leat_table_restore(table, leat_str_of(name_of(i)),
