@@ -134,8 +134,9 @@ static inline void graph_mark(graph_moves *moves, uint32_t root)
 {
     if (root != 0) moves->nodes[root] = 1;
 }
-/* Moves what is marked together; runs that began before `bound` go. */
-void graph_collect(graph *g, graph_moves *moves, uint32_t bound);
+/* Moves what is marked together; runs that began before `bound` go. False: all of it lives and is
+ * where it was, and `moves` tells nothing. */
+bool graph_collect(graph *g, graph_moves *moves, uint32_t bound);
 static inline uint32_t graph_moved_root(const graph_moves *moves, uint32_t root)
 {
     return root == 0 ? 0 : moves->nodes[root];

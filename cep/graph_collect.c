@@ -41,13 +41,17 @@ void graph_moves_release(graph_moves *moves)
     *moves = (graph_moves){0};
 }
 
-static void mark_below(const graph *g, graph_moves *moves, uint32_t bound)
+/* Whether anything is not marked then. (A side of a union that is dead is not.) */
+static bool mark_below(const graph *g, graph_moves *moves, uint32_t bound)
 {
+    bool any = false;
     for (uint32_t i = g->nodes_count; i > 0; i--) {
         const graph_node *n = &g->nodes[i - 1];
-        if (moves->nodes[i] == 0) continue;
-        if (n->most < bound) { /* a root that died */
+        if (moves->nodes[i] == 0) {
+            any = true;
+        } else if (n->most < bound) { /* a root that died */
             moves->nodes[i] = 0;
+            any = true;
         } else if (graph_is_take(n)) {
             moves->nodes[graph_before(n)] = 1;
             moves->events[graph_event_of(n->right)] = 1;
@@ -57,6 +61,9 @@ static void mark_below(const graph *g, graph_moves *moves, uint32_t bound)
         }
     }
     moves->nodes[0] = 0;
+    for (uint32_t i = 1; i <= g->events_count && !any; i++)
+        any = moves->events[i] == 0;
+    return any;
 }
 
 /* Numbers events; one that goes has the number of the next that stays. */
@@ -99,10 +106,10 @@ static void move_node(graph *g, graph_moves *moves, const graph_node *n, uint32_
     g->nodes[(*kept)++] = moved;
 }
 
-void graph_collect(graph *g, graph_moves *moves, uint32_t bound)
+bool graph_collect(graph *g, graph_moves *moves, uint32_t bound)
 {
     LEAT_ASSERT(moves->nodes_size > g->nodes_count && bound <= g->bound);
-    mark_below(g, moves, bound);
+    if (!mark_below(g, moves, bound)) return false;
     move_events(g, moves);
     uint32_t kept = 0;
     g->takes = 0;
@@ -122,6 +129,7 @@ void graph_collect(graph *g, graph_moves *moves, uint32_t bound)
     }
     g->nodes_count = kept;
     g->bound = moves->events[g->bound];
+    return true;
 }
 
 leat_code graph_depths_of(const graph *g, graph_depths *depths, leat_err *err)

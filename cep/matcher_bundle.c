@@ -255,7 +255,9 @@ leat_code matcher_collect(leat_matcher *matcher, leat_matcher_work *work, leat_e
         if (from < bound) bound = from;
         graph_mark(moves, w->root);
     }
-    graph_collect(g, moves, bound);
+    matcher->collect_at = g->nodes_count < 8 ? 16 : g->nodes_count * 2;
+    if (!graph_collect(g, moves, bound)) return LEAT_OK;
+    matcher->collect_at = g->nodes_count < 8 ? 16 : g->nodes_count * 2;
     for (size_t i = 0; i < matcher->bundles.count; i++) {
         bundle *c = bundle_at(m, &matcher->bundles, i);
         c->root = graph_moved_root(moves, c->root);
@@ -271,7 +273,6 @@ leat_code matcher_collect(leat_matcher *matcher, leat_matcher_work *work, leat_e
     matcher->skipped = graph_moved_event(moves, matcher->skipped);
     matcher->dropped_at = g->bound;
     bundle_index_collected(matcher, moves);
-    matcher->collect_at = g->nodes_count < 8 ? 16 : g->nodes_count * 2;
     return LEAT_OK;
 }
 

@@ -221,8 +221,8 @@ static leat_code read_config(decoder *d, uint32_t *number)
     return code;
 }
 
-/* A root of which something lives, and the step that its runs have taken last. */
-static leat_code read_root(decoder *d, uint32_t *root, uint32_t *step)
+/* A root of which something lives, and what the run that began last took last. */
+static leat_code read_root(decoder *d, uint32_t *root, uint32_t *take)
 {
     const graph *g = &d->matcher->graph;
     LEAT_TRY(read_number(d, g->nodes_count, root));
@@ -230,7 +230,7 @@ static leat_code read_root(decoder *d, uint32_t *root, uint32_t *step)
     const graph_node *n = graph_node_at(g, *root);
     while (!graph_is_take(n))
         n = graph_node_at(g, n->left);
-    *step = graph_step_of(n->right);
+    *take = n->right;
     return LEAT_OK;
 }
 
@@ -239,15 +239,15 @@ static leat_code read_bundle(decoder *d)
     leat_matcher *matcher = d->matcher;
     const machine *m = matcher->machine;
     bundle *c = NULL;
-    uint32_t step = 0;
+    uint32_t last = 0;
     uint32_t config = 0;
     LEAT_TRY(read_config(d, &config));
     LEAT_TRY(bundle_add(m, &matcher->bundles, &c, d->err));
     c->config = config;
-    LEAT_TRY(read_root(d, &c->root, &step));
+    LEAT_TRY(read_root(d, &c->root, &last));
     const machine_config *described = machine_config_at(m, config);
     for (uint32_t i = 0; i < described->places_count; i++)
-        if (m->nfa->states[described->places[i].state]->part->step != step)
+        if (m->nfa->states[described->places[i].state]->part->step != graph_step_of(last))
             return matcher_damaged(d->err, "a bundle's last take is another step's");
     if (!graph_lives(&matcher->graph, c->root)) return matcher_damaged(d->err, "a bundle is dead");
     c->depth = d->depth[c->root];
@@ -255,8 +255,8 @@ static leat_code read_bundle(decoder *d)
         if ((described->slots >> i & 1) == 0) continue;
         bool size = m->slots[i].kind == SLOT_SIZE;
         LEAT_TRY(read_number(d, size ? UINT32_MAX : matcher->graph.events_count, &c->slots[i]));
-        if (c->slots[i] == 0 && m->slots[i].kind == SLOT_TAKE)
-            return matcher_damaged(d->err, "a bundle has no last take");
+        if (m->slots[i].kind == SLOT_TAKE && c->slots[i] != graph_event_of(last))
+            return matcher_damaged(d->err, "a bundle's last take is none of its own");
     }
     return LEAT_OK;
 }
@@ -273,8 +273,8 @@ static leat_code read_waiting(decoder *d)
         matcher->waiting = items;
         waiting *w = &matcher->waiting[matcher->waiting_count++];
         uint32_t end = matcher->graph.events_count + 1;
-        uint32_t step = 0;
-        LEAT_TRY(read_root(d, &w->root, &step));
+        uint32_t last = 0;
+        LEAT_TRY(read_root(d, &w->root, &last));
         LEAT_TRY(read_number(d, end, &w->from));
         LEAT_TRY(read_number(d, end + 1, &w->to));
         w->to = w->to == 0 ? UINT32_MAX : w->to - 1;

@@ -33,7 +33,8 @@
 
 #define USES_KEPT  ((size_t)4096)      /* live objects kept over a commit, */
 #define BYTES_KEPT ((uint64_t)8 << 20) /* unless their encoded forms add up to more */
-#define SPARE_KEPT ((size_t)1 << 20)   /* the buffer of pending bytes is kept up to this size */
+#define SPARE_KEPT ((size_t)1 << 20)   /* the buffer of pending bytes is kept up to this size; */
+#define SPARE_USED 4                   /* above, if a part of it as large as this was used */
 #define OVERHEAD   (sizeof(leat_item) + sizeof(leat_slot) + 16) /* of a cell; 16: the heap's */
 
 typedef enum use_state { FREE, CLEAN, CHANGED, REMOVED } use_state;
@@ -481,8 +482,10 @@ static void end_transaction(leat_table *table)
 {
     table->first_changed = table->last_changed = 0;
     table->flushed = false;
+    const leat_buf *spare = &table->pending;
+    bool keep = spare->size <= SPARE_KEPT || spare->len > spare->size / SPARE_USED;
     leat_buf_reset(&table->pending);
-    if (table->pending.size > SPARE_KEPT) leat_buf_release(&table->pending);
+    if (!keep) leat_buf_release(&table->pending);
 }
 
 void leat_table_commit(leat_table *table)

@@ -39,7 +39,10 @@ static const char windows[] = PATTERN(
     ",\"within\":\"10ms\",\"order_by\":\"x\"",
     STEP("A", "a", "") "," STEP("B", "b", ",\"within\":\"3ms\"") ","
                                                                  "{\"not\":true,\"where\":\"c\"}");
-static const char *const patterns[] = {loops, groups, windows};
+static const char quiet[] =
+    PATTERN(",\"within\":\"10ms\",\"skip\":\"skip_past_last_event\"",
+            STEP("A", "a", ",\"times\":{\"min\":2}") "," STEP("B", "b", ""));
+static const char *const patterns[] = {loops, groups, windows, quiet};
 
 /* A condition is a set of letters; the event in hand is one. */
 typedef struct bench {

@@ -183,7 +183,7 @@ Test(graph, collects_what_is_dead)
     cr_assert_eq(graph_moves_begin(&moves, &g, &err), LEAT_OK);
     graph_mark(&moves, b4);
     graph_mark(&moves, b6);
-    graph_collect(&g, &moves, 2);
+    cr_expect(graph_collect(&g, &moves, 2));
     cr_expect_eq(g.nodes_count, 3, "a2, b4, b6: the union has one side left");
     cr_expect_eq(g.events_count, 3);
     cr_expect_eq(g.takes, 3);
@@ -194,6 +194,11 @@ Test(graph, collects_what_is_dead)
     expect_all(&g, b4, "1 2.1|");
     expect_all(&g, b6, "1 3.1|");
     cr_expect_eq(graph_entry_at(&g, 3)->time_ms, 6);
+    cr_assert_eq(graph_moves_begin(&moves, &g, &err), LEAT_OK);
+    graph_mark(&moves, b4);
+    graph_mark(&moves, b6);
+    cr_expect_not(graph_collect(&g, &moves, 1), "all of it lives");
+    expect_all(&g, b6, "1 3.1|");
     graph_moves_release(&moves);
     graph_release(&g);
 }
@@ -352,7 +357,7 @@ static void model_collect(model *m)
     graph_mark(&m->moves, keep);
     for (uint32_t i = 0; i < BUNDLES; i++)
         graph_mark(&m->moves, m->roots[i]);
-    graph_collect(&m->g, &m->moves, 0);
+    if (!graph_collect(&m->g, &m->moves, 0)) return;
     for (uint32_t i = 0; i < BUNDLES; i++)
         m->roots[i] = graph_moved_root(&m->moves, m->roots[i]);
 }
