@@ -27,7 +27,7 @@
 #define FLAG_APART 2u /* the window's deadline is not the matcher's */
 #define FLAGS      3u
 
-#define NUMBER_ROOM 10 /* bytes of a number at most */
+#define NUMBER_ROOM ((size_t)10) /* bytes of a number at most */
 
 /* --- writing --- */
 
@@ -201,11 +201,6 @@ leat_code leat_matcher_encode(leat_matcher *matcher, leat_matcher_work *work, le
 }
 
 /* --- the head --- */
-
-leat_code matcher_damaged(leat_err *err, const char *what)
-{
-    return leat_err_set(err, LEAT_ERR_DAMAGED, "the state of a pattern is damaged: %s", what);
-}
 
 leat_code matcher_head_read(leat_reader *in, leat_matcher_head *head, uint8_t *version,
                             leat_err *err)

@@ -241,7 +241,10 @@ void matcher_pass(leat_matcher *matcher, int64_t now_ms);
 /* Whether the deadline is the end of all that is held, and nothing comes out then: nobody needs to
  * know the runs to let them go. */
 bool matcher_quiet(const leat_matcher *matcher);
-leat_code matcher_damaged(leat_err *err, const char *what);
+static inline leat_code matcher_damaged(leat_err *err, const char *what)
+{
+    return leat_err_set(err, LEAT_ERR_DAMAGED, "the state of a pattern is damaged: %s", what);
+}
 leat_code matcher_head_read(leat_reader *in, leat_matcher_head *head, uint8_t *version,
                             leat_err *err) LEAT_CHECKED;
 
