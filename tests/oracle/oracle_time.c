@@ -129,7 +129,7 @@ leat_code oracle_advance(oracle *matcher, oracle_work *work, int64_t now_ms,
     matches->out = 0;
     leat_code code = expire(matcher, now_ms, &late, err);
     if (code == LEAT_OK) code = oracle_skip_emit(matcher, matches, err);
-    qsort(late.items, late.count, sizeof *late.items, compare_late);
+    if (late.count > 1) qsort(late.items, late.count, sizeof *late.items, compare_late);
     for (size_t i = 0; i < late.count && code == LEAT_OK; i++) {
         if (!matcher->nfa->timeouts) break; /* nobody wants to know */
         if (oracle_matches_full(matcher, matches)) {
