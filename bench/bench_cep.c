@@ -300,6 +300,7 @@ static void feed(player *p, const cep_event *event)
     size_t key = p->c->keys == 1 ? 0 : (size_t)event->card;
     leat_matcher **matchers = p->matchers + key * p->c->patterns;
     bench_must(leat_lookup_begin(p->lookup, &eval, &err), &err);
+    if (leat_lookup_groups(p->lookup) == 0 && !p->patterns[0].nfa->strict) return;
     mark(p, matchers);
     for (uint32_t from = 0; leat_marks_next(&p->visits, from, &index); from = index + 1)
         visit(p, index, &matchers[index], &eval);

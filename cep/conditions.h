@@ -45,6 +45,9 @@ typedef struct leat_look {
     const leat_form *form;
 } leat_look;
 leat_look leat_look_of(const leat_form *form);
+/* Up to 64 of them: those that hold, a bit each; *unknown: those that a look does not tell. */
+uint64_t leat_looks(const leat_look *looks, uint32_t count, const leat_value *slots,
+                    uint64_t *unknown);
 
 typedef struct leat_conditions {
     const leat_pattern *pattern;

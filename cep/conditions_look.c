@@ -54,10 +54,9 @@ leat_look leat_look_of(const leat_form *form)
     return look;
 }
 
-/* Up to 64 conditions: those that hold, a bit each; *unknown: those that a look does not tell.
- * Without a branch on how numbers compare, which nobody can foretell. */
-static uint64_t look_at(const leat_look *looks, uint32_t count, const leat_value *slots,
-                        uint64_t *unknown)
+/* Without a branch on how numbers compare, which nobody can foretell. */
+uint64_t leat_looks(const leat_look *looks, uint32_t count, const leat_value *slots,
+                    uint64_t *unknown)
 {
     uint64_t holds = 0;
     uint64_t bit = 1;
@@ -88,12 +87,12 @@ bool leat_conditions_look(const leat_conditions *conditions, const leat_value *s
     uint64_t unknown = 0;
     uint32_t first = conditions->count < 64 ? conditions->count : 64;
     *answers = (leat_answers){{0}, {0}};
-    answers->holds[0] = look_at(conditions->looks, first, slots, &unknown);
+    answers->holds[0] = leat_looks(conditions->looks, first, slots, &unknown);
     answers->known[0] = first == 0 ? 0 : UINT64_MAX >> (64 - first) & ~unknown;
     *all = unknown == 0;
     if (LEAT_LIKELY(conditions->count <= 64)) return answers->holds[0] != 0;
     uint32_t rest = conditions->count < 128 ? conditions->count - 64 : 64;
-    answers->holds[1] = look_at(conditions->looks + 64, rest, slots, &unknown);
+    answers->holds[1] = leat_looks(conditions->looks + 64, rest, slots, &unknown);
     answers->known[1] = UINT64_MAX >> (64 - rest) & ~unknown;
     *all = *all && unknown == 0 && conditions->count <= 128;
     return (answers->holds[0] | answers->holds[1]) != 0;

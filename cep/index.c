@@ -229,6 +229,18 @@ static leat_code settle(index_builder *b)
     return LEAT_OK;
 }
 
+/* Few predicates are looked at one by one, which costs less than to find them. */
+static leat_code make_looks(index_builder *b)
+{
+    leat_index *index = b->index;
+    if (index->predicates_count > INDEX_LOOKS_MAX) return LEAT_OK;
+    index->looks = index_alloc(b, index->predicates_count, sizeof *index->looks);
+    if (index->looks == NULL) return b->err->code;
+    for (uint32_t i = 0; i < index->predicates_count; i++)
+        index->looks[i] = leat_look_of(leat_expr_form(index->predicates[i].expr));
+    return LEAT_OK;
+}
+
 leat_code leat_index_new(const leat_index_pattern *patterns, uint32_t count, leat_arena *arena,
                          leat_index **index, leat_err *err)
 {
@@ -250,6 +262,7 @@ leat_code leat_index_new(const leat_index_pattern *patterns, uint32_t count, lea
     LEAT_TRY(index_choose(&b));
     LEAT_TRY(index_fill(&b));
     LEAT_TRY(settle(&b));
+    LEAT_TRY(make_looks(&b));
     LEAT_ASSERT(made->rest_count <= made->predicates_count);
     *index = made;
     return LEAT_OK;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An event through the index.
  *
- *   each slot that is tested:  value -> lists of predicates whose test holds
+ *   few predicates: each is looked at (conditions_look.c), or evaluated
+ *   else, each slot that is tested:  value -> lists of predicates whose test holds
  *                              -> exact ones hold, others are evaluated, once
  *                              -> marks on the patterns that could begin a match
  *                              what cannot be tested (missing, of another type) -> buckets
@@ -317,6 +318,25 @@ static leat_code look_at(leat_lookup *lookup, uint32_t s, leat_err *err)
     return LEAT_OK;
 }
 
+/* Of few predicates each is looked at, and where that does not tell, evaluated. */
+static leat_code look_at_all(leat_lookup *lookup, leat_err *err)
+{
+    const leat_index *index = lookup->index;
+    uint64_t unknown = 0;
+    uint64_t holds =
+        leat_looks(index->looks, index->predicates_count, lookup->base.slots, &unknown);
+    for (; holds != 0; holds &= holds - 1) {
+        uint32_t predicate = (uint32_t)__builtin_ctzll(holds);
+        known *k = &lookup->known[predicate];
+        k->verdict = LEAT_VERDICT_HOLDS;
+        k->event = lookup->event;
+        reached(lookup, predicate);
+    }
+    for (; unknown != 0; unknown &= unknown - 1)
+        LEAT_TRY(reach(lookup, (uint32_t)__builtin_ctzll(unknown), false, err));
+    return LEAT_OK;
+}
+
 leat_code leat_lookup_begin(leat_lookup *lookup, const leat_eval *eval, leat_err *err)
 {
     const leat_index *index = lookup->index;
@@ -331,6 +351,7 @@ leat_code leat_lookup_begin(leat_lookup *lookup, const leat_eval *eval, leat_err
     leat_marks_clear(&lookup->starts);
     leat_marks_clear(&lookup->broken_starts);
     if (index->always.count > 0) mark_set(&lookup->starts, index, &index->always);
+    if (index->looks != NULL && index->slots_count > 0) return look_at_all(lookup, err);
     for (uint32_t s = 0; s < index->slots_count; s++)
         if (index->slots[s].all != 0) LEAT_TRY(look_at(lookup, s, err));
     for (uint32_t i = 0; i < index->rest_count; i++)

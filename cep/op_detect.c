@@ -239,13 +239,16 @@ static leat_code mark_group(detect_state *state, uint32_t group, const leat_eval
     return mark_cell(state, key->cell, state->config->groups[group].strict, err);
 }
 
-static leat_code mark_all(detect_state *state, const leat_eval *eval, leat_err *err)
+/* *any: somebody may be concerned. */
+static leat_code mark_all(detect_state *state, const leat_eval *eval, bool *any, leat_err *err)
 {
     const detect_config *config = state->config;
-    leat_marks_clear(&state->visits);
-    leat_marks_clear(&state->broken);
     LEAT_TRY(leat_lookup_begin(state->lookup, eval, err));
     uint64_t groups = leat_lookup_groups(state->lookup) | config->strict_groups;
+    *any = groups != 0 || config->held_count > 0;
+    if (!*any) return LEAT_OK; /* most events mean nothing to anybody */
+    leat_marks_clear(&state->visits);
+    leat_marks_clear(&state->broken);
     for (; groups != 0; groups &= groups - 1) {
         uint32_t group = (uint32_t)__builtin_ctzll(groups);
         uint32_t end = group < 63 ? group + 1 : config->groups_count;
@@ -262,8 +265,9 @@ static leat_code mark_all(detect_state *state, const leat_eval *eval, leat_err *
 static leat_code process_record(detect_state *state, const leat_eval *eval, leat_err *err)
 {
     uint32_t from = 0;
-    LEAT_TRY(mark_all(state, eval, err));
-    for (;;) {
+    bool any = false;
+    LEAT_TRY(mark_all(state, eval, &any, err));
+    while (any) {
         uint32_t next = DETECT_NONE;
         uint32_t broken = DETECT_NONE;
         (void)leat_marks_next(&state->visits, from, &next);
