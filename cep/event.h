@@ -29,7 +29,7 @@ typedef struct leat_event {
     uint32_t references;
     uint32_t len;
     uint64_t content; /* hash of json; 0: not known yet */
-    char json[]; /* one JSON object */
+    char json[];      /* one JSON object */
 } leat_event;
 
 /* json: validated, one object; copied. One reference, the caller's. */

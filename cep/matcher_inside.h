@@ -68,7 +68,7 @@ struct leat_matcher {
     uint32_t gone;       /* bundles without a root, since then */
     uint32_t skipped;    /* matches that began before this event do not come out any more */
     bundles bundles;
-    size_t waiting_count, held_count;
+    uint32_t waiting_count, held_count;
     graph graph;
     waiting *waiting;
     held *held; /* in the order in which they will be fed */

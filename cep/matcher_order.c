@@ -113,5 +113,6 @@ void held_clear(leat_matcher *matcher)
     }
     leat_mem_free(matcher->held);
     matcher->held = NULL;
-    matcher->held_count = matcher->held_size = 0;
+    matcher->held_count = 0;
+    matcher->held_size = 0;
 }

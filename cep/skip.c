@@ -90,7 +90,7 @@ static uint32_t waits_from(const leat_matcher *matcher, const waiting *w)
 static leat_code first_waiting(leat_matcher *matcher, leat_matcher_work *work, uint32_t *first,
                                leat_err *err)
 {
-    size_t kept = 0;
+    uint32_t kept = 0;
     *first = UINT32_MAX;
     for (size_t i = 0; i < matcher->waiting_count; i++) {
         waiting w = matcher->waiting[i];
