@@ -27,7 +27,7 @@ enum {
 };
 #define FIELDS_MAX     256 /* different fields that one pattern's held conditions read */
 #define BLIND_TRIES    64
-#define CONDITIONS_MAX (2 * LEAT_PATTERN_PARTS_MAX)
+#define CONDITIONS_MAX ((size_t)2 * LEAT_PATTERN_PARTS_MAX)
 
 /* --- names --- */
 
