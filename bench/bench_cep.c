@@ -395,6 +395,7 @@ static outcome play_json(const cep_case *c, const cep_event *events, uint32_t co
     o.plan_bytes = leat_arena_used(arena);
     size_t before = heap_bytes();
     bench_must(leat_exec_open(plan, 0, STATE_MAX, &exec, &err), &err);
+    leat_exec_portion(exec, SIZE_MAX);
     for (uint32_t at = 0; at < count; at += b->count) {
         batch_make(b, &events[at], count - at);
         run_batch(exec, b, at, &o);

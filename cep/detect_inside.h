@@ -6,7 +6,8 @@
  *   detect_key.c     keys: evaluated, found in the table, settled
  *   detect_cell.c    the state of one key: that of all patterns which hold something for it
  *   detect_codec.c   that as bytes, and after a restart
- *   detect_out.c     alerts and dead letters */
+ *   detect_out.c     alerts and dead letters
+ *   detect_pause.c   where the step stands while what it has made goes out */
 #ifndef LEAT_CEP_DETECT_INSIDE_H
 #define LEAT_CEP_DETECT_INSIDE_H
 
@@ -143,6 +144,18 @@ typedef struct detect_sending {
     int64_t at_ms; /* when they come out */
 } detect_sending;
 
+/* Matches of one pattern and key are coming out, and rest (matcher.h). Nothing else goes on before
+ * they are out. */
+typedef struct detect_paused {
+    bool is;
+    bool timer;    /* time has let them go; else the record that is the first to come again */
+    bool rejected; /* that went to the dead letter already */
+    uint32_t index;
+    uint64_t seq;  /* the record's */
+    int64_t at_ms; /* the timer's, or the record's */
+    leat_buf key;  /* of the cell */
+} detect_paused;
+
 struct detect_state {
     leat_run *run;
     const detect_config *config;
@@ -154,10 +167,13 @@ struct detect_state {
     leat_testing **held;   /* of those with order_by */
     leat_matches matches;  /* to detect_out */
     detect_sending out;
-    leat_buf alert, part; /* part: of a cell that is being encoded */
-    detect_key *keys;     /* by group */
-    uint64_t event;       /* number of the record or timer in hand */
-    uint32_t *used;       /* groups whose key has been asked for */
+    detect_paused paused;
+    leat_table *paused_table; /* one cell: that; none: nothing rests */
+    bool parks;               /* time has been let pass only in part */
+    leat_buf alert, part;     /* part: of a cell that is being encoded */
+    detect_key *keys;         /* by group */
+    uint64_t event;           /* number of the record or timer in hand */
+    uint32_t *used;           /* groups whose key has been asked for */
     uint32_t used_count;
     leat_marks visits, broken; /* patterns to be visited; those only for a failure's sake */
     /* The record in hand. */
@@ -187,6 +203,27 @@ leat_code detect_timer_set(detect_state *state, leat_str whole, int64_t at_ms,
                            leat_err *err) LEAT_CHECKED;
 /* After the record or timer: timers of the cells that were changed, or the end of those cells. */
 leat_code detect_keys_settle(detect_state *state, leat_err *err) LEAT_CHECKED;
+
+/* --- detect_pause.c --- */
+leat_code detect_pause_open(detect_state *state, leat_err *err) LEAT_CHECKED;
+void detect_pause_close(detect_state *state);
+/* The pattern's matches rest; the part is touched and of the key in hand. */
+leat_code detect_pause(detect_state *state, const detect_key *key, uint32_t index, bool timer,
+                       int64_t at_ms, leat_err *err) LEAT_CHECKED;
+/* Goes on with them: they are out, unless state->paused.is. eval NULL: the timer's; else of the
+ * record in hand. */
+leat_code detect_go_on(detect_state *state, const leat_eval *eval, leat_err *err) LEAT_CHECKED;
+/* The record (NULL: none) is the first to come. One that is not expected: the record that let the
+ * matches go is no more, as the pipeline was changed; they come out as if time had done it. */
+void detect_pause_meet(detect_state *state, const leat_record *record);
+/* After a restart or an abort. */
+leat_code detect_pause_restored(detect_state *state, leat_err *err) LEAT_CHECKED;
+
+/* --- op_detect.c --- */
+/* leat_testing_begin's: the event in hand, shared. */
+leat_code detect_keep(void *self, leat_event **event, leat_err *err) LEAT_CHECKED;
+/* Held patterns have a testing of their own, all others share one. */
+leat_testing *detect_testing(const detect_state *state, uint32_t index);
 
 /* --- detect_plan.c --- */
 bool detect_plan(leat_planner *planner, leat_step *step, const leat_node *json);

@@ -82,6 +82,7 @@ leat_code detect_out(void *self, const leat_match *match, leat_err *err)
     LEAT_TRY(leat_run_make(state->run, port, json, out->name, out->at_ms, state->record, err));
     out->bytes += json.len;
     state->matches.full = out->bytes > DETECT_OUT_BYTES_MAX;
+    state->matches.pause = leat_run_full(state->run);
     if (!match->missed) return LEAT_OK;
     (void)leat_err_set(&why, LEAT_ERR_INVALID,
                        "pattern %.*s: cannot skip to '%.*s', which took no event in this match",

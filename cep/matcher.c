@@ -396,6 +396,13 @@ static leat_code keep_limit(const feeding *f)
     return LEAT_OK;
 }
 
+leat_code matcher_limit(const feeding *f)
+{
+    if (LEAT_LIKELY(f->matcher->graph.takes <= f->pattern->runs_max)) return LEAT_OK;
+    LEAT_TRY(keep_limit(f));
+    return skip_emit(f->matcher, f->work, f->matches, f->err);
+}
+
 /* --- feeding --- */
 
 leat_code leat_matcher_starts(const leat_nfa *nfa, const leat_matcher_host *host, bool *starts,
@@ -488,9 +495,9 @@ static leat_code feed_all(const feeding *f)
     if (gone) bundles_drop_dead(f->matcher);
     LEAT_TRY(bundles_merge(f->matcher, f->work, f->err));
     LEAT_TRY(skip_emit(f->matcher, f->work, f->matches, f->err));
-    if (LEAT_LIKELY(f->matcher->graph.takes <= f->pattern->runs_max)) return LEAT_OK;
-    LEAT_TRY(keep_limit(f));
-    return skip_emit(f->matcher, f->work, f->matches, f->err);
+    if (LEAT_LIKELY(f->matcher->rest.then == REST_NONE)) return matcher_limit(f);
+    f->matcher->rest.then = REST_FED;
+    return LEAT_OK;
 }
 
 static leat_code begin(feeding *f, int64_t timestamp_ms)
@@ -528,7 +535,7 @@ leat_code leat_matcher_feed(leat_matcher *matcher, leat_matcher_work *work, int6
     __builtin_prefetch(matcher->machine);
     __builtin_prefetch(matcher->shape);
     __builtin_prefetch(matcher->graph.events + matcher->graph.bound);
-    LEAT_ASSERT(work->event == NULL);
+    LEAT_ASSERT(work->event == NULL && matcher->rest.then == REST_NONE);
     /* Time was advanced before; but for what is held, which is fed when its time is past. */
     LEAT_ASSERT(matcher->deadline_ms > timestamp_ms);
     work->host = host;

@@ -88,7 +88,8 @@ typedef struct leat_matches {
     /* May not call the matcher. The match is good for the call; an error stops the matcher. */
     leat_code (*match)(void *self, const leat_match *match, leat_err *err);
     void *self;
-    bool full; /* set by `match`: of this feed or advance, no more */
+    bool full;  /* set by `match`: of this feed or advance, no more */
+    bool pause; /* set by `match`: no more for now, the rest when leat_matcher_resume is called */
     /* Since they were set to 0: */
     uint64_t count;    /* matches that came out */
     uint64_t withheld; /* that did not, being too many for one feed or advance */
@@ -129,6 +130,12 @@ leat_code leat_matcher_feed(leat_matcher *matcher, leat_matcher_work *work, int6
 /* Time has come to now_ms: matches that waited for it come out, and then timeouts. */
 leat_code leat_matcher_advance(leat_matcher *matcher, leat_matcher_work *work, int64_t now_ms,
                                leat_matches *matches, leat_err *err) LEAT_CHECKED;
+/* After feed, advance or resume: matches are left, as `match` has asked for a pause. Nothing but
+ * resume, encode and free may be called then. (Where timeouts come out there is no pause.) */
+bool leat_matcher_resting(const leat_matcher *matcher);
+/* Goes on with the matches, and with what the feed or advance would have done behind them. */
+leat_code leat_matcher_resume(leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,
+                              leat_err *err) LEAT_CHECKED;
 /* When advance has something to do next; LEAT_TIME_MAX: never. */
 int64_t leat_matcher_deadline(const leat_matcher *matcher);
 /* --- events that wait for their order among those of one time (matcher_order.c) --- */

@@ -243,6 +243,7 @@ leat_code matcher_collect(leat_matcher *matcher, leat_matcher_work *work, leat_e
     graph *g = &matcher->graph;
     graph_moves *moves = &work->moves;
     LEAT_ASSERT(work->fresh.count == 0 && work->done_count == 0);
+    work->ticket++;
     bundles_drop_dead(matcher);
     LEAT_TRY(graph_moves_begin(moves, g, err));
     for (size_t i = 0; i < matcher->bundles.count; i++)

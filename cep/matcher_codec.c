@@ -10,6 +10,7 @@
  *   bundles:   fresh, places (state, living edges, lifted edges), root, slots that matter
  *   waiting:   root, from, to
  *   held:      as an event without one before; order
+ *   rest:      where matches rest that are coming out, if there are any
  *
  * What is dead is collected first, so the bytes are in proportion to what is held; nothing needs to
  * be numbered or searched for. The head can be read without the rest, so a restart sets timers
@@ -197,6 +198,11 @@ leat_code leat_matcher_encode(leat_matcher *matcher, leat_matcher_work *work, le
     leat_buf_add_varuint(out, matcher->held_count);
     for (size_t i = 0; i < matcher->held_count; i++)
         write_held(&matcher->held[i], out);
+    if (matcher->rest.then != REST_NONE) {
+        leat_buf_add_char(out, (char)matcher->rest.then);
+        leat_buf_add_varuint(out, matcher->rest.out);
+        leat_buf_add_varuint(out, matcher->rest.passed);
+    }
     return leat_buf_check(out, "the state of a pattern", err);
 }
 

@@ -314,6 +314,20 @@ static leat_code read_held(decoder *d)
     return code;
 }
 
+static leat_code read_rest(decoder *d)
+{
+    rest *r = &d->matcher->rest;
+    uint32_t then = 0;
+    LEAT_TRY(read_number(d, REST_FED, &then));
+    LEAT_TRY(read_number(d, UINT32_MAX, &r->out));
+    if (!leat_reader_varuint(&d->in, &r->passed))
+        return matcher_damaged(d->err, "what comes out of it is cut short");
+    if (then == REST_NONE || d->matcher->waiting_count == 0 || r->passed > r->out)
+        return matcher_damaged(d->err, "nothing rests");
+    r->then = (rest_then)then;
+    return LEAT_OK;
+}
+
 static leat_code read_body(decoder *d, bool apart)
 {
     leat_matcher *matcher = d->matcher;
@@ -338,11 +352,14 @@ static leat_code read_body(decoder *d, bool apart)
     if (matcher->bundles.count < bundles_count)
         return matcher_damaged(d->err, "two bundles are equal");
     LEAT_TRY(read_waiting(d));
-    if (matcher->bundles.count == 0 && matcher->waiting_count > 0)
-        return matcher_damaged(d->err, "matches wait for nothing");
     LEAT_TRY(read_count(d, 20, &count));
     for (; count > 0; count--)
         LEAT_TRY(read_held(d));
+    if (d->in.at < d->in.end) LEAT_TRY(read_rest(d));
+    bool strategy = matcher->nfa->pattern->skip != LEAT_SKIP_NONE;
+    if (matcher->waiting_count > 0 && matcher->rest.then == REST_NONE &&
+        (matcher->bundles.count == 0 || !strategy))
+        return matcher_damaged(d->err, "matches wait for nothing");
     return d->in.at == d->in.end ? LEAT_OK : matcher_damaged(d->err, "something follows it");
 }
 

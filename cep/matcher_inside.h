@@ -12,6 +12,7 @@
  *   matcher_depth.c  the limit of events in a match
  *   matcher_time.c   deadlines, windows, timeouts
  *   matcher_match.c  matches as the caller sees them
+ *   matcher_rest.c   a pause while they come out
  *   matcher_order.c  events that wait for their order
  *   matcher_codec.c  to bytes; matcher_decode.c: and back
  *   skip.c           which complete matches come out, and what they put an end to */
@@ -47,6 +48,19 @@ typedef struct waiting {
     uint32_t root, from, to;
 } waiting;
 
+/* Where matches rest that are coming out. Without a skip strategy they wait as roots meanwhile. */
+typedef enum rest_then {
+    REST_NONE,
+    REST_LAST, /* nothing is left to do behind them ... */
+    REST_FED,  /* ... but what a feed does: limits */
+} rest_then;
+typedef struct rest {
+    rest_then then;
+    uint32_t out;    /* matches that came out of this feed or advance */
+    uint64_t passed; /* so many runs of the paths, under a strategy those of the first event */
+    uint64_t ticket; /* work->ticket: the paths still stand in front of the next; no state */
+} rest;
+
 /* An event that has not been fed yet. */
 typedef struct held {
     leat_event *event;
@@ -73,6 +87,7 @@ struct leat_matcher {
     waiting *waiting;
     held *held; /* in the order in which they will be fed */
     size_t waiting_size, held_size;
+    rest rest;
     bundle_index **indexes; /* of bundles; no state */
     uint32_t indexes_count;
 };
@@ -131,7 +146,9 @@ struct leat_matcher_work {
     graph_paths paths;
     leat_take *takes; /* of the match that is coming out */
     size_t takes_size;
-    uint32_t out_count; /* matches that came out of this call */
+    uint32_t out_count; /* matches that came out of this feed or advance */
+    bool hurry;         /* they may not rest */
+    uint64_t ticket;    /* changes when paths do */
     graph_moves moves;
     graph_depths depths;
 };
@@ -183,6 +200,8 @@ leat_code matcher_decide(const feeding *f, const bundle *c, const machine_leaf *
                          bool *alike) LEAT_CHECKED;
 /* c: of the matcher's list, or the start. */
 leat_code matcher_apply(const feeding *f, bundle *c, const machine_leaf *leaf) LEAT_CHECKED;
+/* What a feed does when its matches are out: partial matches beyond the limit go. */
+leat_code matcher_limit(const feeding *f) LEAT_CHECKED;
 /* Whether a leaf changes nothing. */
 static inline bool leaf_idle(const machine_leaf *leaf, uint32_t config)
 {
@@ -267,9 +286,15 @@ leat_code match_out(const leat_matcher *matcher, leat_matcher_work *work, leat_m
 /* *lone: d has a single run, and that has come out; else nothing has happened. */
 leat_code match_lone(const leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,
                      const done *d, bool *lone, leat_err *err) LEAT_CHECKED;
-/* All runs of the paths come out. */
+/* Whether they are to rest here. */
+static inline bool matches_rest(const leat_matcher_work *work, const leat_matches *matches)
+{
+    return matches->pause && !work->hurry;
+}
+/* The run that the paths have found and all behind it come out, `passed` having done so. *rests:
+ * until here, after *passed. */
 leat_code matches_all(const leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,
-                      leat_err *err) LEAT_CHECKED;
+                      bool found, uint64_t *passed, bool *rests, leat_err *err) LEAT_CHECKED;
 /* The paths' runs that began in [from, to) do not come out, but for as many as have. */
 leat_code matches_withhold(const leat_matcher *matcher, leat_matcher_work *work,
                            leat_matches *matches, uint32_t from, uint32_t to, uint64_t but,
@@ -280,5 +305,8 @@ leat_code done_add(leat_matcher_work *work, done item, leat_err *err) LEAT_CHECK
 /* What was done comes out, or waits; and what may come out of those that wait. */
 leat_code skip_emit(leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,
                     leat_err *err) LEAT_CHECKED;
+/* Goes on where they rest. */
+leat_code skip_resume(leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,
+                      leat_err *err) LEAT_CHECKED;
 
 #endif

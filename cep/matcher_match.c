@@ -90,7 +90,8 @@ void matches_begin(leat_matcher_work *work, leat_matches *matches)
 {
     LEAT_ASSERT(matches->match != NULL);
     work->out_count = 0;
-    matches->full = false;
+    work->hurry = false;
+    matches->full = matches->pause = false;
 }
 
 leat_code match_out(const leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,
@@ -141,18 +142,20 @@ leat_code match_lone(const leat_matcher *matcher, leat_matcher_work *work, leat_
 }
 
 leat_code matches_all(const leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,
-                      leat_err *err)
+                      bool found, uint64_t *passed, bool *rests, leat_err *err)
 {
     graph_paths *paths = &work->paths;
-    uint64_t out = 0;
-    bool found = false;
     bool more = true;
-    LEAT_TRY(graph_paths_next(paths, &found, err));
-    for (; found; out++) {
+    *rests = false;
+    for (; found; ++*passed) {
         leat_match match = {0};
+        if (LEAT_UNLIKELY(matches_rest(work, matches))) {
+            *rests = true;
+            return LEAT_OK;
+        }
         LEAT_TRY(view(&matcher->graph, work, &match.last, err));
         LEAT_TRY(match_out(matcher, work, matches, &match, &more, err));
-        if (!more) return matches_withhold(matcher, work, matches, 0, UINT32_MAX, out, err);
+        if (!more) return matches_withhold(matcher, work, matches, 0, UINT32_MAX, *passed, err);
         LEAT_TRY(graph_paths_next(paths, &found, err));
     }
     return LEAT_OK;
@@ -164,7 +167,7 @@ leat_code matches_withhold(const leat_matcher *matcher, leat_matcher_work *work,
 {
     const leat_pattern *pattern = matcher->nfa->pattern;
     uint64_t count = 0;
-    LEAT_ASSERT(from < to && (matches->full || work->out_count == pattern->matches_max));
+    LEAT_ASSERT(from < to && (matches->full || work->out_count >= pattern->matches_max));
     if (pattern->beyond == LEAT_FAIL)
         return leat_err_set(err, LEAT_ERR_INTERNAL,
                             "pattern %.*s: one event has completed more than %u matches "

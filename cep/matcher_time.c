@@ -166,6 +166,7 @@ static leat_code emit_late(const expiry *x)
     bool more = true;
     uint64_t out = 0;
     if (work->late_count == 0) return LEAT_OK;
+    work->ticket++;
     graph_paths_begin(paths, &x->matcher->graph);
     for (size_t i = 0; i < work->late_count; i++) {
         const late *l = &work->late[i];
@@ -288,7 +289,7 @@ static leat_code expire(const expiry *x)
 leat_code leat_matcher_advance(leat_matcher *matcher, leat_matcher_work *work, int64_t now_ms,
                                leat_matches *matches, leat_err *err)
 {
-    LEAT_ASSERT(work != NULL && matches != NULL);
+    LEAT_ASSERT(work != NULL && matches != NULL && matcher->rest.then == REST_NONE);
     LEAT_ASSERT(matcher->held_count == 0 || matcher->held[0].event->timestamp_ms >= now_ms);
     if (matcher->deadline_ms > now_ms || matcher->bundles.count == 0) return LEAT_OK;
     LEAT_TRY(matcher_attach(matcher, work, err));
@@ -298,6 +299,7 @@ leat_code leat_matcher_advance(leat_matcher *matcher, leat_matcher_work *work, i
     matches_begin(work, matches);
     matcher_pass(matcher, now_ms);
     LEAT_TRY(expire(&x));
+    work->hurry = work->late_count > 0; /* these are known now, and nowhere else */
     LEAT_TRY(skip_emit(matcher, work, matches, err));
     LEAT_TRY(emit_late(&x));
     LEAT_TRY(matcher_settle(matcher, work, err));

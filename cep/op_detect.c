@@ -27,6 +27,7 @@
 
 #include "cep/detect_inside.h"
 #include "core/mem.h"
+#include "transforms/exec.h"
 
 #define FEW_PARTS 16 /* of a cell: as many are asked one by one */
 
@@ -58,7 +59,7 @@ static leat_code make_event(detect_state *state, leat_err *err)
     return leat_event_new(json, record->timestamp_ms, identity, &state->event_held, err);
 }
 
-static leat_code keep(void *self, leat_event **event, leat_err *err)
+leat_code detect_keep(void *self, leat_event **event, leat_err *err)
 {
     detect_state *state = self;
     if (state->record != NULL) LEAT_TRY(make_event(state, err));
@@ -67,8 +68,7 @@ static leat_code keep(void *self, leat_event **event, leat_err *err)
     return LEAT_OK;
 }
 
-/* Held patterns have a testing of their own, all others share one. */
-static leat_testing *testing_of(const detect_state *state, uint32_t index)
+leat_testing *detect_testing(const detect_state *state, uint32_t index)
 {
     const detect_pattern *planned = &state->config->patterns[index];
     if (planned->conditions->held) return state->held[planned->held];
@@ -109,8 +109,10 @@ static leat_code feed_new(detect_state *state, detect_key *key, uint32_t index,
     if (!starts) return detect_report(state, err);
     LEAT_TRY(leat_matcher_new(nfa, &matcher, err));
     leat_code code = feed(state, matcher, testing, timestamp_ms, err);
+    bool rests = code == LEAT_OK && leat_matcher_resting(matcher);
     if (code == LEAT_OK) code = add_part(state, key, index, &matcher, err);
     leat_matcher_free(&matcher);
+    if (rests && code == LEAT_OK) return detect_pause(state, key, index, false, timestamp_ms, err);
     return code;
 }
 
@@ -118,14 +120,14 @@ static leat_code feed_new(detect_state *state, detect_key *key, uint32_t index,
 static leat_code hold(detect_state *state, uint32_t index, const leat_eval *eval, leat_err *err)
 {
     const detect_pattern *planned = &state->config->patterns[index];
-    leat_testing *testing = testing_of(state, index);
+    leat_testing *testing = detect_testing(state, index);
     leat_value order = LEAT_VALUE_NULL;
     leat_err why = {0};
     detect_key *key = NULL;
     leat_matcher *matcher = NULL;
     bool idle = false;
     LEAT_TRY(make_event(state, err));
-    leat_testing_begin(testing, eval, state->event_held, keep, state);
+    leat_testing_begin(testing, eval, state->event_held, detect_keep, state);
     if (!planned->nfa->strict) LEAT_TRY(leat_testing_idle(testing, &idle, err));
     if (idle) return LEAT_OK;
     LEAT_TRY(detect_key_find(state, planned->group, eval, &key, err));
@@ -162,8 +164,8 @@ static leat_code visit(detect_state *state, uint32_t index, const leat_eval *eva
     }
     detect_part *part = key->cell == NULL ? NULL : detect_cell_find(key->cell, index);
     if (part != NULL) leat_matcher_ahead(part->matcher);
-    leat_testing *testing = testing_of(state, index);
-    leat_testing_begin(testing, eval, NULL, keep, state);
+    leat_testing *testing = detect_testing(state, index);
+    leat_testing_begin(testing, eval, NULL, detect_keep, state);
     detect_out_begin(state, index, testing, detect_key_json(key), timestamp_ms);
     if (part == NULL) {
         LEAT_TRY(feed_new(state, key, index, testing, timestamp_ms, err));
@@ -171,6 +173,8 @@ static leat_code visit(detect_state *state, uint32_t index, const leat_eval *eva
         detect_key_touch(state, key);
         LEAT_TRY(detect_part_open(state, key->cell, part, err));
         LEAT_TRY(feed(state, part->matcher, testing, timestamp_ms, err));
+        if (LEAT_UNLIKELY(leat_matcher_resting(part->matcher)))
+            LEAT_TRY(detect_pause(state, key, index, false, timestamp_ms, err));
         LEAT_TRY(detect_part_close(key->cell, part, err));
     }
     detect_out_end(state);
@@ -262,12 +266,15 @@ static leat_code mark_all(detect_state *state, const leat_eval *eval, bool *any,
     return LEAT_OK;
 }
 
-static leat_code process_record(detect_state *state, const leat_eval *eval, leat_err *err)
+/* again: matches of it rest, and patterns behind theirs have not seen it. */
+static leat_code process_record(detect_state *state, const leat_eval *eval, bool again,
+                                leat_err *err)
 {
-    uint32_t from = 0;
+    uint32_t from = again ? state->paused.index + 1 : 0;
     bool any = false;
     LEAT_TRY(mark_all(state, eval, &any, err));
-    while (any) {
+    if (LEAT_UNLIKELY(again)) LEAT_TRY(detect_go_on(state, eval, err));
+    while (any && !state->paused.is) {
         uint32_t next = DETECT_NONE;
         uint32_t broken = DETECT_NONE;
         (void)leat_marks_next(&state->visits, from, &next);
@@ -287,9 +294,10 @@ static leat_code feed_held(detect_state *state, leat_matcher *matcher, leat_test
                            int64_t now_ms, leat_err *err)
 {
     leat_code code = LEAT_OK;
-    while (code == LEAT_OK && leat_matcher_unhold(matcher, now_ms, &state->event_held)) {
+    while (code == LEAT_OK && !leat_matcher_resting(matcher) &&
+           leat_matcher_unhold(matcher, now_ms, &state->event_held)) {
         leat_eval base = {.arena = leat_run_arena(state->run)};
-        leat_testing_begin(testing, &base, state->event_held, keep, state);
+        leat_testing_begin(testing, &base, state->event_held, detect_keep, state);
         code = feed(state, matcher, testing, state->event_held->timestamp_ms, err);
         leat_event_release(&state->event_held);
     }
@@ -301,11 +309,15 @@ static leat_code fire_part(detect_state *state, const detect_key *key, detect_pa
 {
     uint32_t index = part->index;
     LEAT_TRY(detect_part_open(state, key->cell, part, err));
-    leat_testing *testing = testing_of(state, index);
+    leat_testing *testing = detect_testing(state, index);
     detect_out_begin(state, index, testing, detect_key_json(key), at_ms);
     LEAT_TRY(feed_held(state, part->matcher, testing, at_ms, err));
-    LEAT_TRY(leat_matcher_advance(part->matcher, state->work, at_ms, &state->matches, err));
-    LEAT_ASSERT(leat_matcher_empty(part->matcher) || leat_matcher_deadline(part->matcher) > at_ms);
+    if (!leat_matcher_resting(part->matcher))
+        LEAT_TRY(leat_matcher_advance(part->matcher, state->work, at_ms, &state->matches, err));
+    bool rests = leat_matcher_resting(part->matcher);
+    LEAT_ASSERT(rests || leat_matcher_empty(part->matcher) ||
+                leat_matcher_deadline(part->matcher) > at_ms);
+    if (rests) LEAT_TRY(detect_pause(state, key, index, true, at_ms, err));
     detect_out_end(state);
     return detect_part_close(key->cell, part, err);
 }
@@ -341,20 +353,28 @@ static leat_code fire(detect_state *state, leat_str timer_key, int64_t at_ms, le
         return detect_keys_settle(state, err);
     }
     detect_key_touch(state, key);
-    while ((part = detect_cell_due(key->cell, at_ms)) != NULL)
+    while (!state->paused.is && (part = detect_cell_due(key->cell, at_ms)) != NULL)
         LEAT_TRY(fire_part(state, key, part, at_ms, err));
     return detect_keys_settle(state, err);
 }
 
+/* state->parks: time did not come so far, as there is enough to send. */
 static leat_code fire_until(detect_state *state, int64_t now_ms, leat_err *err)
 {
     leat_str key;
     int64_t at_ms = 0;
-    if (LEAT_LIKELY(leat_timers_next(state->timers) > now_ms)) return LEAT_OK;
+    state->parks = false;
+    if (LEAT_LIKELY(leat_timers_next(state->timers) > now_ms && !state->paused.is)) return LEAT_OK;
     const leat_record *record = state->record;
     state->record = NULL;
-    while (leat_timers_peek(state->timers, now_ms, &key, &at_ms))
+    if (state->paused.is) LEAT_TRY(detect_go_on(state, NULL, err));
+    bool full = state->paused.is;
+    while (!full && leat_timers_peek(state->timers, now_ms, &key, &at_ms)) {
         LEAT_TRY(fire(state, key, at_ms, err));
+        full = state->paused.is || leat_run_full(state->run);
+    }
+    state->parks =
+        full && (state->paused.is || leat_timers_peek(state->timers, now_ms, &key, &at_ms));
     state->record = record;
     return LEAT_OK;
 }
@@ -368,16 +388,21 @@ static leat_code detect_process(leat_run *run, const leat_batch *in, leat_err *e
     for (size_t r = 0; r < in->count; r++) {
         const leat_record *record = in->records[r];
         leat_eval eval;
+        detect_pause_meet(state, record);
+        bool again = state->paused.is && !state->paused.timer;
         LEAT_ASSERT(state->event_held == NULL);
-        LEAT_TRY(fire_until(state, record->timestamp_ms, err));
+        if (LEAT_UNLIKELY(r > 0 && leat_run_full(run))) return leat_run_park(run, in, r, err);
+        if (!again) LEAT_TRY(fire_until(state, record->timestamp_ms, err));
+        if (!again && state->parks) return leat_run_park(run, in, r, err);
         state->record = record;
-        state->rejected = false;
+        state->rejected = again && state->paused.rejected;
         state->event++;
         leat_run_eval(run, record, &eval);
-        leat_code code = process_record(state, &eval, err);
+        leat_code code = process_record(state, &eval, again, err);
         leat_event_release(&state->event_held);
         state->record = NULL;
         LEAT_TRY(code);
+        if (LEAT_UNLIKELY(state->paused.is)) return leat_run_park(run, in, r, err);
     }
     return LEAT_OK;
 }
@@ -386,7 +411,9 @@ static leat_code detect_advance(leat_run *run, int64_t watermark_ms, leat_err *e
 {
     detect_state *state = run->state;
     LEAT_ASSERT(state->record == NULL);
-    return fire_until(state, watermark_ms, err);
+    detect_pause_meet(state, NULL);
+    LEAT_TRY(fire_until(state, watermark_ms, err));
+    return state->parks ? leat_run_park(run, NULL, 0, err) : LEAT_OK;
 }
 
 static leat_code detect_restored(leat_run *run, leat_err *err)
@@ -397,7 +424,11 @@ static leat_code detect_restored(leat_run *run, leat_err *err)
     state->record = NULL;
     state->used_count = 0;
     state->event++;
-    return detect_cells_restored(state, err);
+    LEAT_TRY(detect_cells_restored(state, err));
+    LEAT_TRY(detect_pause_restored(state, err));
+    /* Or time was let pass only in part. */
+    bool due = leat_timers_next(state->timers) <= leat_exec_watermark(run->exec);
+    return state->paused.is || due ? leat_run_park(run, NULL, 0, err) : LEAT_OK;
 }
 
 static leat_code detect_open(leat_run *run, leat_err *err)
@@ -425,6 +456,7 @@ static leat_code detect_open(leat_run *run, leat_err *err)
     state->held = leat_mem_need((config->held_count + 1) * sizeof(leat_testing *));
     for (uint32_t i = 0; i < config->held_count; i++)
         state->held[i] = leat_testing_new(config->patterns[config->held[i]].conditions);
+    LEAT_TRY(detect_pause_open(state, err));
     return leat_run_table(run, "matches", &detect_cell_type, state, &state->table, err);
 }
 
@@ -436,6 +468,7 @@ static void detect_close(leat_run *run)
         leat_testing_free(&state->held[i]);
     for (uint32_t i = 0; i <= state->config->groups_count; i++)
         leat_buf_release(&state->keys[i].buf);
+    detect_pause_close(state);
     leat_testing_free(&state->testing);
     leat_lookup_free(&state->lookup);
     leat_marks_release(&state->visits);
@@ -470,6 +503,7 @@ const leat_operator_type leat_operator_detect = {
     .options = detect_options,
     .options_count = DETECT_OPTIONS_COUNT,
     .stateful = true,
+    .parks = true,
     .plan = detect_plan,
     .open = detect_open,
     .close = detect_close,

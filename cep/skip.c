@@ -20,14 +20,56 @@ leat_code done_add(leat_matcher_work *work, done item, leat_err *err)
     return LEAT_OK;
 }
 
+static leat_code wait_for(leat_matcher *matcher, waiting item, leat_err *err)
+{
+    void *items = matcher->waiting;
+    LEAT_TRY(matcher_reserve(&items, &matcher->waiting_size, matcher->waiting_count,
+                             sizeof *matcher->waiting, err));
+    matcher->waiting = items;
+    matcher->waiting[matcher->waiting_count++] = item;
+    return LEAT_OK;
+}
+
+/* The event in hand gets its place in the graph, behind all others. */
+static leat_code enter(leat_matcher *matcher, leat_matcher_work *work, leat_err *err)
+{
+    if (work->number != 0) return LEAT_OK;
+    leat_event *shared = leat_event_share(work->event);
+    leat_code code = graph_event_add(&matcher->graph, shared, &work->number, err);
+    if (code != LEAT_OK) leat_event_release(&shared);
+    return code;
+}
+
+/* What is done rests: it waits, as roots. The order of runs does not depend on where they lie. */
+static leat_code rest_done(leat_matcher *matcher, leat_matcher_work *work, leat_err *err)
+{
+    graph *g = &matcher->graph;
+    LEAT_ASSERT(matcher->waiting_count == 0 && work->done_count < UINT32_MAX);
+    LEAT_TRY(graph_reserve(g, (uint32_t)work->done_count, err));
+    for (size_t i = 0; i < work->done_count; i++) {
+        const done *d = &work->done[i];
+        uint32_t root = d->root;
+        if (d->step != MACHINE_NONE) {
+            LEAT_TRY(enter(matcher, work, err));
+            root = graph_take(g, root, work->number, d->step);
+        }
+        LEAT_TRY(wait_for(matcher, (waiting){root, d->from, d->to}, err));
+    }
+    return LEAT_OK;
+}
+
 /* No strategy: all of it comes out. */
-static leat_code emit_done(const leat_matcher *matcher, leat_matcher_work *work,
-                           leat_matches *matches, leat_err *err)
+static leat_code emit_done(leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,
+                           leat_err *err)
 {
     graph_paths *paths = &work->paths;
     const graph *g = &matcher->graph;
+    uint64_t passed = 0;
+    bool found = false;
+    bool rests = false;
     uint32_t number = work->number != 0 ? work->number : g->events_count + 1;
     bool lone = false;
+    work->ticket++;
     if (work->done_count == 1) /* most often */
         LEAT_TRY(match_lone(matcher, work, matches, &work->done[0], &lone, err));
     if (lone) work->done_count = 0;
@@ -39,20 +81,22 @@ static leat_code emit_done(const leat_matcher *matcher, leat_matcher_work *work,
         LEAT_ASSERT(tail == 0 || work->event != NULL);
         LEAT_TRY(graph_paths_add(paths, (graph_source){d->root, tail, d->from, d->to}, err));
     }
+    LEAT_TRY(graph_paths_next(paths, &found, err));
+    LEAT_TRY(matches_all(matcher, work, matches, found, &passed, &rests, err));
+    if (LEAT_UNLIKELY(rests)) {
+        LEAT_TRY(rest_done(matcher, work, err));
+        matcher->rest = (rest){REST_LAST, work->out_count, passed, work->ticket};
+    }
     work->done_count = 0;
-    return matches_all(matcher, work, matches, err);
+    return LEAT_OK;
 }
 
 static leat_code wait_done(leat_matcher *matcher, leat_matcher_work *work, leat_err *err)
 {
     for (size_t i = 0; i < work->done_count; i++) {
         const done *d = &work->done[i];
-        void *items = matcher->waiting;
         LEAT_ASSERT(d->root != 0 && d->step == MACHINE_NONE);
-        LEAT_TRY(matcher_reserve(&items, &matcher->waiting_size, matcher->waiting_count,
-                                 sizeof *matcher->waiting, err));
-        matcher->waiting = items;
-        matcher->waiting[matcher->waiting_count++] = (waiting){d->root, d->from, d->to};
+        LEAT_TRY(wait_for(matcher, (waiting){d->root, d->from, d->to}, err));
     }
     work->done_count = 0;
     return LEAT_OK;
@@ -123,6 +167,7 @@ static leat_code earlier_lives(const leat_matcher *matcher, leat_matcher_work *w
 
 static leat_code open_waiting(const leat_matcher *matcher, leat_matcher_work *work, leat_err *err)
 {
+    work->ticket++;
     graph_paths_begin(&work->paths, &matcher->graph);
     for (size_t i = 0; i < matcher->waiting_count; i++) {
         const waiting *w = &matcher->waiting[i];
@@ -132,20 +177,36 @@ static leat_code open_waiting(const leat_matcher *matcher, leat_matcher_work *wo
     return LEAT_OK;
 }
 
+/* The paths find a run behind those that have come out. */
+static leat_code pass_over(const leat_matcher *matcher, leat_matcher_work *work, uint64_t passed,
+                           bool *found, leat_err *err)
+{
+    const leat_take *last = NULL;
+    LEAT_TRY(graph_paths_next(&work->paths, found, err));
+    for (; *found && passed > 0; passed--) {
+        LEAT_TRY(match_view(matcher, work, &last, err));
+        LEAT_TRY(graph_paths_next(&work->paths, found, err));
+    }
+    return LEAT_OK;
+}
+
 /* Those that begin with one event, in order, as long as none of them puts an end to the others. */
 static leat_code emit_first(leat_matcher *matcher, leat_matcher_work *work, uint32_t first,
-                            leat_matches *matches, leat_err *err)
+                            uint64_t out, leat_matches *matches, leat_err *err)
 {
     const leat_pattern *pattern = matcher->nfa->pattern;
-    uint64_t out = 0;
     bool found = false;
     bool more = true;
     work->paths.stop = first + 1;
-    LEAT_TRY(graph_paths_next(&work->paths, &found, err));
-    LEAT_ASSERT(found && graph_event_of(work->paths.path[0]) == first);
+    LEAT_TRY(pass_over(matcher, work, out, &found, err));
+    LEAT_ASSERT(out > 0 || (found && graph_event_of(work->paths.path[0]) == first));
     LEAT_ASSERT(first >= matcher->skipped);
     while (found) {
         leat_match match = {0};
+        if (LEAT_UNLIKELY(matches_rest(work, matches))) {
+            matcher->rest = (rest){REST_LAST, work->out_count, out, 0};
+            return LEAT_OK;
+        }
         LEAT_TRY(match_view(matcher, work, &match.last, err));
         uint64_t limit = skip_limit(pattern, match.last, &match.missed);
         LEAT_TRY(match_out(matcher, work, matches, &match, &more, err));
@@ -172,6 +233,8 @@ leat_code skip_emit(leat_matcher *matcher, leat_matcher_work *work, leat_matches
     bool open = false;
     if (matcher->nfa->pattern->skip == LEAT_SKIP_NONE)
         return emit_done(matcher, work, matches, err);
+    uint64_t passed = matcher->rest.passed;
+    matcher->rest = (rest){0};
     LEAT_TRY(wait_done(matcher, work, err));
     if (matcher->waiting_count == 0) return LEAT_OK;
     LEAT_TRY(first_waiting(matcher, work, &first, err));
@@ -182,10 +245,42 @@ leat_code skip_emit(leat_matcher *matcher, leat_matcher_work *work, leat_matches
         if (!open) LEAT_TRY(open_waiting(matcher, work, err));
         if (!open) LEAT_TRY(graph_paths_skip(&work->paths, first, &first, err));
         open = true;
-        LEAT_TRY(emit_first(matcher, work, first, matches, err));
+        LEAT_TRY(emit_first(matcher, work, first, passed, matches, err));
+        if (matcher->rest.then != REST_NONE) break;
+        passed = 0;
         uint32_t next = matcher->skipped > first ? matcher->skipped : first + 1;
         LEAT_TRY(graph_paths_skip(&work->paths, next, &first, err));
     }
     /* Those of which nothing is left go. */
     return open ? first_waiting(matcher, work, &first, err) : LEAT_OK;
+}
+
+/* No strategy: what waits are the matches that rest. */
+static leat_code resume_all(leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,
+                            leat_err *err)
+{
+    uint64_t passed = matcher->rest.passed;
+    bool found = true;
+    bool rests = false;
+    if (matcher->rest.ticket != work->ticket || work->ticket == 0) {
+        LEAT_TRY(open_waiting(matcher, work, err));
+        LEAT_TRY(pass_over(matcher, work, passed, &found, err));
+    }
+    LEAT_TRY(matches_all(matcher, work, matches, found, &passed, &rests, err));
+    matcher->rest = (rest){REST_NONE, 0, 0, 0};
+    if (rests) {
+        matcher->rest = (rest){REST_LAST, work->out_count, passed, work->ticket};
+        return LEAT_OK;
+    }
+    matcher->waiting_count = 0;
+    return matcher_collect(matcher, work, err);
+}
+
+leat_code skip_resume(leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,
+                      leat_err *err)
+{
+    LEAT_ASSERT(matcher->rest.then != REST_NONE && matcher->waiting_count > 0);
+    if (matcher->nfa->pattern->skip == LEAT_SKIP_NONE)
+        return resume_all(matcher, work, matches, err);
+    return skip_emit(matcher, work, matches, err);
 }

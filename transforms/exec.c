@@ -125,6 +125,7 @@ static leat_code open_node(leat_exec *exec, exec_node *node, leat_err *err)
     LEAT_ASSERT(step != NULL && node->plan->input < node->plan->index);
     if (node->plan->at == LEAT_AT_ORDER) return exec_order_open(exec, node, err);
     node->run.site.views = step->views;
+    if (step->type->parks) LEAT_TRY(exec_backlog_open(exec, node, err));
     node->opened = true; /* close is called also when open has failed */
     if (step->type->open == NULL) return LEAT_OK;
     leat_code code = step->type->open(&node->run, err);
@@ -160,6 +161,7 @@ leat_code leat_exec_open(const leat_plan *plan, uint32_t source, uint64_t bytes_
     made->source = &plan->sources[source];
     made->bytes_max = bytes_max;
     made->tables_sum.bytes_max = bytes_max;
+    made->portion = LEAT_EXEC_PORTION;
     made->decoders = leat_mem_need((plan->shapes_count + 1) * sizeof(leat_json_decoder *));
     made->sink_states = leat_mem_need((plan->sinks_count + 1) * sizeof(void *));
     leat_buf_init(&made->out, EXEC_OUTPUT_BYTES_MAX);
@@ -188,6 +190,7 @@ void leat_exec_close(leat_exec **exec)
         if (node->opened && node->run.step->type->close != NULL)
             node->run.step->type->close(&node->run);
         exec_order_clear(node);
+        exec_backlog_clear(node);
     }
     for (size_t i = 0; i < gone->tables_count; i++)
         leat_table_free(&gone->tables[i]);
@@ -195,6 +198,7 @@ void leat_exec_close(leat_exec **exec)
     exec_held_free_all(gone);
     for (size_t i = 0; i < gone->nodes_count; i++) {
         exec_order_close(&gone->nodes[i]);
+        exec_backlog_close(&gone->nodes[i]);
         leat_mem_free(gone->nodes[i].out);
     }
     leat_mem_free(gone->nodes);
@@ -208,6 +212,7 @@ void leat_exec_close(leat_exec **exec)
     exec_effects_close(gone);
     leat_mem_free(gone->outputs);
     leat_mem_free(gone->notes);
+    leat_mem_free(gone->marks);
     leat_buf_release(&gone->out);
     leat_buf_release(&gone->scratch);
     leat_arena_free(&gone->arena);
@@ -236,31 +241,39 @@ static void clear(leat_exec *exec)
     leat_buf_reset(&exec->out);
     exec->outputs_count = 0;
     exec->outputs_mixed = false;
-    exec->marks = NULL;
-    exec->marks_count = 0;
 }
 
-static leat_code begin(leat_exec *exec, size_t messages, leat_err *err)
+static leat_code begin_round(leat_exec *exec, leat_err *err)
 {
     if (exec->failed)
         return leat_err_set(err, LEAT_ERR_ABORTED, "the task has failed and was not aborted");
     if (!exec->carries) clear(exec);
     exec->carries = false;
-    exec->before_ms = exec->progress.watermark_ms;
-    exec->before_seq = exec->progress.seq;
-    exec->marks_count = 0;
-    exec->marks = NULL;
     exec->numbered_count = 0;
     for (size_t i = 0; i < exec->nodes_count; i++) {
         exec_node *node = &exec->nodes[i];
         memset(node->out, 0, node->ports * sizeof *node->out);
         node->last_moment = 0;
+        node->made_bytes = 0;
     }
+    return LEAT_OK;
+}
+
+static leat_code begin(leat_exec *exec, size_t messages, leat_err *err)
+{
+    LEAT_TRY(begin_round(exec, err));
+    exec->before_ms = exec->progress.watermark_ms;
+    exec->before_seq = exec->progress.seq;
+    exec->marks_count = 0;
     if (!exec->source->stateful) return LEAT_OK;
-    if (exec->joined_count > 0) LEAT_TRY(exec_tables_sweep(exec, err));
+    /* What is left of a batch may still ask for what was true in its time. */
+    if (exec->joined_count > 0 && !leat_exec_more(exec)) LEAT_TRY(exec_tables_sweep(exec, err));
+    if (LEAT_LIKELY(exec->marks_size > messages)) return LEAT_OK;
+    exec_mark *marks = leat_mem_try_resize(exec->marks, (messages + 1) * sizeof *marks);
+    if (marks == NULL) return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for a batch");
+    exec->marks = marks;
     exec->marks_size = messages + 1;
-    exec->marks = leat_arena_array(exec->arena, exec->marks_size, sizeof *exec->marks);
-    return exec->marks != NULL ? LEAT_OK : leat_arena_full(exec->arena, err);
+    return LEAT_OK;
 }
 
 /* What the planner wants looked up before the step sees a record. A record for which that fails
@@ -304,9 +317,17 @@ leat_code exec_step_process(exec_node *node, const leat_batch *in, leat_err *err
 static leat_code run_step(exec_node *node, const leat_batch *in, leat_err *err)
 {
     const leat_step *step = node->run.step;
-    int64_t watermark_ms = node->run.exec->progress.watermark_ms;
-    LEAT_TRY(exec_step_process(node, in, err));
-    if (step->type->advance == NULL || watermark_ms <= node->advanced_ms) return LEAT_OK;
+    int64_t watermark_ms =
+        node->held_up ? node->advanced_ms : node->run.exec->progress.watermark_ms;
+    leat_batch all = *in;
+    bool again = node->parked;
+    node->parked = false;
+    if (node->backlog != NULL) LEAT_TRY(exec_backlog_join(node, in, &all, err));
+    LEAT_TRY(exec_step_process(node, &all, err));
+    if (node->parked) return LEAT_OK;
+    if (node->backlog != NULL) LEAT_TRY(exec_backlog_keep(node, NULL, 0, err));
+    if (step->type->advance == NULL || (watermark_ms <= node->advanced_ms && !again))
+        return LEAT_OK;
     node->advanced_ms = watermark_ms;
     return step->type->advance(&node->run, watermark_ms, err);
 }
@@ -316,6 +337,7 @@ static leat_code run_node(leat_exec *exec, exec_node *node, leat_err *err)
     const exec_node *input = exec_node_at(exec, node->plan->input);
     LEAT_ASSERT(input < node && node->plan->input_port < input->ports);
     const leat_batch *in = &input->out[node->plan->input_port];
+    node->held_up = input->parked || input->held_up;
     if (node->plan->at == LEAT_AT_ORDER) return exec_order_process(node, in, err);
     leat_code code = run_step(node, in, err);
     return code == LEAT_OK ? code
@@ -382,6 +404,26 @@ leat_code leat_exec_end(leat_exec *exec, const leat_output **outputs, size_t *ou
     return give(exec, code, outputs, outputs_count, err);
 }
 
+bool leat_exec_more(const leat_exec *exec)
+{
+    for (size_t i = 0; i < exec->nodes_count; i++)
+        if (exec->nodes[i].parked) return true;
+    return false;
+}
+
+leat_code leat_exec_continue(leat_exec *exec, const leat_output **outputs, size_t *outputs_count,
+                             leat_err *err)
+{
+    leat_code code = begin_round(exec, err);
+    if (code == LEAT_OK) code = run_nodes(exec, err);
+    return give(exec, code, outputs, outputs_count, err);
+}
+
+void leat_exec_portion(leat_exec *exec, size_t bytes)
+{
+    exec->portion = bytes;
+}
+
 /* --- state --- */
 
 size_t leat_exec_tables(const leat_exec *exec, leat_table *const **tables)
@@ -401,12 +443,17 @@ leat_code leat_exec_restored(leat_exec *exec, leat_err *err)
 {
     clear(exec);
     exec->carries = false;
+    exec->marks_count = 0;
     LEAT_TRY(exec_progress_restored(exec, err));
+    exec->before_ms = exec->progress.watermark_ms;
+    exec->before_seq = exec->progress.seq;
     LEAT_TRY(exec_tables_restored(exec, err));
     for (size_t i = 0; i < exec->nodes_count; i++) {
         exec_node *node = &exec->nodes[i];
         node->advanced_ms = LEAT_TIME_NONE;
+        node->parked = node->held_up = false;
         if (node->order != NULL) LEAT_TRY(exec_order_restored(node, err));
+        if (node->backlog != NULL) LEAT_TRY(exec_backlog_restored(node, err));
         if (!node->opened || node->run.step->type->restored == NULL) continue;
         leat_code code = node->run.step->type->restored(&node->run, err);
         if (code != LEAT_OK)
@@ -440,8 +487,11 @@ leat_code leat_exec_flush(leat_exec *exec, leat_table_sink sink, void *context, 
     leat_code code = LEAT_OK;
     if (exec->failed)
         return leat_err_set(err, LEAT_ERR_ABORTED, "the task has failed and was not aborted");
-    for (size_t i = 0; i < exec->nodes_count && code == LEAT_OK; i++)
-        if (exec->nodes[i].order != NULL) code = exec_order_flush(&exec->nodes[i], err);
+    for (size_t i = 0; i < exec->nodes_count && code == LEAT_OK; i++) {
+        exec_node *node = &exec->nodes[i];
+        if (node->order != NULL) code = exec_order_flush(node, err);
+        if (code == LEAT_OK && node->backlog != NULL) code = exec_backlog_flush(node, err);
+    }
     if (code == LEAT_OK) code = exec_progress_flush(exec, err);
     for (size_t i = 0; i < exec->tables_count && code == LEAT_OK; i++) {
         flush_context flush = {exec, leat_table_name(exec->tables[i]), sink, context};

@@ -90,6 +90,17 @@ leat_code leat_exec_idle(leat_exec *exec, leat_str topic, int32_t partition,
 leat_code leat_exec_end(leat_exec *exec, const leat_output **outputs, size_t *outputs_count,
                         leat_err *err) LEAT_CHECKED;
 
+/* A batch (or silence, or the end) that brings about more than a portion of outputs gives the rest
+ * in further calls of this, after which all is as if it had come at once. Messages that are given
+ * meanwhile have their turn behind what is left; better give none, so that nothing piles up.
+ * Commits may come in between. */
+bool leat_exec_more(const leat_exec *exec);
+leat_code leat_exec_continue(leat_exec *exec, const leat_output **outputs, size_t *outputs_count,
+                             leat_err *err) LEAT_CHECKED;
+/* Bytes of what steps make from which on it goes out in portions; LEAT_EXEC_PORTION at first. */
+#define LEAT_EXEC_PORTION ((size_t)16 << 20)
+void leat_exec_portion(leat_exec *exec, size_t bytes);
+
 /* State. The changelog's key of a cell is name + NUL + key. */
 size_t leat_exec_tables(const leat_exec *exec, leat_table *const **tables);
 leat_table *leat_exec_table(const leat_exec *exec, leat_str name); /* NULL: unknown */

@@ -7,6 +7,7 @@
  *   exec_order.c     the reorder buffer in front of stateful steps
  *   exec_waiting.c   held records in order of time
  *   exec_held.c      a record outside of its batch: as bytes
+ *   exec_backlog.c   records that a step has parked
  *   exec_sort.c      a merge sort that knows runs
  *   exec_rebuild.c   held records of an older pipeline
  *   exec_output.c    records -> outputs
@@ -101,6 +102,14 @@ typedef struct exec_order {
     uint64_t fingerprint; /* of what the slots mean */
 } exec_order;
 
+/* Records that a step has not come to yet, in order (exec_backlog.c). */
+typedef struct exec_backlog {
+    exec_order held; /* what they are held as; its waiting is not used */
+    exec_held **items;
+    size_t count, size;
+    leat_record **given; /* to the step in this round: those of items */
+} exec_backlog;
+
 /* What an output needs until the batch is finished. */
 typedef struct exec_output_note {
     uint64_t moment;
@@ -145,7 +154,11 @@ typedef struct exec_node {
     int64_t advanced_ms;  /* the watermark that `advance` was last told */
     uint64_t last_moment; /* of what it emitted last in this batch */
     bool opened;
-    exec_order *order; /* ORDER */
+    exec_order *order;     /* ORDER */
+    exec_backlog *backlog; /* of a step that parks */
+    bool parked;           /* it has to go on */
+    size_t made_bytes;     /* in this round */
+    bool held_up;          /* a node before it has: time stands still for it */
     leat_node_counts counts;
 } exec_node;
 
@@ -172,8 +185,9 @@ struct leat_exec {
     size_t joined_count;
 
     /* The batch under way. */
-    exec_mark *marks;
+    exec_mark *marks; /* kept until the batch is through, in however many portions */
     size_t marks_count, marks_size;
+    size_t portion;      /* bytes that a step should make in a round */
     int64_t before_ms;   /* the watermark when the batch began */
     uint64_t before_seq; /* and the number of the last message */
     leat_output *outputs;
@@ -295,6 +309,30 @@ void exec_order_close(exec_node *node); /* ... and after */
 leat_code exec_order_process(exec_node *node, const leat_batch *in, leat_err *err) LEAT_CHECKED;
 leat_code exec_order_flush(exec_node *node, leat_err *err) LEAT_CHECKED;
 leat_code exec_order_restored(exec_node *node, leat_err *err) LEAT_CHECKED;
+
+/* Sets up what records in front of the node's step are held as, and their table. */
+leat_code exec_order_setup(leat_exec *exec, exec_node *node, exec_order *order, const char *table,
+                           leat_err *err) LEAT_CHECKED;
+/* The key of the cell of a held record. */
+typedef struct exec_held_key {
+    char bytes[8];
+} exec_held_key;
+leat_str exec_held_key_of(uint64_t number, exec_held_key *key);
+uint64_t exec_held_number(leat_str key);
+
+/* --- exec_backlog.c --- */
+leat_code exec_backlog_open(leat_exec *exec, exec_node *node, leat_err *err) LEAT_CHECKED;
+void exec_backlog_clear(exec_node *node); /* before the tables are freed ... */
+void exec_backlog_close(exec_node *node); /* ... and after */
+/* The backlog, and what comes behind it. */
+leat_code exec_backlog_join(exec_node *node, const leat_batch *in, leat_batch *all,
+                            leat_err *err) LEAT_CHECKED;
+/* What was given is the backlog no more, but for the records of `in` from `from` on, which join it
+ * if they are not in it. in NULL: none of them. */
+leat_code exec_backlog_keep(exec_node *node, const leat_batch *in, size_t from,
+                            leat_err *err) LEAT_CHECKED;
+leat_code exec_backlog_flush(exec_node *node, leat_err *err) LEAT_CHECKED;
+leat_code exec_backlog_restored(exec_node *node, leat_err *err) LEAT_CHECKED;
 
 /* --- exec_sort.c --- */
 /* By (time, number), stable; scratch has room for as many. */

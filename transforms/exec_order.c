@@ -20,18 +20,14 @@
 
 /* Keys of cells: the record's number in this buffer, big-endian, so that they sort as records came.
  * Its number in the task would not do: a message may become several records. */
-typedef struct order_key {
-    char bytes[8];
-} order_key;
-
-static leat_str key_of(uint64_t number, order_key *key)
+leat_str exec_held_key_of(uint64_t number, exec_held_key *key)
 {
     for (int i = 7; i >= 0; i--, number >>= 8)
         key->bytes[i] = (char)(number & 0xff);
     return (leat_str){key->bytes, sizeof key->bytes};
 }
 
-static uint64_t number_of(leat_str key)
+uint64_t exec_held_number(leat_str key)
 {
     leat_reader reader = leat_reader_of(key);
     uint64_t number = 0;
@@ -94,11 +90,10 @@ static leat_code fingerprint(const leat_shape *shape, const leat_field *layout, 
     return LEAT_OK;
 }
 
-leat_code exec_order_open(leat_exec *exec, exec_node *node, leat_err *err)
+leat_code exec_order_setup(leat_exec *exec, exec_node *node, exec_order *order, const char *table,
+                           leat_err *err)
 {
     const leat_step *step = node->plan->step;
-    exec_order *order = leat_mem_need(sizeof *order);
-    node->order = order;
     order->exec = exec;
     order->shape = step->shape_in;
     order->place = step->place;
@@ -106,8 +101,14 @@ leat_code exec_order_open(leat_exec *exec, exec_node *node, leat_err *err)
     LEAT_TRY(
         fingerprint(step->shape_in, step->layout_in, &exec->scratch, &order->fingerprint, err));
     /* The limit is kept here, where a record can be refused; a flush must not fail. */
-    return exec_run_table(&node->run, "order", &order_type, order, UINT64_MAX / 2, &order->table,
+    return exec_run_table(&node->run, table, &order_type, order, UINT64_MAX / 2, &order->table,
                           err);
+}
+
+leat_code exec_order_open(leat_exec *exec, exec_node *node, leat_err *err)
+{
+    node->order = leat_mem_need(sizeof *node->order);
+    return exec_order_setup(exec, node, node->order, "order", err);
 }
 
 /* Forgets what is held; the table keeps its own. */
@@ -145,8 +146,8 @@ static leat_code emit_held(exec_node *node, uint64_t moment, leat_err *err)
     leat_record *record = NULL;
     LEAT_TRY(exec_held_record(order, held, order->exec->arena, &record, err));
     if (held->stored) {
-        order_key key;
-        leat_table_remove(order->table, key_of(held->number, &key));
+        exec_held_key key;
+        leat_table_remove(order->table, exec_held_key_of(held->number, &key));
     }
     exec_held_drop(order->exec, held); /* freed when the outputs are void */
     return emit(node, record, moment, err);
@@ -238,9 +239,9 @@ leat_code exec_order_flush(exec_node *node, leat_err *err)
     for (size_t i = 0; i < order->waiting.count; i++) {
         exec_held *held = exec_waiting_at(&order->waiting, i);
         if (held->stored) continue;
-        order_key key;
+        exec_held_key key;
         void *live = held;
-        LEAT_TRY(leat_table_put(order->table, key_of(held->number, &key), &live, err));
+        LEAT_TRY(leat_table_put(order->table, exec_held_key_of(held->number, &key), &live, err));
         held->users++;
         held->stored = true;
     }
@@ -254,7 +255,7 @@ static leat_code restore_cell(void *context, leat_str key, leat_str committed, l
     if (committed.data == NULL) return LEAT_OK;
     LEAT_TRY(exec_held_of(order, committed, &held, err));
     held->stored = true;
-    held->number = number_of(key);
+    held->number = exec_held_number(key);
     if (held->number > order->number) order->number = held->number;
     leat_code code = exec_waiting_put(&order->waiting, held, err);
     if (code != LEAT_OK) leat_mem_free(held);
@@ -270,8 +271,8 @@ static leat_code restore_foreign(exec_node *node, const exec_held *old, leat_err
     leat_record *record = NULL;
     LEAT_TRY(exec_rebuild(node, old, &record, err));
     if (record == NULL) {
-        order_key key;
-        leat_table_remove(order->table, key_of(old->number, &key));
+        exec_held_key key;
+        leat_table_remove(order->table, exec_held_key_of(old->number, &key));
         return LEAT_OK;
     }
     LEAT_TRY(exec_held_new(order->exec, order, record, &held, err));

@@ -193,12 +193,28 @@ leat_code leat_run_make(leat_run *run, uint32_t port, leat_str json, leat_str ke
         record->seq = record->moment;
         record->watermark_ms = exec_watermark_at(exec, record->moment);
     }
+    node_of(run)->made_bytes += json.len;
     uint64_t last = node_of(run)->last_moment;
     if (record->moment < last) record->moment = last;
     leat_err why;
     leat_code code = make_decode(run, record, &why);
     if (code != LEAT_OK) return leat_run_reject(run, record, &why, err);
     return leat_run_emit(run, port, record, err);
+}
+
+bool leat_run_full(const leat_run *run)
+{
+    /* The place of an effect tells only of how many others of one batch it comes behind. */
+    const leat_exec *exec = run->exec;
+    return ((const exec_node *)run)->made_bytes >= exec->portion && !exec->effects;
+}
+
+leat_code leat_run_park(leat_run *run, const leat_batch *in, size_t from, leat_err *err)
+{
+    exec_node *node = node_of(run);
+    LEAT_ASSERT(run->step->type->parks && node->backlog != NULL);
+    node->parked = true;
+    return in == NULL ? LEAT_OK : exec_backlog_keep(node, in, from, err);
 }
 
 leat_code leat_run_reject(leat_run *run, const leat_record *record, const leat_err *why,

@@ -117,6 +117,7 @@ struct leat_operator_type {
         *brief;     /* the option that may stand for all: {"explode": "items"}; NULL: none does */
     bool per_field; /* the value is an object of field paths, each with options (or the brief) */
     bool stateful;
+    bool parks; /* it may stop in the middle: leat_run_park */
     /* json: the step's value. Mistakes become findings of the planner; returns false if any.
      * Sets step->config; edits layout_out by the functions below; shape_out, ports and routes when
      * they differ from one port of the same shape. */
@@ -309,6 +310,16 @@ leat_code leat_run_emit(leat_run *run, uint32_t port, leat_record *record,
  * timestamp_ms is when (the timer's time). Emits it. */
 leat_code leat_run_make(leat_run *run, uint32_t port, leat_str json, leat_str key,
                         int64_t timestamp_ms, const leat_record *cause, leat_err *err) LEAT_CHECKED;
+/* The step has made as much as one look at the outputs should hold: where it can stop it should
+ * (leat_run_park), and go on when it is called again. */
+bool leat_run_full(const leat_run *run);
+/* Of a step that `parks`. In process: the records of its batch from `from` on have not been worked
+ * on, and come again in front of whatever comes then; in restored and in advance (in NULL): advance
+ * has to be called again. The task takes no more messages meanwhile, and no step behind this one
+ * learns that time has passed; a commit may come in between. What else the step has to remember is
+ * its own. */
+leat_code leat_run_park(leat_run *run, const leat_batch *in, size_t from,
+                        leat_err *err) LEAT_CHECKED;
 /* The record goes to the dead letter as it came, with why's text; the step goes on. why's blame
  * must be RECORD: anything else is passed back. A record that the step has made up for this has no
  * message, its own text as raw, and as its time the timer's. */

@@ -133,6 +133,44 @@ void leat_shard_count(leat_shard *shard)
     atomic_store_explicit(&shard->counts.dropped, sum.dropped, memory_order_relaxed);
 }
 
+/* --- portions --- */
+
+leat_code leat_shard_more(leat_shard *shard, leat_task *task, leat_err *err)
+{
+    bool had = task->more;
+    task->more = leat_exec_more(task->exec);
+    if (task->more && !had) return leat_shard_stand_still(shard, task, err);
+    return had && !task->more ? leat_shard_resume(shard, task, err) : LEAT_OK;
+}
+
+static leat_code give_portion(leat_shard *shard, leat_task *task, leat_err *err)
+{
+    const leat_output *outputs;
+    size_t count;
+    mark_dirty(shard, task);
+    LEAT_TRY(leat_exec_continue(task->exec, &outputs, &count, err));
+    LEAT_TRY(leat_shard_deliver(shard, task, outputs, count, err));
+    return leat_shard_more(shard, task, err);
+}
+
+leat_code leat_shard_portions(leat_shard *shard, leat_err *err)
+{
+    for (size_t i = 0; i < shard->tasks_count; i++) {
+        leat_task *task = shard->tasks[i];
+        if (task->more && task->state == LEAT_TASK_RUNNING)
+            LEAT_TRY(give_portion(shard, task, err));
+    }
+    return LEAT_OK;
+}
+
+/* Whether a task has outputs left. */
+static bool any_more(const leat_shard *shard)
+{
+    for (size_t i = 0; i < shard->tasks_count; i++)
+        if (shard->tasks[i]->more && shard->tasks[i]->state == LEAT_TASK_RUNNING) return true;
+    return false;
+}
+
 /* --- records --- */
 
 /* Messages [from, to) all belong to task and are new to it. */
@@ -149,6 +187,7 @@ static leat_code run_batch(leat_shard *shard, leat_task *task, size_t from, size
     mark_dirty(shard, task);
     LEAT_TRY(leat_exec_batch(task->exec, shard->messages + from, to - from, &outputs, &count, err));
     LEAT_TRY(leat_shard_deliver(shard, task, outputs, count, err));
+    LEAT_TRY(leat_shard_more(shard, task, err));
     uint64_t more = leat_exec_counts_get(task->exec).dead_letters - dead;
     if (more > 0)
         leat_log_repeat(LEAT_LEVEL_WARN, "shard", shard->pipeline->name, "dead letter",
@@ -166,7 +205,7 @@ static bool take_message(const leat_shard *shard, leat_task *task, const leat_me
     leat_input *input = leat_task_input(task, message->topic, message->partition);
     if (input == NULL || message->offset < input->next) return false;
     /* Read again when it is resumed. */
-    if (task->state == LEAT_TASK_RESTORING || task->waits) return false;
+    if (task->state == LEAT_TASK_RESTORING || task->waits || task->more) return false;
     if (input->next >= 0 && message->offset > input->next)
         input->gaps += (uint64_t)(message->offset - input->next);
     input->next = message->offset + 1;
@@ -213,7 +252,7 @@ static leat_code tick_idle(leat_shard *shard, leat_err *err)
         int64_t after = shard->pipeline->plan->sources[task->source].idle_after_ms;
         if (after == 0 || task->state != LEAT_TASK_RUNNING || task->waits || task->tables_first)
             continue;
-        for (size_t k = 0; k < task->inputs_count; k++) {
+        for (size_t k = 0; k < task->inputs_count && !task->more; k++) {
             leat_input *input = &task->inputs[k];
             if (input->idle || now - input->heard_ms < after) continue;
             const leat_output *outputs;
@@ -223,6 +262,7 @@ static leat_code tick_idle(leat_shard *shard, leat_err *err)
             LEAT_TRY(leat_exec_idle(task->exec, leat_str_of(input->topic), input->partition,
                                     &outputs, &count, err));
             LEAT_TRY(leat_shard_deliver(shard, task, outputs, count, err));
+            LEAT_TRY(leat_shard_more(shard, task, err));
         }
     }
     return LEAT_OK;
@@ -239,7 +279,8 @@ static bool at_end(leat_shard *shard)
     size_t count = type->lags(shard->input, lags, sizeof lags / sizeof lags[0]);
     for (size_t i = 0; i < shard->tasks_count; i++) {
         leat_task *task = shard->tasks[i];
-        if (task->state == LEAT_TASK_RESTORING || task->waits || task->tables_first) return false;
+        if (task->state == LEAT_TASK_RESTORING || task->waits || task->tables_first || task->more)
+            return false;
         for (size_t k = 0; k < task->inputs_count; k++) {
             leat_input *input = &task->inputs[k];
             int64_t end = -1;
@@ -253,19 +294,25 @@ static bool at_end(leat_shard *shard)
     return true;
 }
 
+/* A task whose end brings about more than a portion ends when all is out. */
 static leat_code end_tasks(leat_shard *shard, leat_err *err)
 {
+    bool more = false;
     for (size_t i = 0; i < shard->tasks_count; i++) {
         leat_task *task = shard->tasks[i];
         if (task->state != LEAT_TASK_RUNNING) continue;
-        const leat_output *outputs;
-        size_t count;
-        mark_dirty(shard, task);
-        LEAT_TRY(leat_exec_end(task->exec, &outputs, &count, err));
-        LEAT_TRY(leat_shard_deliver(shard, task, outputs, count, err));
-        task->state = LEAT_TASK_ENDED;
+        if (!task->more) {
+            const leat_output *outputs;
+            size_t count;
+            mark_dirty(shard, task);
+            LEAT_TRY(leat_exec_end(task->exec, &outputs, &count, err));
+            LEAT_TRY(leat_shard_deliver(shard, task, outputs, count, err));
+            LEAT_TRY(leat_shard_more(shard, task, err));
+        }
+        more = more || task->more;
+        if (!task->more) task->state = LEAT_TASK_ENDED;
     }
-    shard->ended = true;
+    shard->ended = !more;
     return LEAT_OK;
 }
 
@@ -304,6 +351,7 @@ static void back_off(leat_shard *shard)
 static int poll_timeout(const leat_shard *shard, bool restoring)
 {
     if (restoring) return RESTORE_POLL_MS;
+    if (any_more(shard)) return 0;
     if (shard->began_ms == 0) return POLL_MS;
     int64_t due = shard->began_ms + shard->pipeline->plan->commit_interval_ms - leat_shard_now_ms();
     return due < 0 ? 0 : due > POLL_MS ? POLL_MS : (int)due;
@@ -333,6 +381,7 @@ static leat_code turn(leat_shard *shard, leat_err *err)
     if (shard->must_rewind) LEAT_TRY(leat_shard_rewind(shard, err));
     LEAT_TRY(leat_shard_look_for_schemas(shard, err));
     LEAT_TRY(leat_shard_tables(shard, err));
+    LEAT_TRY(leat_shard_portions(shard, err));
     LEAT_TRY(tick_idle(shard, err));
     if (!restoring) LEAT_TRY(look_for_end(shard, state, err));
     if (commit_is_due(shard)) LEAT_TRY(leat_shard_commit(shard, err));

@@ -97,6 +97,13 @@ void leat_shard_fail(leat_shard *shard, const leat_err *err);
 /* Outputs of the task's last batch go where they belong. */
 leat_code leat_shard_deliver(leat_shard *shard, leat_task *task, const leat_output *outputs,
                              size_t count, leat_err *err) LEAT_CHECKED;
+/* After outputs have been delivered: if there are more, the task's partitions stand still until
+ * leat_shard_portions has got them all out. */
+leat_code leat_shard_more(leat_shard *shard, leat_task *task, leat_err *err) LEAT_CHECKED;
+/* A portion of each task that has more. */
+leat_code leat_shard_portions(leat_shard *shard, leat_err *err) LEAT_CHECKED;
+/* The task's partitions are paused, and stand at the next record. */
+leat_code leat_shard_stand_still(leat_shard *shard, leat_task *task, leat_err *err) LEAT_CHECKED;
 /* The same without effects on Redis. */
 leat_code leat_shard_produce(leat_shard *shard, const leat_output *outputs, size_t count,
                              leat_err *err) LEAT_CHECKED;
@@ -134,7 +141,7 @@ leat_code leat_shard_look_for_schemas(leat_shard *shard, leat_err *err) LEAT_CHE
 
 /* shard_assign.c */
 /* Lets the task's partitions go on, but those that have to wait for its tables; none while it waits
- * for a schema. */
+ * for a schema or has outputs left. */
 leat_code leat_shard_resume(leat_shard *shard, leat_task *task, leat_err *err) LEAT_CHECKED;
 void leat_shard_assigned(void *shard, leat_partition *partitions, size_t count);
 void leat_shard_revoked(void *shard, const leat_partition *partitions, size_t count, bool lost);

@@ -174,7 +174,7 @@ static bool feeds_table(const leat_shard *shard, const leat_task *task, const le
 leat_code leat_shard_resume(leat_shard *shard, leat_task *task, leat_err *err)
 {
     const leat_log_type *type = shard->pipeline->input_type;
-    for (size_t k = 0; k < task->inputs_count && !task->waits; k++) {
+    for (size_t k = 0; k < task->inputs_count && !task->waits && !task->more; k++) {
         leat_input *input = &task->inputs[k];
         input->heard_ms = leat_shard_now_ms();
         if (task->tables_first && !feeds_table(shard, task, input)) continue;
@@ -206,6 +206,7 @@ static leat_code begin_work(leat_shard *shard, leat_task *task, leat_err *err)
     if (!ready) return LEAT_OK;
     task->ready = true;
     task->grew = false;
+    task->more = leat_exec_more(task->exec);
     task->state = LEAT_TASK_RUNNING;
     /* Files are read one after the other, those of tables first. */
     task->tables_first = !source_of(shard, task)->files && source_of(shard, task)->tables_count > 0;
@@ -297,7 +298,8 @@ leat_code leat_shard_tables(leat_shard *shard, leat_err *err)
     size_t count = SIZE_MAX;
     for (size_t i = 0; i < shard->tasks_count; i++) {
         leat_task *task = shard->tasks[i];
-        if (!task->tables_first || task->waits || task->state != LEAT_TASK_RUNNING) continue;
+        if (!task->tables_first || task->waits || task->more || task->state != LEAT_TASK_RUNNING)
+            continue;
         if (count == SIZE_MAX) count = type->lags(shard->input, lags, LAGS_MAX);
         if (!tables_read(shard, task, lags, count)) continue;
         task->tables_first = false;

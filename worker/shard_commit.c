@@ -146,7 +146,10 @@ static leat_code rewind_task(leat_shard *shard, leat_task *task, leat_err *err)
         LEAT_TRY(type->seek(shard->input, leat_str_of(input->topic), input->partition,
                             input->committed, err));
     }
-    return LEAT_OK;
+    bool had = task->more;
+    task->more = leat_exec_more(task->exec);
+    if (task->more && !had) return leat_shard_stand_still(shard, task, err);
+    return had && !task->more ? leat_shard_resume(shard, task, err) : LEAT_OK;
 }
 
 leat_code leat_shard_rewind(leat_shard *shard, leat_err *err)

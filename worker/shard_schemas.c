@@ -57,7 +57,7 @@ leat_code leat_shard_tell(leat_shard *shard, leat_task *task, const leat_message
     return code;
 }
 
-static leat_code stand_still(leat_shard *shard, leat_task *task, leat_err *err)
+leat_code leat_shard_stand_still(leat_shard *shard, leat_task *task, leat_err *err)
 {
     const leat_log_type *type = shard->pipeline->input_type;
     for (size_t k = 0; k < task->inputs_count; k++) {
@@ -86,7 +86,7 @@ leat_code leat_shard_supply(leat_shard *shard, leat_task *task, const leat_messa
     task->missing = missing; /* of a number or name nothing is borrowed, of a codec its plan's */
     leat_log_repeat(LEAT_LEVEL_INFO, "schemas", shard->pipeline->name, "wait",
                     "partition %d waits for a schema", (int)task->partition);
-    return stand_still(shard, task, err);
+    return leat_shard_stand_still(shard, task, err);
 }
 
 leat_code leat_shard_look_for_schemas(leat_shard *shard, leat_err *err)

@@ -41,6 +41,7 @@ typedef struct leat_task {
     bool ready;        /* its state is restored */
     bool grew;         /* inputs that came while it was at work: exec is to be told */
     bool dirty;        /* something to commit */
+    bool more;         /* has outputs left; its partitions are paused until they are out */
     bool waits;        /* for this schema; its partitions are paused meanwhile */
     bool tables_first; /* its streams are paused until its tables have been read */
     leat_want missing;

@@ -30,6 +30,7 @@ typedef enum diff_verdict {
     DIFF_RECODED, /* with its state encoded and decoded between any two calls */
     DIFF_CUT,     /* with more calls for the time in between */
     DIFF_SPARED,  /* without the events that the step `detect` does not feed */
+    DIFF_PAUSED,  /* with pauses between matches of one call, and recoded there or not */
     DIFF_BESIDE,  /* beside another key, of the same scratch */
     DIFF_RULES,   /* the oracle itself, from what the rules say */
     DIFF_CRASHED,
@@ -45,6 +46,7 @@ typedef struct diff_outcome {
     diff_verdict verdict;
     size_t results;     /* that came out */
     bool cut_short;     /* too many partial matches: compared until there */
+    bool paused;        /* in the way that is called so, while matches were coming out */
     bool limited;       /* by `limits.matches` */
     bool ruled;         /* held against the rules */
     leat_str got, want; /* of a difference */

@@ -5,6 +5,7 @@
  *   recoded   after each call, the state is encoded, decoded, and goes on from there
  *   cut       time passes in more steps (only with timers: without, steps make a difference)
  *   spared    what cannot matter is not fed, and a matcher without state is thrown away
+ *   paused    matches of one call come out in portions; the state may be recoded in between
  *   beside    another key of the same pattern is fed some of the events, with the same scratch
  *   rules     the oracle's matches are those that a search by the rules finds
  * (tests/oracle/rules.h); without a skip strategy, as a set, whenever they came out
@@ -302,10 +303,13 @@ static void run_product(const runner *first, const leat_conditions *conditions,
         runner again = *first;
         if (way == DIFF_CUT && !first->c->timers) continue;
         again.way = way;
+        if (way == DIFF_PAUSED) play_kit_portions(kit, 1 + first->results % 3, first->count % 2);
         run(&again, kit);
+        if (way == DIFF_PAUSED) play_kit_portions(kit, 0, false);
         different = differs(&again, &plain, true, outcome);
         release(&again);
     }
+    outcome->paused = play_kit_pauses(kit) > 0;
     release(&plain);
     play_kit_free(&kit);
 }

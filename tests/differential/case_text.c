@@ -7,7 +7,8 @@
 const char *const diff_verdict_names[] = {
     [DIFF_SAME] = "same",       [DIFF_REFUSED] = "refused", [DIFF_PLAINLY] = "plainly",
     [DIFF_RECODED] = "recoded", [DIFF_CUT] = "cut",         [DIFF_SPARED] = "spared",
-    [DIFF_BESIDE] = "beside",   [DIFF_RULES] = "rules",     [DIFF_CRASHED] = "crashed",
+    [DIFF_PAUSED] = "paused",   [DIFF_BESIDE] = "beside",   [DIFF_RULES] = "rules",
+    [DIFF_CRASHED] = "crashed",
 };
 
 leat_value diff_member(leat_value map, const char *name)

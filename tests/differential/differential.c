@@ -26,13 +26,14 @@
 #define HANG_S        60
 #define VALID_LEAST   50 /* per cent of the patterns; fewer test nothing */
 #define RULED_LEAST   20
+#define PAUSED_LEAST  20
 #define LIMITED_LEAST 3  /* in which `limits.matches` holds some back */
 #define TELLING_LEAST 40 /* per cent of the cases in which something comes out */
 
 /* What a child tells: it lies in shared memory. */
 typedef struct progress {
     uint64_t seed; /* in hand */
-    uint64_t same, refused, telling, cut_short, limited, ruled, results;
+    uint64_t same, refused, telling, cut_short, limited, paused, ruled, results;
     size_t failures_count;
     uint64_t failures[FAILURES_MAX]; /* seeds */
 } progress;
@@ -74,6 +75,7 @@ static void run_seeds(progress *p, uint64_t end)
         p->results += outcome.results;
         p->cut_short += outcome.cut_short;
         p->limited += outcome.limited;
+        p->paused += outcome.paused;
         p->ruled += outcome.ruled;
         if (outcome.verdict > DIFF_REFUSED && p->failures_count < FAILURES_MAX)
             p->failures[p->failures_count++] = p->seed;
@@ -216,14 +218,16 @@ static int run_range(uint64_t seed, uint64_t count, uint64_t shown)
             (void)printf("--- seed %llu\n", (unsigned long long)p->failures[i]);
     }
     (void)printf("%llu results; %llu patterns refused, %llu cases with results, %llu cut short, "
-                 "%llu with too many matches, %llu held against the rules\n",
+                 "%llu with too many matches, %llu with pauses, %llu held against the rules\n",
                  (unsigned long long)p->results, (unsigned long long)p->refused,
                  (unsigned long long)p->telling, (unsigned long long)p->cut_short,
-                 (unsigned long long)p->limited, (unsigned long long)p->ruled);
+                 (unsigned long long)p->limited, (unsigned long long)p->paused,
+                 (unsigned long long)p->ruled);
     unsigned long long failed = p->failures_count;
     if (failed == 0 && count >= 1000 &&
         ((count - p->refused) * 100 < VALID_LEAST * count ||
          p->telling * 100 < TELLING_LEAST * (count - p->refused) ||
+         p->paused * 100 < PAUSED_LEAST * (count - p->refused) ||
          p->limited * 100 < LIMITED_LEAST * (count - p->refused) ||
          p->ruled * 100 < RULED_LEAST * (count - p->refused))) {
         (void)printf("FAILED: the cases tell too little\n");

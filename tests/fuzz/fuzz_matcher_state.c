@@ -88,6 +88,8 @@ static void play(leat_matcher *matcher, leat_matcher_work *work, const leat_patt
     int64_t deadline_ms = leat_matcher_deadline(matcher);
     b.at_ms = deadline_ms == LEAT_TIME_MAX ? INT64_MAX / 2 : deadline_ms;
     leat_code code = LEAT_OK;
+    for (uint32_t i = 0; leat_matcher_resting(matcher); i++)
+        if (leat_matcher_resume(matcher, work, &matches, &err) != LEAT_OK || i > 0) return;
     while (leat_matcher_unhold(matcher, b.at_ms, &held))
         leat_event_release(&held);
     for (size_t i = 0; letters[i] != '\0' && code == LEAT_OK; i++) {

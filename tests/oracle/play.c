@@ -13,7 +13,9 @@ struct play_kit {
     leat_matches matches; /* to arena and results */
     leat_arena *arena;
     play_results *results;
-    bool plain;
+    uint64_t pauses;
+    uint64_t portion; /* matches; 0: no pause */
+    bool recoded, plain;
     oracle_testing *plain_testing;
     oracle_work *plain_work;
     oracle_matches plain_matches;
@@ -54,6 +56,17 @@ void play_kit_free(play_kit **kit)
 void play_kit_index_at(play_kit *kit, size_t least)
 {
     leat_matcher_work_index_at(kit->work, least);
+}
+
+void play_kit_portions(play_kit *kit, uint64_t matches, bool recoded)
+{
+    kit->portion = matches;
+    kit->recoded = recoded;
+}
+
+uint64_t play_kit_pauses(const play_kit *kit)
+{
+    return kit->pauses;
 }
 
 play *play_new(play_kit *kit)
@@ -112,6 +125,7 @@ static leat_code add_match(void *self, const leat_match *match, leat_err *err)
     result->time_ms = match->time_ms;
     for (const leat_take *take = match->last; take != NULL; take = take->before)
         takes[take->depth - 1] = (play_take){take->step, take->event->identity.offset};
+    kit->matches.pause = kit->portion > 0 && kit->matches.count % kit->portion == 0;
     return LEAT_OK;
 }
 
@@ -163,6 +177,19 @@ static void begin(play_kit *kit, leat_event *event, leat_arena *arena)
     leat_testing_begin(kit->testing, &base, event, share, kit);
 }
 
+/* The product's matches that are left after a pause. */
+static leat_code go_on(play *key, leat_code code, leat_err *err)
+{
+    play_kit *kit = key->kit;
+    while (code == LEAT_OK && leat_matcher_resting(key->matcher)) {
+        kit->pauses++;
+        if (kit->recoded) code = play_recode(key, err);
+        if (code == LEAT_OK)
+            code = leat_matcher_resume(key->matcher, kit->work, &kit->matches, err);
+    }
+    return code;
+}
+
 leat_code play_feed(play *key, leat_event *event, leat_arena *arena, play_results *results,
                     leat_err *err)
 {
@@ -177,6 +204,7 @@ leat_code play_feed(play *key, leat_event *event, leat_arena *arena, play_result
         code =
             leat_matcher_feed(key->matcher, kit->work, event->timestamp_ms,
                               leat_testing_host(kit->testing), receive(kit, arena, results), err);
+        code = go_on(key, code, err);
     }
     collect(kit, arena, results);
     return code;
@@ -190,6 +218,7 @@ leat_code play_advance(play *key, int64_t now_ms, leat_arena *arena, play_result
         kit->plain ? oracle_advance(key->plain, kit->plain_work, now_ms, &kit->plain_matches, err)
                    : leat_matcher_advance(key->matcher, kit->work, now_ms,
                                           receive(kit, arena, results), err);
+    if (!kit->plain) code = go_on(key, code, err);
     collect(kit, arena, results);
     return code;
 }

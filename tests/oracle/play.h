@@ -30,6 +30,10 @@ typedef struct play_results {
 typedef struct play_kit play_kit;
 play_kit *play_kit_new(const leat_nfa *nfa, const leat_conditions *conditions, bool plain);
 void play_kit_free(play_kit **kit);
+/* The product rests after each `matches` of them, and is brought to bytes and back there if
+ * `recoded`. */
+void play_kit_portions(play_kit *kit, uint64_t matches, bool recoded);
+uint64_t play_kit_pauses(const play_kit *kit); /* so far */
 /* Bundles from which on the product makes an index of them. */
 void play_kit_index_at(play_kit *kit, size_t least);
 
