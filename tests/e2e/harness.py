@@ -116,7 +116,8 @@ def ends(topic):
         check(time.monotonic() < deadline, f"{topic} has no partitions")
         time.sleep(0.2)
     asked = [f"-t{topic}:{one['partition']}:-1" for one in found]
-    out = kcat(topic, "-Q", *asked)[0].decode()
+    # Else the answer is the end of what has been committed.
+    out = kcat(topic, "-X", "isolation.level=read_uncommitted", "-Q", *asked)[0].decode()
     at = {int(p): int(at) for p, at in re.findall(r" \[(\d+)\] offset (\d+)$", out, re.M)}
     check(len(at) == len(asked), f"kcat on {topic}: {out}")
     return at
@@ -140,7 +141,7 @@ def consume_all(topic, committed, whole):
             return out
         text = f"{topic}: transactions have not ended in {WHOLE_S} s: {reached} of {wanted}"
         check(time.monotonic() < deadline, text)
-        time.sleep(0.1)
+        time.sleep(0.3)
 
 
 def read_topic(topic, committed=True, whole=True):

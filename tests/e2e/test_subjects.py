@@ -35,27 +35,41 @@ def check_file(path):
     return done.returncode, done.stderr
 
 
+def on_files(folder, step):
+    document = {
+        "name": "valid",
+        "schema_registry": {"url": REGISTRY.url, "timeout": "20s"},
+        "sources": {"in": {"file": "in.jsonl"}},
+        "streams": {
+            "all": {"from": "in", "steps": [{"validate": step}], "to": {"file": "out.jsonl"}}
+        },
+        "dead_letter": {"file": "dead.jsonl"},
+    }
+    path = pathlib.Path(folder) / "valid.json"
+    path.write_text(json.dumps(document))
+    (path.parent / "in.jsonl").touch()
+    return path
+
+
 def test_validate_by_subject():
     """What is checked is the version that is asked for; others know what the latest asks for only
     when they are started anew. JSON Schemas; what there is of others."""
     with tempfile.TemporaryDirectory() as folder:
         subject = f"checked-{STAMP}"
-        name, path = pipeline(folder, "valid", {}, {}, steps=[{"validate": {"subject": subject}}])
+        path = on_files(folder, {"subject": subject})
         check_code, words = check_file(path)
         check(check_code == 1 and f"no subject '{subject}'" in words, words)
         done = run_until_end(path)
         check(done.returncode == 78 and f"no subject '{subject}'" in done.stderr, done.stderr)
 
         def run(step, lines):
-            document = json.loads(path.read_text())
-            document["streams"]["all"]["steps"] = [{"validate": step}]
-            path.write_text(json.dumps(document))
-            before, bad = len(values(f"{name}-out")), len(values(f"{name}-dead"))
-            produce(f"{name}-in", lines)
+            on_files(folder, step)
+            (path.parent / "in.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
             done = run_until_end(path)
             check(done.returncode == 0, done.stderr)
-            out = [json.loads(line)["amount"] for line in values(f"{name}-out")]
-            return out[before:], values(f"{name}-dead")[bad:]
+            out, dead = ((path.parent / f"{x}.jsonl").read_text() for x in ("out", "dead"))
+            amounts = [json.loads(line)["amount"] for line in out.splitlines()]
+            return amounts, [json.loads(line)["value"].encode() for line in dead.splitlines()]
 
         narrow = ORDER | {"fields": ORDER["fields"][:2] + [{"name": "amount", "type": "int"}]}
         REGISTRY.register(subject, ORDER)
@@ -67,9 +81,7 @@ def test_validate_by_subject():
         check(run({"subject": subject, "version": 1}, lines) == ([0.5, 7], []), "pinned")
         check(check_file(path) == (0, f"leat: {path}: nothing wrong\n"), "check")
         step = {"subject": subject, "version": 9}
-        document = json.loads(path.read_text())
-        document["streams"]["all"]["steps"] = [{"validate": step}]
-        path.write_text(json.dumps(document))
+        on_files(folder, step)
         check_code, words = check_file(path)
         check(check_code == 1 and f"no subject '{subject}', version 9" in words, words)
 
@@ -80,8 +92,7 @@ def test_validate_by_subject():
             "references": [{"name": "Person", "subject": f"{subject}-person", "version": 1}],
         }
         REGISTRY.call(f"/subjects/{subject}-sale/versions", body)
-        document["streams"]["all"]["steps"] = [{"validate": {"subject": f"{subject}-sale"}}]
-        path.write_text(json.dumps(document))
+        on_files(folder, {"subject": f"{subject}-sale"})
         check_code, words = check_file(path)  # this registry gives no schema in one piece
         check(check_code == 1 and "version 1: Avro schema, " in words, words)
         check("unknown type 'Person'" in words, words)
@@ -93,8 +104,7 @@ def test_validate_by_subject():
         check(run({"subject": f"{subject}-json"}, lines) == ([5], lines[:1]), "a JSON Schema")
         body = {"schema": 'syntax = "proto3"; message M { int32 a = 1; }', "schemaType": "PROTOBUF"}
         REGISTRY.call(f"/subjects/{subject}-proto/versions", body)
-        document["streams"]["all"]["steps"] = [{"validate": {"subject": f"{subject}-proto"}}]
-        path.write_text(json.dumps(document))
+        on_files(folder, {"subject": f"{subject}-proto"})
         check_code, words = check_file(path)
         check(check_code == 1 and "is of type PROTOBUF, not AVRO or JSON" in words, words)
 
