@@ -255,8 +255,8 @@ static void text_cost(const explained *e)
 {
     static const char *const why[] = {
         "no condition reads earlier events, so what has begun is told apart by its state alone",
-        "conditions compare with a field of single earlier events: those for which that holds are "
-        "found by its value",
+        ("conditions compare with a field of single earlier events: those for which that holds are "
+         "found by its value"),
         "conditions read single earlier events: one look for each that they can still mean",
         "a condition reads what a partial match has taken, so each is asked by itself",
     };
