@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One event that completes thousands of matches, more than a batch takes out: they leave in portions
-with commits in between, over workers that are killed amid them. Each match is there once, and all
-are in order."""
+"""One event that completes thousands of matches, more than a batch takes out: they leave in
+portions with commits in between, over workers that are killed amid them. Each match is there once,
+and all are in order."""
 
 import itertools
 import json
