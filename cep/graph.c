@@ -94,8 +94,9 @@ leat_code graph_event_add(graph *g, leat_event *event, uint32_t *number, leat_er
         g->events = grown;
         g->events_size = (uint32_t)size;
     }
-    LEAT_ASSERT(g->events_count == 0 ||
-                g->events[g->events_count - 1].time_ms <= event->timestamp_ms);
+    if (g->events_count > 0 && g->events[g->events_count - 1].time_ms > event->timestamp_ms)
+        return leat_err_set(err, LEAT_ERR_DAMAGED,
+                            "a key's state holds an event that is later than the one at hand");
     g->events[g->events_count++] = (graph_entry){event, event->timestamp_ms};
     *number = g->events_count;
     return LEAT_OK;

@@ -86,7 +86,7 @@ void graph_release(graph *g);
 void graph_clear(graph *g); /* nothing lives any more; keeps the memory */
 /* Room for so many nodes, so that making them cannot fail. */
 leat_code graph_reserve(graph *g, uint32_t nodes, leat_err *err) LEAT_CHECKED;
-/* Takes over the caller's reference if it succeeds. */
+/* Takes over the caller's reference if it succeeds. DAMAGED: it is earlier than the one before. */
 leat_code graph_event_add(graph *g, leat_event *event, uint32_t *number,
                           leat_err *err) LEAT_CHECKED;
 /* The runs of `before` (0: one that begins here) with an event behind. */

@@ -534,7 +534,8 @@ leat_code leat_matcher_feed(leat_matcher *matcher, leat_matcher_work *work, int6
     /* They come from far, and rather all at once than one by one. */
     __builtin_prefetch(matcher->machine);
     __builtin_prefetch(matcher->shape);
-    __builtin_prefetch(matcher->graph.events + matcher->graph.bound);
+    if (matcher->graph.events != NULL)
+        __builtin_prefetch(matcher->graph.events + matcher->graph.bound);
     LEAT_ASSERT(work->event == NULL && matcher->rest.then == REST_NONE);
     /* Time was advanced before; but for what is held, which is fed when its time is past. */
     LEAT_ASSERT(matcher->deadline_ms > timestamp_ms);
