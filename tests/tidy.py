@@ -62,7 +62,7 @@ SPDX = "SPDX-License-Identifier: " + "Apache-2.0"
 FOREIGN = [
     (re.compile(r"(?<![\w.])/(?:work|root|home/\w+)/"), "a path of some machine"),
     (re.compile(r"\.\./shared"), "a folder outside the project"),
-    (re.compile(r"(?i)co-authored-by|\bissue #\d|\bthe C[A-Z]O\b"), "how work is organised"),
+    (re.compile(r"(?i)co-?author|\bissue\s*#\s*\d|\bthe C[A-Z]O\b"), "about its making, not Leat"),
 ]
 UNREAD = ("tests/conformance/cel/", "tests/conformance/cep/", "tests/tidy", "LICENSE")
 

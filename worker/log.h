@@ -186,9 +186,9 @@ typedef struct leat_log_type {
 
     /* Known end offsets of assigned partitions, cheap, no network. */
     size_t (*lags)(leat_session *session, leat_lag *lags, size_t size);
-    /* Has every partition of the input an owner in the group, since this session's own last changed
-     * and as far as can be known? What is on its way to another has not been read by anyone. NULL:
-     * always. */
+    /* Has every partition of the input an owner in the group, as far as can be known, and has that
+     * been looked at since what is assigned here last changed? What is on its way to another has
+     * not been read by anyone. NULL: always. */
     bool (*whole)(leat_session *session);
     /* A bounded input has delivered all of this partition (and of those before it in its source);
      * always false for topics. */
