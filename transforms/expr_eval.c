@@ -19,7 +19,8 @@
 typedef leat_expr_step step;
 
 /* Puts one operand of && or || into dst; returns the step to go on with. */
-static inline const step *join_bool(const step *steps, const step *s, leat_value *dst, bool b)
+__attribute__((always_inline)) static inline const step *join_bool(const step *steps, const step *s,
+                                                                   leat_value *dst, bool b)
 {
     if (b == ((s->join & LEAT_EXPR_JOIN_OR) != 0)) { /* true decides ||, false decides && */
         *dst = leat_value_bool(b);
@@ -438,7 +439,8 @@ leat_code leat_expr_eval(const leat_expr *expr, const leat_eval *eval, leat_valu
 
 leat_code leat_expr_test(const leat_expr *expr, const leat_eval *eval, bool *holds, leat_err *err)
 {
-    if (expr->form != NULL) { /* most conditions compare a field with a constant */
+    /* Most conditions compare fields with constants. */
+    if (expr->form != NULL && expr->form->seen) {
         leat_form_answer answer = leat_form_look(expr->form, eval->slots);
         *holds = answer == LEAT_FORM_HOLDS;
         if (answer != LEAT_FORM_UNKNOWN) return LEAT_OK;

@@ -72,6 +72,7 @@ static void form_call(const leat_expr_node *node, leat_form *form)
         return;
     }
     form->constant = b->constant;
+    form->seen = form->test != LEAT_FORM_IN && form->test != LEAT_FORM_MATCHES;
     set_slot(form, a);
 }
 
@@ -143,8 +144,11 @@ leat_code leat_expr_form_of(leat_expr_builder *builder, const leat_expr_node *no
     if (node->kind != EXPR_NODE_AND && node->kind != EXPR_NODE_OR) return LEAT_OK;
     const leat_form **parts = leat_arena_array(builder->arena, node->count, sizeof(leat_form *));
     if (parts == NULL) return leat_arena_full(builder->arena, builder->err);
-    for (uint32_t i = 0; i < node->count; i++)
+    made->seen = true;
+    for (uint32_t i = 0; i < node->count; i++) {
         LEAT_TRY(leat_expr_form_of(builder, node->args[i], &parts[i]));
+        made->seen = made->seen && parts[i]->seen;
+    }
     made->kind = node->kind == EXPR_NODE_AND ? LEAT_FORM_AND : LEAT_FORM_OR;
     made->parts = parts;
     made->parts_count = node->count;

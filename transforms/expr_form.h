@@ -62,6 +62,7 @@ struct leat_form {
     leat_form_test test;
     uint32_t slot;
     bool fallback; /* the field's name is a type's too: MISSING is that type, no error */
+    bool seen;     /* a look answers, where the slots have the types that the tests are for */
     leat_value constant;
     const leat_link *link;         /* of OPAQUE; NULL: it is none */
     const leat_form *const *parts; /* of AND and OR */
@@ -115,9 +116,13 @@ static inline leat_form_answer leat_form_look_test(const leat_form *form, const 
         case LEAT_FORM_HAS: return LEAT_FORM_UNKNOWN;
         }
     }
-    if (form->test == LEAT_FORM_EQ && value->tag == LEAT_STRING && constant->tag == LEAT_STRING)
-        return leat_form_answer_of(
-            leat_str_equal(leat_value_str(*value), leat_value_str(*constant)));
+    if (value->tag == LEAT_STRING && constant->tag == LEAT_STRING) {
+        leat_str text = leat_value_str(*value);
+        if (form->test == LEAT_FORM_EQ)
+            return leat_form_answer_of(leat_str_equal(text, leat_value_str(*constant)));
+        if (form->test == LEAT_FORM_STARTS)
+            return leat_form_answer_of(leat_str_starts(text, leat_value_str(*constant)));
+    }
     return LEAT_FORM_UNKNOWN;
 }
 

@@ -103,6 +103,8 @@ Test(look, goes_through_and_and_or)
         "!(a < 1) && b == 1",
         "a in [1, 2] && b == 2",
         "a.startsWith('a') || b == 1",
+        "a.startsWith('ab') && b == 1",
+        "b.startsWith('abc')",
     };
     expr_harness h;
     unsigned told = 0;
