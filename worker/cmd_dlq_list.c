@@ -431,6 +431,17 @@ static void print_redrive(const redriving *all)
         leat_cli_say("nothing was sent; --execute does it");
 }
 
+/* Before an error. */
+static void print_settled(leat_dlq_count settled)
+{
+    if (settled.twins > 0)
+        leat_cli_say("%llu letter(s) are of records that went with another letter, and are marked",
+                     (unsigned long long)settled.twins);
+    if (settled.sent > 0)
+        leat_cli_say("%llu letter(s) were sent, and are marked, before this error:",
+                     (unsigned long long)settled.sent);
+}
+
 leat_code dlq_redrive(dlq_work *work, int *exit_code, leat_err *err)
 {
     redriving *all = leat_mem_need(sizeof *all);
@@ -452,9 +463,8 @@ leat_code dlq_redrive(dlq_work *work, int *exit_code, leat_err *err)
     if (code == LEAT_OK && all->execute) code = leat_dlq_finish(work->dlq, err);
     if (code == LEAT_OK)
         print_redrive(all);
-    else if (leat_dlq_settled(work->dlq) > 0)
-        leat_cli_say("%llu letter(s) were sent, and are marked, before this error:",
-                     (unsigned long long)leat_dlq_settled(work->dlq));
+    else
+        print_settled(leat_dlq_settled(work->dlq));
     if (all->obstacles_count > 0) *exit_code = LEAT_EXIT_FINDINGS;
     for (size_t i = 0; i < all->targets_count; i++)
         leat_mem_free(all->targets[i].topic);

@@ -163,6 +163,8 @@ static leat_str marker_of(const leat_message *message, const leat_header *header
 
 /* --- one record, several letters --- */
 
+enum { ORIGIN_SENT = 1, ORIGIN_UNSETTLED };
+
 /* What is the same of letters of one record. Offsets alone would not do: a topic that was made anew
  * counts from 0 again. data NULL: it is not known where it came from. */
 static leat_code origin_of(leat_dlq *dlq, const leat_letter *letter, leat_str *origin,
@@ -185,15 +187,39 @@ leat_code leat_dlq_is_twin(leat_dlq *dlq, const leat_letter *letter, bool *twin,
     *twin = false;
     LEAT_TRY(origin_of(dlq, letter, &origin, err));
     if (origin.data == NULL) return LEAT_OK;
-    *twin = leat_map_get(dlq->origins, origin, &there);
-    return *twin ? LEAT_OK : leat_map_put(dlq->origins, origin, 1, err);
+    *twin = leat_map_get(dlq->origins, origin, &there) && there == ORIGIN_SENT;
+    return *twin ? LEAT_OK : leat_map_put(dlq->origins, origin, ORIGIN_SENT, err);
 }
 
-leat_code dlq_pass_letter(dlq_pass *pass, const leat_letter *letter, leat_err *err)
+/* Notes the record of a letter that was sent, or may have been. */
+static leat_code note_origin(leat_dlq *dlq, const leat_letter *letter, leat_err *err)
 {
+    leat_str origin;
+    uint64_t there;
     bool twin;
-    if (pass->kind == DLQ_PASS_ORIGINS)
-        return letter->redriven ? leat_dlq_is_twin(pass->dlq, letter, &twin, err) : LEAT_OK;
+    if (letter->redriven) return leat_dlq_is_twin(dlq, letter, &twin, err);
+    if (!letter->unsettled) return LEAT_OK;
+    LEAT_TRY(origin_of(dlq, letter, &origin, err));
+    if (origin.data == NULL || leat_map_get(dlq->origins, origin, &there)) return LEAT_OK;
+    return leat_map_put(dlq->origins, origin, ORIGIN_UNSETTLED, err);
+}
+
+/* What may have been sent by another letter of the record may have been sent. */
+static leat_code look_at_origin(leat_dlq *dlq, leat_letter *letter, leat_err *err)
+{
+    leat_str origin;
+    uint64_t there;
+    if (letter->redriven || letter->unsettled || dlq->marks_count == 0) return LEAT_OK;
+    LEAT_TRY(origin_of(dlq, letter, &origin, err));
+    letter->unsettled = origin.data != NULL && leat_map_get(dlq->origins, origin, &there) &&
+                        there == ORIGIN_UNSETTLED;
+    return LEAT_OK;
+}
+
+leat_code dlq_pass_letter(dlq_pass *pass, leat_letter *letter, leat_err *err)
+{
+    if (pass->kind == DLQ_PASS_ORIGINS) return note_origin(pass->dlq, letter, err);
+    LEAT_TRY(look_at_origin(pass->dlq, letter, err));
     return takes(pass->filter, letter) ? pass->visit(pass->self, letter, &pass->more, err)
                                        : LEAT_OK;
 }
@@ -336,7 +362,13 @@ static leat_code produce(leat_dlq *dlq, const leat_letter *letter, leat_str to, 
     return leat_err_prefix(err, "letter %" PRId32 ":%" PRId64, letter->partition, letter->offset);
 }
 
-leat_code leat_dlq_skip(leat_dlq *dlq, const leat_letter *letter, leat_err *err)
+static uint64_t waiting(const leat_dlq *dlq)
+{
+    return dlq->waiting.sent + dlq->waiting.twins;
+}
+
+/* One that was just counted. */
+static leat_code mark(leat_dlq *dlq, const leat_letter *letter, leat_err *err)
 {
     char text[48];
     leat_str key;
@@ -346,10 +378,15 @@ leat_code leat_dlq_skip(leat_dlq *dlq, const leat_letter *letter, leat_err *err)
         key = place_key(text, letter->partition, letter->offset);
     if (dlq->markers.len > 0) leat_buf_add_char(&dlq->markers, ' ');
     leat_buf_add(&dlq->markers, key);
-    dlq->sent++;
-    return dlq->sent < COMMIT_LETTERS && dlq->to_lines.len < WRITE_BYTES
+    return waiting(dlq) < COMMIT_LETTERS && dlq->to_lines.len < WRITE_BYTES
                ? LEAT_OK
                : leat_dlq_finish(dlq, err);
+}
+
+leat_code leat_dlq_skip(leat_dlq *dlq, const leat_letter *letter, leat_err *err)
+{
+    dlq->waiting.twins++;
+    return mark(dlq, letter, err);
 }
 
 leat_code leat_dlq_send(leat_dlq *dlq, const leat_letter *letter, const leat_dlq_order *order,
@@ -362,7 +399,8 @@ leat_code leat_dlq_send(leat_dlq *dlq, const leat_letter *letter, const leat_dlq
         leat_buf_add(&dlq->to_lines, letter->value);
         leat_buf_add_char(&dlq->to_lines, '\n');
     }
-    return leat_dlq_skip(dlq, letter, err);
+    dlq->waiting.sent++;
+    return mark(dlq, letter, err);
 }
 
 /* The markers are in the transaction. */
@@ -393,7 +431,8 @@ static leat_code finish_file(leat_dlq *dlq, leat_err *err)
         return code == LEAT_OK ? code : leat_err_prefix(err, "sent, but that cannot be noted");
     }
     if (leat_code_blame(code) != LEAT_BLAME_TASK)
-        return leat_err_prefix(err, "%zu letter(s) may have been sent, or not", dlq->sent);
+        return leat_err_prefix(err, "%" PRIu64 " letter(s) may have been sent, or not",
+                               dlq->waiting.sent);
     if (dlq_file_mark(dlq, DLQ_FILE_NOT_SENT, &other) != LEAT_OK)
         leat_err_prefix(err, "(%s)", other.text);
     return code;
@@ -401,16 +440,17 @@ static leat_code finish_file(leat_dlq *dlq, leat_err *err)
 
 leat_code leat_dlq_finish(leat_dlq *dlq, leat_err *err)
 {
-    if (dlq->sent == 0) return LEAT_OK;
+    if (waiting(dlq) == 0) return LEAT_OK;
     LEAT_TRY(leat_buf_check(&dlq->markers, "markers", err));
     LEAT_TRY(dlq->path != NULL ? finish_file(dlq, err) : finish_topic(dlq, err));
     leat_buf_reset(&dlq->markers);
-    dlq->settled += dlq->sent;
-    dlq->sent = 0;
+    dlq->settled.sent += dlq->waiting.sent;
+    dlq->settled.twins += dlq->waiting.twins;
+    dlq->waiting = (leat_dlq_count){0};
     return LEAT_OK;
 }
 
-uint64_t leat_dlq_settled(const leat_dlq *dlq)
+leat_dlq_count leat_dlq_settled(const leat_dlq *dlq)
 {
     return dlq->settled;
 }

@@ -35,7 +35,8 @@ typedef struct leat_letter {
     leat_str masked;      /* fields that are not what they were; data NULL: none */
     bool withheld, cut;   /* the value is not there; not all of it is */
     bool redriven;        /* it was sent back already */
-    bool unsettled;       /* file: it may have been, as a redrive was cut off at its commit */
+    bool unsettled;       /* file: it, or another of its record, may have been, as a redrive was cut
+                             off at its commit */
     uint64_t digest;      /* file: of its line */
     leat_str key, value;  /* data NULL: null */
     const leat_header *headers;
@@ -95,10 +96,13 @@ leat_code leat_dlq_is_twin(leat_dlq *dlq, const leat_letter *letter, bool *twin,
  * or does not take it. In a transaction, with its marker; settled every so many, and by finish. */
 leat_code leat_dlq_send(leat_dlq *dlq, const leat_letter *letter, const leat_dlq_order *order,
                         leat_err *err) LEAT_CHECKED;
-/* As if it were sent: its twin is. */
+/* Marked as if it were sent: its twin is. */
 leat_code leat_dlq_skip(leat_dlq *dlq, const leat_letter *letter, leat_err *err) LEAT_CHECKED;
 leat_code leat_dlq_finish(leat_dlq *dlq, leat_err *err) LEAT_CHECKED;
-/* Letters that are sent for certain. */
-uint64_t leat_dlq_settled(const leat_dlq *dlq);
+/* How many are sent for certain, and how many need not be as their twin is. */
+typedef struct leat_dlq_count {
+    uint64_t sent, twins;
+} leat_dlq_count;
+leat_dlq_count leat_dlq_settled(const leat_dlq *dlq);
 
 #endif

@@ -18,7 +18,7 @@
  * A lock on the file keeps two redrives apart; workers that append letters do not mind it. What is
  * appended after the file was opened is not read: else letters that fail again would go round for
  * ever. A line that is no dead letter is counted and passed over, as the last one of a worker that
- * was killed may be; none may be longer than LINE_BYTES_MAX.
+ * was killed may be; none may be longer than 256 MiB.
  *
  * Refused: marks in a file of their own beside it. The sink starts its file anew with each run, and
  * marks of an earlier one would hide new letters. */
@@ -36,9 +36,8 @@
 #include "core/mem.h"
 #include "worker/dlq_inside.h"
 
-#define LINE_BYTES_MAX ((size_t)256 << 20)
-#define CHUNK_BYTES    ((size_t)64 << 10)
-#define DIGEST_TEXT    16
+#define CHUNK_BYTES ((size_t)64 << 10)
+#define DIGEST_TEXT 16
 
 static leat_code failed(const char *what, const char *path, leat_code code, leat_err *err)
 {
@@ -59,7 +58,9 @@ leat_code dlq_file_open(leat_dlq *dlq, const char *path, bool sending, leat_err 
     if (!S_ISREG(status.st_mode))
         return leat_err_set(err, LEAT_ERR_CONFIG,
                             "'%s' is no regular file; letters are read more than once", path);
-    if (sending && flock(dlq->fd, LOCK_EX | LOCK_NB) != 0)
+    bool locked = !sending || flock(dlq->fd, LOCK_EX | LOCK_NB) == 0;
+    if (!locked && errno != EWOULDBLOCK) return failed("lock", path, LEAT_ERR_CONFIG, err);
+    if (!locked)
         return leat_err_set(err, LEAT_ERR_FENCED, "another redrive is at work on '%s'", path);
     if (fstat(dlq->fd, &status) != 0) return failed("read", path, LEAT_ERR_CONFIG, err);
     dlq->end = status.st_size;
@@ -93,7 +94,16 @@ leat_code leat_dlq_to_file(leat_dlq *dlq, const char *path, leat_err *err)
 
 /* --- writing --- */
 
-/* All of it, or nothing; on the disk. */
+/* False: it is there. What somebody else has written behind it must not go with it. */
+static bool take_back(int fd, off_t end, off_t written)
+{
+    struct stat now;
+    if (written == 0) return true;
+    return end >= 0 && fstat(fd, &now) == 0 && now.st_size == end + written &&
+           ftruncate(fd, end) == 0;
+}
+
+/* All of it, or nothing; on the disk. DAMAGED: a part of it. */
 static leat_code append(int fd, const char *path, leat_str bytes, leat_err *err)
 {
     off_t end = lseek(fd, 0, SEEK_END);
@@ -101,8 +111,10 @@ static leat_code append(int fd, const char *path, leat_str bytes, leat_err *err)
     leat_code code = LEAT_OK;
     if (end > 0 && pread(fd, &last, 1, end - 1) != 1) return failed("read", path, LEAT_ERR_IO, err);
     /* A line that somebody has left without its end is not to be continued. */
-    if (last != '\n' && write(fd, "\n", 1) != 1) code = failed("write", path, LEAT_ERR_IO, err);
-    for (size_t done = 0; code == LEAT_OK && done < bytes.len;) {
+    off_t ended = last != '\n' ? 1 : 0;
+    if (ended > 0 && write(fd, "\n", 1) != 1) return failed("write", path, LEAT_ERR_IO, err);
+    size_t done = 0;
+    while (code == LEAT_OK && done < bytes.len) {
         ssize_t some = write(fd, bytes.data + done, bytes.len - done);
         if (some > 0)
             done += (size_t)some;
@@ -111,9 +123,9 @@ static leat_code append(int fd, const char *path, leat_str bytes, leat_err *err)
     }
     if (code == LEAT_OK && fdatasync(fd) != 0 && errno != EINVAL)
         code = failed("write", path, LEAT_ERR_IO, err);
-    if (code != LEAT_OK && end >= 0 && ftruncate(fd, end) != 0)
-        leat_err_prefix(err, "cannot cut what was half written");
-    return code;
+    if (code == LEAT_OK || take_back(fd, end, ended + (off_t)done)) return code;
+    err->code = LEAT_ERR_DAMAGED;
+    return leat_err_prefix(err, "a part is written and cannot be taken back");
 }
 
 leat_code dlq_file_mark(leat_dlq *dlq, const char *what, leat_err *err)

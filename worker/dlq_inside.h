@@ -36,10 +36,9 @@ struct leat_dlq {
 
     leat_arena *arena;  /* of the letter in hand */
     leat_map *redriven; /* topic: "partition:offset"; file: a line's digest -> its mark */
-    leat_map *origins;  /* of the records that were sent */
-    leat_buf markers;   /* of what was sent since the last commit */
-    size_t sent;        /* so many */
-    uint64_t settled;   /* and before */
+    leat_map *origins;  /* of records -> whether they were sent, or may have been */
+    leat_buf markers;   /* of what came since the last commit */
+    leat_dlq_count waiting, settled; /* since then; before */
 };
 
 /* A letter on its way through a reading. */
@@ -53,7 +52,7 @@ typedef struct dlq_pass {
 } dlq_pass;
 
 /* Of origins and letters. */
-leat_code dlq_pass_letter(dlq_pass *pass, const leat_letter *letter, leat_err *err) LEAT_CHECKED;
+leat_code dlq_pass_letter(dlq_pass *pass, leat_letter *letter, leat_err *err) LEAT_CHECKED;
 
 leat_code dlq_file_open(leat_dlq *dlq, const char *path, bool sending, leat_err *err) LEAT_CHECKED;
 leat_code dlq_file_pass(dlq_pass *pass, leat_err *err) LEAT_CHECKED;

@@ -76,6 +76,40 @@ static inline leat_code harness_open(harness *me, const leat_log_type *type, lea
     return type->session_open(log, &config, NULL, 0, &me->session, err);
 }
 
+/* What the topic's partition 0 holds: "value@timestamp name=header ...;" of each record. */
+static inline const char *harness_topic(const leat_log_type *type, leat_log *log, leat_str topic,
+                                        char *text, size_t size)
+{
+    leat_err err;
+    leat_session *session = NULL;
+    leat_restore *restore = NULL;
+    leat_session_config config = {.guarantee = LEAT_AT_LEAST_ONCE};
+    leat_message messages[16];
+    size_t len = 0, count;
+    bool done = false;
+    text[0] = '\0';
+    cr_assert_eq(type->session_open(log, &config, &topic, 1, &session, &err), LEAT_OK);
+    cr_assert_eq(type->restore_open(session, topic, 0, &restore, &err), LEAT_OK);
+    while (!done) {
+        cr_assert_eq(type->restore_read(restore, 10, messages, 16, &count, &done, &err), LEAT_OK);
+        for (size_t i = 0; i < count; i++) {
+            len += (size_t)snprintf(text + len, size - len, "%.*s@%lld",
+                                    LEAT_STR_ARG(messages[i].value),
+                                    (long long)messages[i].timestamp_ms);
+            for (size_t k = 0; k < messages[i].headers_count; k++)
+                len += (size_t)snprintf(text + len, size - len, " %.*s=%.*s",
+                                        LEAT_STR_ARG(messages[i].headers[k].name),
+                                        LEAT_STR_ARG(messages[i].headers[k].value));
+            len += (size_t)snprintf(text + len, size - len, ";");
+            cr_assert_lt(len, size);
+        }
+        type->restore_release(restore);
+    }
+    type->restore_close(&restore);
+    type->session_close(&session, 1000);
+    return text;
+}
+
 /* Polls once; the values, each followed by a space, in text. */
 static inline leat_poll_state harness_poll(harness *me, int timeout_ms, char *text, size_t size)
 {

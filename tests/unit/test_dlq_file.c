@@ -2,8 +2,10 @@
 /* Dead letters in a file: read, sent back to the embedded log or to a file, once each, whatever is
  * done to the file in between; damaged files. */
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -119,50 +121,28 @@ static void finish(file_bed *bed)
     cr_assert_eq(leat_dlq_finish(bed->dlq, &err), LEAT_OK, "%s", err.text);
 }
 
-/* What is in the topic now: "value@timestamp headers;" of each. */
-static const char *topic_text(file_bed *bed, char *text, size_t size)
-{
-    leat_err err;
-    leat_session *session = NULL;
-    leat_restore *restore = NULL;
-    leat_str name = LEAT_STR("in");
-    leat_session_config config = {.guarantee = LEAT_AT_LEAST_ONCE};
-    leat_message messages[16];
-    size_t len = 0, count;
-    bool done = false;
-    text[0] = '\0';
-    cr_assert_eq(leat_log_memory.session_open(bed->log, &config, &name, 1, &session, &err),
-                 LEAT_OK);
-    cr_assert_eq(leat_log_memory.restore_open(session, name, 0, &restore, &err), LEAT_OK);
-    while (!done) {
-        cr_assert_eq(leat_log_memory.restore_read(restore, 10, messages, 16, &count, &done, &err),
-                     LEAT_OK);
-        for (size_t i = 0; i < count; i++) {
-            len += (size_t)snprintf(text + len, size - len, "%.*s@%lld",
-                                    LEAT_STR_ARG(messages[i].value),
-                                    (long long)messages[i].timestamp_ms);
-            for (size_t k = 0; k < messages[i].headers_count; k++)
-                len += (size_t)snprintf(text + len, size - len, " %.*s=%.*s",
-                                        LEAT_STR_ARG(messages[i].headers[k].name),
-                                        LEAT_STR_ARG(messages[i].headers[k].value));
-            len += (size_t)snprintf(text + len, size - len, ";");
-        }
-        leat_log_memory.restore_release(restore);
-    }
-    leat_log_memory.restore_close(&restore);
-    leat_log_memory.session_close(&session, 1000);
-    return text;
-}
-
+/* What is in the topic now. */
 static void expect_topic(file_bed *bed, const char *want)
 {
     char text[1024];
-    cr_expect_str_eq(topic_text(bed, text, sizeof text), want);
+    cr_expect_str_eq(harness_topic(&leat_log_memory, bed->log, LEAT_STR("in"), text, sizeof text),
+                     want);
+}
+
+static void expect_settled(const file_bed *bed, uint64_t sent, uint64_t twins)
+{
+    leat_dlq_count settled = leat_dlq_settled(bed->dlq);
+    cr_expect_eq(settled.sent, sent);
+    cr_expect_eq(settled.twins, twins);
 }
 
 #define THREE                                                                                      \
     "{\"error\":\"three\",\"line\":9,\"topic\":\"in\",\"timestamp\":5,\"key\":null,"               \
     "\"value\":\"n3\"}"
+#define TWIN_OF_ONE                                                                                \
+    "{\"pipeline\":\"p\",\"step\":\"s.b\",\"error\":\"twin\",\"source\":\"in\",\"line\":7,"        \
+    "\"topic\":\"in\",\"partition\":0,\"timestamp\":1234,\"attempt\":2,\"key\":\"k\","             \
+    "\"headers\":[{\"name\":\"own\",\"value\":\"1\"}],\"value\":\"n1\"}\n"
 #define SENT_ONE   "n1@1234 own=1 leat.attempt=2;"
 #define SENT_TWO   "\xff@9 leat.attempt=1;"
 #define SENT_THREE "n3@5 leat.attempt=1;"
@@ -216,7 +196,8 @@ Test(dlq_file, the_file_is_edited)
     cr_expect_str_eq(read_with(&bed, &(leat_dlq_filter){.error = LEAT_STR_INIT("t")}),
                      "two@1|three@2|three@3|");
     finish(&bed);
-    expect_topic(&bed, SENT_TWO SENT_THREE); /* one record has the two letters */
+    expect_settled(&bed, 2, 1); /* one record has the two letters */
+    expect_topic(&bed, SENT_TWO SENT_THREE);
     (void)get(bed.dead, text, sizeof text);
     put(bed.dead, text + strlen(TWO), "w");
     put(bed.dead, ONE THREE "\n", "a");
@@ -272,6 +253,40 @@ Test(dlq_file, the_target_cannot_be_written)
     close_bed(&bed);
 }
 
+/* A part of it is no part: what was written is taken back. */
+Test(dlq_file, the_target_is_full)
+{
+    file_bed bed;
+    leat_err err;
+    char text[4096], room[2048];
+    struct rlimit limit;
+    open_bed(&bed, ONE);
+    memset(room, 'x', sizeof room - 1);
+    room[sizeof room - 2] = '\n';
+    room[sizeof room - 1] = '\0';
+    put(bed.back, room, "w");
+    open_dlq(&bed, true);
+    cr_expect_str_eq(read_with(&bed, &all), "one@1|");
+    cr_assert_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    rlim_t before = limit.rlim_cur;
+    limit.rlim_cur = sizeof room; /* one byte more */
+    (void)signal(SIGXFSZ, SIG_IGN);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    leat_code code = leat_dlq_finish(bed.dlq, &err);
+    limit.rlim_cur = before;
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    cr_expect_eq(code, LEAT_ERR_IO, "%s", err.text);
+    expect_settled(&bed, 0, 0);
+    cr_expect_str_eq(get(bed.back, text, sizeof text), room);
+    cr_expect_not_null(strstr(get(bed.dead, text, sizeof text), "leat.not_redriven"));
+    open_dlq(&bed, true);
+    cr_expect_str_eq(read_with(&bed, &all), "one@1|");
+    finish(&bed);
+    expect_settled(&bed, 1, 0);
+    cr_expect_str_eq(get(bed.back, text, sizeof text) + strlen(room), "n1\n");
+    close_bed(&bed);
+}
+
 /* The process was killed between the commit and the note of it: nobody can know. */
 Test(dlq_file, unsettled)
 {
@@ -306,6 +321,34 @@ Test(dlq_file, unsettled)
     put(bed.dead, text, "w");
     open_dlq(&bed, false);
     cr_expect_str_eq(read_with(&bed, &all), "one@1 unsettled stays|two@2|");
+    close_bed(&bed);
+}
+
+/* Nor of the record's other letters: it may be there already. */
+Test(dlq_file, a_twin_is_unsettled)
+{
+    file_bed bed;
+    char text[4096];
+    open_bed(&bed, ONE TWIN_OF_ONE);
+    open_dlq(&bed, false);
+    cr_expect_str_eq(read_with(&bed, &(leat_dlq_filter){.step = LEAT_STR_INIT("s.a")}), "one@1|");
+    finish(&bed);
+    (void)get(bed.dead, text, sizeof text);
+    char *note = strstr(text, "{\"leat.redriven\"");
+    cr_assert_not_null(note);
+    *note = '\0';
+    put(bed.dead, text, "w");
+    open_dlq(&bed, false);
+    cr_expect_str_eq(read_with(&bed, &all), "one@1 unsettled stays|twin@2 unsettled stays|");
+    finish(&bed);
+    expect_topic(&bed, SENT_ONE);
+    bed.order.unsettled = true;
+    cr_expect_str_eq(read_with(&bed, &all), "one@1 unsettled|twin@2|");
+    finish(&bed);
+    expect_settled(&bed, 1, 1);
+    expect_topic(&bed, SENT_ONE SENT_ONE);
+    open_dlq(&bed, false);
+    cr_expect_str_eq(read_with(&bed, &all), "");
     close_bed(&bed);
 }
 
