@@ -264,7 +264,7 @@ static leat_code validate_open(leat_run *run, leat_err *err)
     const validate_config *config = run->step->config;
     if (config->avro == NULL && config->json == NULL)
         return leat_err_set(err, LEAT_ERR_CONFIG,
-                            "%.*s: the schema registry was not asked for the schema",
+                            "%.*s: the schema registry has not given the schema",
                             LEAT_STR_ARG(run->step->place));
     validate_state *state = leat_mem_need(sizeof *state);
     leat_buf_init(&state->text, TEXT_BYTES_MAX);
