@@ -47,6 +47,20 @@ typedef struct machine_slot {
     uint32_t step;
 } machine_slot;
 
+/* What a slot is behind a take: `before` it was that in front of it; 0: none yet. */
+static inline uint32_t machine_slot_after(const machine_slot *slot, uint32_t before, uint32_t step,
+                                          uint32_t event)
+{
+    bool own = slot->step == step;
+    switch (slot->kind) {
+    case SLOT_FIRST: return own && before == 0 ? event : before;
+    case SLOT_LAST: return own ? event : before;
+    case SLOT_SIZE: return before + own;
+    case SLOT_TAKE: break;
+    }
+    return event;
+}
+
 typedef struct machine_config {
     uint32_t tree;     /* 0: not grown */
     uint64_t slots;    /* that matter */

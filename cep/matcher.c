@@ -242,20 +242,8 @@ leat_code matcher_limit_failed(const leat_matcher *matcher, const char *what, ui
 static void take_slots(const feeding *f, const bundle *c, uint32_t step, bundle *made)
 {
     const machine *m = f->machine;
-    for (uint32_t i = 0; i < m->slots_count; i++) {
-        bool own = m->slots[i].step == step;
-        made->slots[i] = c->slots[i];
-        switch (m->slots[i].kind) {
-        case SLOT_FIRST:
-            if (own && c->slots[i] == 0) made->slots[i] = f->work->number;
-            break;
-        case SLOT_LAST:
-            if (own) made->slots[i] = f->work->number;
-            break;
-        case SLOT_SIZE: made->slots[i] += own; break;
-        case SLOT_TAKE: made->slots[i] = f->work->number; break;
-        }
-    }
+    for (uint32_t i = 0; i < m->slots_count; i++)
+        made->slots[i] = machine_slot_after(&m->slots[i], c->slots[i], step, f->work->number);
     bundle_settle(m, made);
 }
 

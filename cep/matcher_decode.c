@@ -3,8 +3,9 @@
  *
  * Reading trusts nothing: counts are held against the bytes that are left, numbers against the
  * tables they point into, and every order that the matcher relies on is checked. First events and
- * depths are not written: they are worked out again. Only that an event's text is JSON need not be
- * found out again of bytes that this process has written itself: that takes longer than the rest.
+ * depths are not written: they are worked out again. Of bytes that this process has written itself
+ * two things are not found out again, which take longer than the rest: that an event's text is
+ * JSON, and that what a bundle says of its takes is so.
  *
  * Most keys hold a few takes: nothing is allocated for them but the matcher and its events. */
 #include "cep/matcher.h"
@@ -16,6 +17,8 @@
 #define LITTLE 64 /* of so many nodes what is needed to read them is on the stack */
 #define FEW    8  /* places of a bundle, likewise */
 
+#define SEVERAL UINT32_MAX
+
 typedef struct decoder {
     leat_reader in;
     uint8_t version;
@@ -23,6 +26,7 @@ typedef struct decoder {
     leat_matcher *matcher;
     uint32_t *last;  /* by node: the latest event that a run of it ends with */
     uint32_t *depth; /* by node: takes of the longest */
+    uint32_t *slots; /* by node and slot: as its runs have it; SEVERAL: not all alike */
     uint32_t little[2][LITTLE];
     leat_err *err;
 } decoder;
@@ -180,6 +184,43 @@ static leat_code read_nodes(decoder *d)
     return LEAT_OK;
 }
 
+/* Of node i; of those that it points to they are there. */
+static void find_slots_of(const decoder *d, uint32_t i)
+{
+    const machine *m = d->matcher->machine;
+    const graph_node *n = graph_node_at(&d->matcher->graph, i);
+    uint32_t *slots = d->slots + (size_t)i * m->slots_count;
+    if (graph_is_take(n)) {
+        const uint32_t *before = d->slots + (size_t)graph_before(n) * m->slots_count;
+        for (uint32_t s = 0; s < m->slots_count; s++) {
+            bool lost = before[s] == SEVERAL && m->slots[s].kind == SLOT_SIZE;
+            slots[s] = lost ? SEVERAL
+                            : machine_slot_after(&m->slots[s], before[s], graph_step_of(n->right),
+                                                 graph_event_of(n->right));
+        }
+        return;
+    }
+    const uint32_t *left = d->slots + (size_t)n->left * m->slots_count;
+    const uint32_t *right = d->slots + (size_t)n->right * m->slots_count;
+    for (uint32_t s = 0; s < m->slots_count; s++)
+        slots[s] = left[s] == right[s] ? left[s] : SEVERAL;
+}
+
+/* Slots are worked out again as well: an event that a partial match has not taken may go while the
+ * partial match lives. Bytes of this process are not doubted. */
+static leat_code find_slots(decoder *d)
+{
+    const graph *g = &d->matcher->graph;
+    size_t width = d->matcher->machine->slots_count;
+    if (d->own || width == 0 || g->nodes_count == 0) return LEAT_OK;
+    d->slots = leat_mem_try(((size_t)g->nodes_count + 1) * width * sizeof *d->slots);
+    if (d->slots == NULL) return leat_err_set(d->err, LEAT_ERR_MEMORY, "no memory for takes");
+    memset(d->slots, 0, width * sizeof *d->slots);
+    for (uint32_t i = 1; i <= g->nodes_count; i++)
+        find_slots_of(d, i);
+    return LEAT_OK;
+}
+
 static leat_code read_place(decoder *d, const place *places, uint32_t count, place *at)
 {
     const leat_nfa *nfa = d->matcher->nfa;
@@ -257,6 +298,8 @@ static leat_code read_bundle(decoder *d)
         LEAT_TRY(read_number(d, size ? UINT32_MAX : matcher->graph.events_count, &c->slots[i]));
         if (m->slots[i].kind == SLOT_TAKE && c->slots[i] != graph_event_of(last))
             return matcher_damaged(d->err, "a bundle's last take is none of its own");
+        if (d->slots != NULL && c->slots[i] != d->slots[(size_t)c->root * m->slots_count + i])
+            return matcher_damaged(d->err, "a bundle has taken something else than it says");
     }
     return LEAT_OK;
 }
@@ -342,6 +385,7 @@ static leat_code read_body(decoder *d, bool apart)
     if (bound > g->events_count + 1 || matcher->skipped > g->events_count + 1)
         return matcher_damaged(d->err, "its bound is beyond its events");
     LEAT_TRY(read_nodes(d));
+    LEAT_TRY(find_slots(d));
     g->bound = bound;
     LEAT_TRY(read_count(d, 4, &count));
     for (; count > 0; count--)
@@ -353,6 +397,8 @@ static leat_code read_body(decoder *d, bool apart)
         return matcher_damaged(d->err, "two bundles are equal");
     LEAT_TRY(read_waiting(d));
     LEAT_TRY(read_count(d, 20, &count));
+    if (count > 0 && matcher->nfa->pattern->order_by == NULL)
+        return matcher_damaged(d->err, "it holds events that have no order");
     for (; count > 0; count--)
         LEAT_TRY(read_held(d));
     if (d->in.at < d->in.end) LEAT_TRY(read_rest(d));
@@ -392,7 +438,7 @@ leat_code leat_matcher_decode(const leat_nfa *nfa, leat_matcher_work *work, leat
     d.own = own;
     d.err = err;
     d.matcher = NULL;
-    d.last = d.depth = NULL;
+    d.last = d.depth = d.slots = NULL;
     LEAT_TRY(matcher_head_read(&d.in, &head, &d.version, err));
     if (head.fingerprint != nfa->fingerprint)
         return matcher_damaged(err, "it is another pattern's");
@@ -402,6 +448,7 @@ leat_code leat_matcher_decode(const leat_nfa *nfa, leat_matcher_work *work, leat
     if (code == LEAT_OK) code = read_body(&d, head.apart);
     if (d.last != d.little[0]) leat_mem_free(d.last);
     if (d.depth != d.little[1]) leat_mem_free(d.depth);
+    leat_mem_free(d.slots);
     if (code == LEAT_OK) code = check_head(&d, &head);
     if (code != LEAT_OK) leat_matcher_free(&d.matcher);
     *matcher = d.matcher;

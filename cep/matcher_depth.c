@@ -157,7 +157,7 @@ leat_code bundle_split(leat_matcher *matcher, leat_matcher_work *work, bundle *c
         bundle *other = bundle_at(matcher->machine, &matcher->bundles, i);
         if (other->root != 0) other->depth = work->depths.most[other->root];
     }
-    LEAT_ASSERT(c->root != 0 && c->depth <= takes_max);
+    LEAT_ASSERT(c->root != 0);
     if (c->depth < takes_max) return LEAT_OK;
     splitting s = {.g = &matcher->graph, .depths = work->depths.most, .err = err};
     leat_code code = split(&s, c->root, takes_max, &result);

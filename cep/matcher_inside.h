@@ -245,7 +245,8 @@ leat_code matcher_settle(leat_matcher *matcher, leat_matcher_work *work,
                          leat_err *err) LEAT_CHECKED;
 
 /* --- matcher_depth.c --- */
-/* c has takes_max takes at most: full gets the runs that have them all, and c keeps the others. */
+/* Full gets the runs of c that have takes_max takes (or more, if the limit was lowered since), and
+ * c keeps the others. */
 leat_code bundle_split(leat_matcher *matcher, leat_matcher_work *work, bundle *c, uint32_t *full,
                        leat_err *err) LEAT_CHECKED;
 

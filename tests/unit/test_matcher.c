@@ -310,7 +310,7 @@ Test(matcher, orders_events_of_one_time)
     };
     cep_bed bed;
     leat_err err;
-    cep_open(&bed, P("", S("A", "*", "")));
+    cep_open(&bed, P(",\"order_by\":\"x\"", S("A", "*", "")));
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
         leat_event *event = event_of(events[i].letter, 5);
         cr_assert_eq(leat_matcher_hold(bed.matcher, event, events[i].order, &err), LEAT_OK);

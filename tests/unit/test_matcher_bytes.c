@@ -82,6 +82,66 @@ Test(matcher_bytes, refuses_damaged_bytes)
     cep_close(&bed);
 }
 
+/* Partial matches that say of each other's takes that they were theirs: an event that only the one
+ * holds would be gone while the other lives. */
+Test(matcher_bytes, refuses_takes_of_others)
+{
+    cep_bed bed;
+    leat_buf bytes;
+    leat_err err;
+    leat_matcher *again = NULL;
+    leat_buf_init(&bytes, 1 << 20);
+    cep_open(&bed, P(WITHIN, S("Z", "z", "") "," S("A", "ac", "") "," S("B", "=A",
+                                                                        "") "," S("D", "=B", "")));
+    cep_play(&bed, "z1 a2 z3 c4 c6 a7");
+    const machine *m = bed.matcher->machine;
+    bundles *list = &bed.matcher->bundles;
+    cr_assert_eq(list->count, 2);
+    cr_assert_eq(leat_matcher_encode(bed.matcher, bed.work, &bytes, &err), LEAT_OK);
+    cr_assert_eq(leat_matcher_decode(bed.nfa, bed.work, leat_buf_str(&bytes), false, &again, &err),
+                 LEAT_OK, "%s", err.text);
+    leat_matcher_free(&again);
+    for (uint32_t i = 0; i < m->slots_count; i++) {
+        uint32_t *one = &bundle_at(m, list, 0)->slots[i];
+        uint32_t *other = &bundle_at(m, list, 1)->slots[i];
+        uint32_t kept = *one;
+        *one = *other;
+        *other = kept;
+    }
+    leat_buf_reset(&bytes);
+    cr_assert_eq(leat_matcher_encode(bed.matcher, bed.work, &bytes, &err), LEAT_OK);
+    cr_expect_eq(leat_matcher_decode(bed.nfa, bed.work, leat_buf_str(&bytes), false, &again, &err),
+                 LEAT_ERR_DAMAGED);
+    cr_expect_null(again);
+    leat_buf_release(&bytes);
+    cep_close(&bed);
+}
+
+/* An edit that keeps partial matches: those beyond the new limit go, and are counted. */
+Test(matcher_bytes, a_limit_may_be_lowered)
+{
+    cep_bed bed, low;
+    leat_buf bytes;
+    leat_err err;
+    leat_buf_init(&bytes, 1 << 20);
+    cep_open(&bed, P("", S("A", "a", PLUS) "," S("B", "b", "")));
+    cep_open(&low, P(",\"limits\":{\"events\":2}", S("A", "a", PLUS) "," S("B", "b", "")));
+    cr_assert_eq(bed.nfa->fingerprint, low.nfa->fingerprint);
+    cep_play(&bed, "a1 a2 a3 a4");
+    cr_assert_eq(leat_matcher_encode(bed.matcher, bed.work, &bytes, &err), LEAT_OK);
+    leat_matcher_free(&low.matcher);
+    cr_assert_eq(
+        leat_matcher_decode(low.nfa, low.work, leat_buf_str(&bytes), false, &low.matcher, &err),
+        LEAT_OK, "%s", err.text);
+    cep_play(&low, "b5");
+    cep_expect(&low, "5: A1 B5\n5: A2 B5\n5: A3 B5\n5: A4 B5\ndropped 6\n");
+    cep_play(&low, "a6 b7"); /* as ever under that limit */
+    cep_expect(&low, "7: A6 B7\ndropped 1\n");
+    leat_buf_release(&bytes);
+    cep_close(&bed);
+    cep_close(&low);
+}
+
 /* The bytes as version 2 had them: no flags, the window's deadline always, events in full. */
 static void as_before(const cep_bed *bed, leat_str bytes, leat_buf *out)
 {
