@@ -43,7 +43,11 @@ static void kafka_close(leat_log **log)
     leat_log *closing = *log;
     *log = NULL;
     if (closing == NULL || closing->hangs) return;
-    if (closing->admin != NULL) rd_kafka_destroy(closing->admin);
+    if (closing->admin != NULL && !leat_kafka_destroy_in_time(closing->admin)) {
+        leat_kafka_speak(closing, 2, "close",
+                         "the admin client did not end in time: it is left behind");
+        return;
+    }
     leat_kafka_settings_release(&closing->settings);
     pthread_mutex_destroy(&closing->lock);
     pthread_mutex_destroy(&closing->admin_notice.lock);

@@ -223,7 +223,9 @@ void leat_kafka_consumer_close(leat_session *session, int timeout_ms);
 bool leat_kafka_handle_leave(rd_kafka_t *handle, bool assigned, int timeout_ms);
 /* Some thread of the library's or ours does not end: what it may call back to is never freed. */
 void leat_kafka_leave_behind(leat_session *session, const char *who);
-/* Waits a bounded time for the library's threads to end; false: it has been left behind. */
+/* Waits a bounded time for the library's threads to end; false: they go on. */
+bool leat_kafka_destroy_in_time(rd_kafka_t *handle);
+/* The same; false: it has been left behind. */
 bool leat_kafka_destroy(leat_session *session, rd_kafka_t *handle, const char *who);
 /* False: it goes on, detached. */
 bool leat_kafka_join_in_time(pthread_t thread, int timeout_ms);

@@ -106,12 +106,16 @@ void leat_kafka_leave_behind(leat_session *session, const char *who)
     leat_kafka_speak(session->log, 2, "close", text);
 }
 
-bool leat_kafka_destroy(leat_session *session, rd_kafka_t *handle, const char *who)
+bool leat_kafka_destroy_in_time(rd_kafka_t *handle)
 {
     pthread_t thread;
-    if (pthread_create(&thread, NULL, destroy, handle) == 0 &&
-        leat_kafka_join_in_time(thread, DESTROY_MS))
-        return true;
+    return pthread_create(&thread, NULL, destroy, handle) == 0 &&
+           leat_kafka_join_in_time(thread, DESTROY_MS);
+}
+
+bool leat_kafka_destroy(leat_session *session, rd_kafka_t *handle, const char *who)
+{
+    if (leat_kafka_destroy_in_time(handle)) return true;
     leat_kafka_leave_behind(session, who);
     return false;
 }
