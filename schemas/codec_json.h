@@ -54,8 +54,13 @@ leat_code leat_json_decode(leat_json_decoder *decoder, leat_str text, leat_arena
  * above. Cost: ~1.1 ns a byte. */
 leat_code leat_json_value(leat_str text, leat_json_limits limits, leat_arena *arena,
                           leat_value *value, leat_err *err) LEAT_CHECKED;
-/* The same, but what was written stays as it was: LIST and MAP come as JSON (without duplicate
- * keys), numbers that are no plain int64 as NUMBER. */
+/* A member of such a value; MISSING: there is none, or it is no MAP. Cost: all members before it.
+ */
+leat_value leat_json_member(leat_value map, const char *name);
+/* Its text; data NULL: it is none. */
+leat_str leat_json_member_text(leat_value map, const char *name);
+/* Like leat_json_value, but what was written stays as it was: LIST and MAP come as JSON (without
+ * duplicate keys), numbers that are no plain int64 as NUMBER. */
 leat_code leat_json_text(leat_str text, leat_json_limits limits, leat_arena *arena,
                          leat_value *value, leat_err *err) LEAT_CHECKED;
 /* A NUMBER as INT or DOUBLE; LEAT_ERR_RANGE for integers beyond 64 bits and for infinity. */

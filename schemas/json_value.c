@@ -245,3 +245,18 @@ leat_code leat_json_value(leat_str text, leat_json_limits limits, leat_arena *ar
     *value = b.stack[0];
     return LEAT_OK;
 }
+
+leat_value leat_json_member(leat_value map, const char *name)
+{
+    for (uint32_t i = 0; map.tag == LEAT_MAP && i < map.len; i++)
+        if (leat_str_is(leat_value_str(map.as.entries[i].key), name))
+            return map.as.entries[i].value;
+    return LEAT_VALUE_MISSING;
+}
+
+leat_str leat_json_member_text(leat_value map, const char *name)
+{
+    leat_value value = leat_json_member(map, name);
+    if (value.tag != LEAT_STRING) return LEAT_STR_NONE;
+    return value.len > 0 ? leat_value_str(value) : LEAT_STR("");
+}

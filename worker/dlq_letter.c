@@ -84,24 +84,9 @@ leat_code leat_letter_of_message(const leat_message *message, const leat_header 
 
 /* --- lines --- */
 
-static leat_value member(leat_value map, const char *name)
-{
-    for (uint32_t i = 0; map.tag == LEAT_MAP && i < map.len; i++)
-        if (leat_str_is(leat_value_str(map.as.entries[i].key), name))
-            return map.as.entries[i].value;
-    return LEAT_VALUE_MISSING;
-}
-
-static leat_str text_of(leat_value map, const char *name)
-{
-    leat_value value = member(map, name);
-    if (value.tag != LEAT_STRING) return LEAT_STR_NONE;
-    return value.len > 0 ? leat_value_str(value) : LEAT_STR("");
-}
-
 static int64_t int_of(leat_value map, const char *name, int64_t fallback)
 {
-    leat_value value = member(map, name);
+    leat_value value = leat_json_member(map, name);
     return value.tag == LEAT_INT ? value.as.i : fallback;
 }
 
@@ -110,14 +95,14 @@ static int64_t int_of(leat_value map, const char *name, int64_t fallback)
 static leat_code bytes_of(leat_value map, const char *name, const char *coded, leat_arena *arena,
                           leat_str *bytes, leat_err *err)
 {
-    leat_value plain = member(map, name), code = member(map, coded);
-    *bytes = text_of(map, name);
+    leat_value plain = leat_json_member(map, name), code = leat_json_member(map, coded);
+    *bytes = leat_json_member_text(map, name);
     if (code.tag == LEAT_MISSING) {
         if (bytes->data != NULL || plain.tag == LEAT_NULL) return LEAT_OK;
         return leat_err_set(err, LEAT_ERR_TYPE, "'%s' is not there, or neither text nor null",
                             name);
     }
-    leat_str text = text_of(map, coded);
+    leat_str text = leat_json_member_text(map, coded);
     if (text.data == NULL || plain.tag != LEAT_MISSING)
         return leat_err_set(err, LEAT_ERR_TYPE, "'%s' must be text, and the only one of '%s'",
                             coded, name);
@@ -142,7 +127,7 @@ static leat_code headers_of(leat_value list, leat_arena *arena, leat_letter *let
     if (headers == NULL) return leat_arena_full(arena, err);
     for (uint32_t i = 0; i < list.len; i++) {
         leat_value item = list.as.items[i];
-        headers[i].name = text_of(item, "name");
+        headers[i].name = leat_json_member_text(item, "name");
         if (headers[i].name.data == NULL)
             return leat_err_set(err, LEAT_ERR_TYPE, "headers[%u] has no 'name'", i);
         if (bytes_of(item, "value", "value_base64", arena, &headers[i].value, err) != LEAT_OK)
@@ -161,16 +146,16 @@ leat_code leat_letter_of_line(leat_str line, int64_t number, leat_arena *arena, 
     *letter = unknown;
     LEAT_TRY(leat_json_value(line, wide, arena, &map, err));
     letter->offset = number;
-    letter->pipeline = text_of(map, "pipeline");
-    letter->step = text_of(map, "step");
-    letter->error = text_of(map, "error");
+    letter->pipeline = leat_json_member_text(map, "pipeline");
+    letter->step = leat_json_member_text(map, "step");
+    letter->error = leat_json_member_text(map, "error");
     if (letter->error.data == NULL)
         return leat_err_set(err, LEAT_ERR_TYPE, "it has no 'error': no dead letter");
-    letter->code = text_of(map, "code");
-    letter->topic = text_of(map, "topic");
-    letter->file = text_of(map, "file");
-    letter->masked = text_of(map, "masked");
-    letter->withheld = member(map, "withheld").tag != LEAT_MISSING;
+    letter->code = leat_json_member_text(map, "code");
+    letter->topic = leat_json_member_text(map, "topic");
+    letter->file = leat_json_member_text(map, "file");
+    letter->masked = leat_json_member_text(map, "masked");
+    letter->withheld = leat_json_member(map, "withheld").tag != LEAT_MISSING;
     letter->from_partition = partition_of(int_of(map, "partition", -1));
     letter->from_offset = int_of(map, "line", -1);
     letter->timestamp_ms = int_of(map, "timestamp", LEAT_TIME_NONE);
@@ -178,5 +163,5 @@ leat_code leat_letter_of_line(leat_str line, int64_t number, leat_arena *arena, 
     if (letter->topic.data != NULL)
         LEAT_TRY(bytes_of(map, "key", "key_base64", arena, &letter->key, err));
     LEAT_TRY(bytes_of(map, "value", "value_base64", arena, &letter->value, err));
-    return headers_of(member(map, "headers"), arena, letter, err);
+    return headers_of(leat_json_member(map, "headers"), arena, letter, err);
 }

@@ -24,14 +24,11 @@
 #include "schemas/codec_json.h"
 #include "worker/logger.h"
 
-#define PAUSE_MS_MIN    100
-#define PAUSE_MS_MAX    10000
-#define ENTRIES_MAX     20000u
-#define ANSWER_BYTES    ((size_t)64 << 20)
-#define REQUEST_BYTES   ((size_t)16 << 20)
-#define CODE_NO_SUBJECT 40401
-#define CODE_NO_VERSION 40402
-#define CODE_NO_SCHEMA  40403
+#define PAUSE_MS_MIN  100
+#define PAUSE_MS_MAX  10000
+#define ENTRIES_MAX   20000u
+#define ANSWER_BYTES  ((size_t)64 << 20)
+#define REQUEST_BYTES ((size_t)16 << 20)
 
 typedef enum entry_state { ENTRY_WANTED, ENTRY_KNOWN, ENTRY_UNKNOWN, ENTRY_REFUSED } entry_state;
 
@@ -177,20 +174,6 @@ typedef struct outcome {
     leat_str said;
 } outcome;
 
-const leat_value *leat_registry_member(leat_value map, const char *name)
-{
-    for (uint32_t i = 0; map.tag == LEAT_MAP && i < map.len; i++)
-        if (leat_str_is(leat_value_str(map.as.entries[i].key), name))
-            return &map.as.entries[i].value;
-    return NULL;
-}
-
-leat_str leat_registry_text(leat_value map, const char *name)
-{
-    const leat_value *value = leat_registry_member(map, name);
-    return value != NULL && value->tag == LEAT_STRING ? leat_value_str(*value) : LEAT_STR_NONE;
-}
-
 static bool read_guid(leat_str text, unsigned char guid[LEAT_GUID_BYTES])
 {
     size_t digits = 0;
@@ -241,16 +224,16 @@ static void unknown(leat_registry_client *client, const leat_want *want, const c
 static void read_schema(leat_registry_client *client, const leat_want *want, leat_value body,
                         bool resolved, bool *again, outcome *made)
 {
-    leat_str schema = leat_registry_text(body, "schema"),
-             type = leat_registry_text(body, "schemaType");
-    const leat_value *references = leat_registry_member(body, "references");
+    leat_str schema = leat_json_member_text(body, "schema"),
+             type = leat_json_member_text(body, "schemaType");
+    leat_value references = leat_json_member(body, "references");
     *again = false;
     if (schema.data == NULL) return;
     if (type.data != NULL && !leat_str_is(type, "AVRO")) {
         unknown(client, want, "is none of Avro, but of type ", type, made);
         return;
     }
-    *again = !resolved && references != NULL && references->tag == LEAT_LIST && references->len > 0;
+    *again = !resolved && references.tag == LEAT_LIST && references.len > 0;
     if (*again) return;
     made->state = ENTRY_KNOWN;
     made->said = schema;
@@ -258,12 +241,18 @@ static void read_schema(leat_registry_client *client, const leat_want *want, lea
 
 static void read_number(const leat_want *want, leat_value body, outcome *made)
 {
-    const leat_value *id = leat_registry_member(body, "id");
-    if (id == NULL || id->tag != LEAT_INT || id->as.i < 0 || id->as.i > UINT32_MAX) return;
+    leat_value id = leat_json_member(body, "id");
+    if (id.tag != LEAT_INT || id.as.i < 0 || id.as.i > UINT32_MAX) return;
     made->state = ENTRY_KNOWN;
-    made->answer.id = (uint32_t)id->as.i;
-    made->answer.has_guid = read_guid(leat_registry_text(body, "guid"), made->answer.guid);
+    made->answer.id = (uint32_t)id.as.i;
+    made->answer.has_guid = read_guid(leat_json_member_text(body, "guid"), made->answer.guid);
     made->said = want->schema;
+}
+
+int64_t leat_registry_refusal(leat_value body)
+{
+    leat_value code = leat_json_member(body, "error_code");
+    return code.tag == LEAT_INT ? code.as.i : 0;
 }
 
 /* What the registry says no with. A conflict may only be with ourselves: a request that timed out
@@ -272,10 +261,10 @@ static void read_number(const leat_want *want, leat_value body, outcome *made)
 static void read_refusal(leat_registry_client *client, const leat_want *want, long status,
                          leat_value body, bool *again, outcome *made)
 {
-    const leat_value *code = leat_registry_member(body, "error_code");
-    leat_str message = leat_registry_text(body, "message");
-    int64_t number = code != NULL && code->tag == LEAT_INT ? code->as.i : 0;
-    bool absent = status == 404 && number >= CODE_NO_SUBJECT && number <= CODE_NO_SCHEMA;
+    leat_str message = leat_json_member_text(body, "message");
+    int64_t number = leat_registry_refusal(body);
+    bool absent =
+        status == 404 && number >= LEAT_REGISTRY_NO_SUBJECT && number <= LEAT_REGISTRY_NO_SCHEMA;
     if (want->kind != LEAT_WANT_REGISTER) {
         if (absent && !client->settings->unknown)
             unknown(client, want, "does not exist there", LEAT_STR(""), made);

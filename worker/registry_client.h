@@ -34,9 +34,11 @@ leat_code leat_registry_subject(const leat_plan *plan, leat_str subject, int64_t
                                 bool patient, leat_arena *arena, leat_planned_schema *schema,
                                 leat_err *err) LEAT_CHECKED;
 
-/* --- what answers hold --- */
-const leat_value *leat_registry_member(leat_value map, const char *name); /* NULL: none */
-leat_str leat_registry_text(leat_value map, const char *name);            /* data NULL: no text */
+/* --- what a registry says no with, in answers of status 404 --- */
+#define LEAT_REGISTRY_NO_SUBJECT 40401
+#define LEAT_REGISTRY_NO_VERSION 40402
+#define LEAT_REGISTRY_NO_SCHEMA  40403
+int64_t leat_registry_refusal(leat_value body); /* 0: there is no code */
 
 /* --- registry_http.c: one request, as far as HTTP goes --- */
 typedef struct leat_registry_http leat_registry_http;

@@ -4,9 +4,9 @@
  *   GET /subjects/SUBJECT/versions/N|latest     -> the schema, its number, what it refers to
  *   GET /schemas/ids/NUMBER?format=resolved...  of one of Avro that refers to others: in one piece
  *
- * A plan cannot be made without it, so this waits, unlike the client for records (which shares
- * nothing with it but the HTTP): for a pipeline that starts, until the registry answers, with
- * pauses that double from 100 ms to 10 s, as a task would wait; for `leat check`, through all
+ * A plan cannot be made without it, so this waits, unlike the client for records (which shares the
+ * HTTP with it, and the codes of a no): for a pipeline that starts, until the registry answers,
+ * with pauses that double from 100 ms to 10 s, as a task would wait; for `leat check`, through all
  * addresses once. What decides is an answer of the registry itself: 40401 and 40402 are "there is
  * no such subject" and "no such version"; a bare 404, 401, 403 and 5xx are no answer. */
 #include <inttypes.h>
@@ -23,8 +23,6 @@
 #define PAUSE_MS_MAX     10000
 #define CHECK_TIMEOUT_MS 3000
 #define PATH_BYTES_MAX   ((size_t)1 << 20)
-#define CODE_NO_SUBJECT  40401
-#define CODE_NO_VERSION  40402
 
 typedef struct question {
     const char *pipeline; /* for log lines */
@@ -58,13 +56,12 @@ static leat_code get(const question *of, leat_str path, leat_value *body, long *
 
 static leat_code not_there(const question *of, leat_value body, long status, leat_err *err)
 {
-    const leat_value *code = leat_registry_member(body, "error_code");
-    leat_str message = leat_registry_text(body, "message");
-    int64_t number = code != NULL && code->tag == LEAT_INT ? code->as.i : 0;
-    if (status == 404 && number == CODE_NO_SUBJECT)
+    leat_str message = leat_json_member_text(body, "message");
+    int64_t number = leat_registry_refusal(body);
+    if (status == 404 && number == LEAT_REGISTRY_NO_SUBJECT)
         return leat_err_set(err, LEAT_ERR_NO_FIELD, "the schema registry has no subject '%.*s'",
                             LEAT_STR_ARG(of->subject));
-    if (status == 404 && number == CODE_NO_VERSION)
+    if (status == 404 && number == LEAT_REGISTRY_NO_VERSION)
         return leat_err_set(err, LEAT_ERR_NO_FIELD, "the schema registry has no %.*s",
                             LEAT_STR_ARG(of->schema->name));
     return leat_err_set(err, LEAT_ERR_UNAVAILABLE, "schema registry %.*s: HTTP status %ld%s%.*s",
@@ -75,18 +72,18 @@ static leat_code not_there(const question *of, leat_value body, long status, lea
 /* It refers to others: it is asked for in one piece. */
 static leat_code resolve(const question *of, leat_value body, leat_str *text, leat_err *err)
 {
-    const leat_value *id = leat_registry_member(body, "id");
+    leat_value id = leat_json_member(body, "id");
     leat_value whole = LEAT_VALUE_MISSING;
     long status = 0;
-    if (of->schema->json || id == NULL || id->tag != LEAT_INT)
+    if (of->schema->json || id.tag != LEAT_INT)
         return leat_err_set(err, LEAT_ERR_NO_FIELD,
                             "%.*s refers to other schemas, which only one of Avro can",
                             LEAT_STR_ARG(of->schema->name));
     leat_str path = leat_arena_print(
-        of->arena, "/schemas/ids/%" PRId64 "?format=resolved&dereference=true", id->as.i);
+        of->arena, "/schemas/ids/%" PRId64 "?format=resolved&dereference=true", id.as.i);
     if (path.data == NULL) return leat_arena_full(of->arena, err);
     LEAT_TRY(get(of, path, &whole, &status, err));
-    *text = leat_registry_text(whole, "schema");
+    *text = leat_json_member_text(whole, "schema");
     return status == 200 && text->data != NULL ? LEAT_OK : not_there(of, whole, status, err);
 }
 
@@ -108,20 +105,19 @@ static leat_code ask(const question *of, leat_err *err)
     if (code == LEAT_OK) code = get(of, leat_buf_str(&path), &body, &status, err);
     leat_buf_release(&path);
     LEAT_TRY(code);
-    leat_str text = leat_registry_text(body, "schema");
-    leat_str type = leat_registry_text(body, "schemaType");
+    leat_str text = leat_json_member_text(body, "schema");
+    leat_str type = leat_json_member_text(body, "schemaType");
     if (status != 200 || text.data == NULL) return not_there(of, body, status, err);
     schema->json = leat_str_is(type, "JSON");
     if (type.data != NULL && !schema->json && !leat_str_is(type, "AVRO"))
         return leat_err_set(err, LEAT_ERR_NO_FIELD, "%.*s is of type %.*s, not AVRO or JSON",
                             LEAT_STR_ARG(schema->name), LEAT_STR_ARG(type));
-    const leat_value *references = leat_registry_member(body, "references");
-    if (references != NULL && references->tag == LEAT_LIST && references->len > 0)
-        LEAT_TRY(resolve(of, body, &text, err));
-    const leat_value *version = leat_registry_member(body, "version");
-    if (of->version == 0 && version != NULL && version->tag == LEAT_INT) {
+    leat_value references = leat_json_member(body, "references");
+    if (references.tag == LEAT_LIST && references.len > 0) LEAT_TRY(resolve(of, body, &text, err));
+    leat_value version = leat_json_member(body, "version");
+    if (of->version == 0 && version.tag == LEAT_INT) {
         schema->name = leat_arena_print(of->arena, "subject '%.*s', version %" PRId64,
-                                        LEAT_STR_ARG(of->subject), version->as.i);
+                                        LEAT_STR_ARG(of->subject), version.as.i);
         if (schema->name.data == NULL) return leat_arena_full(of->arena, err);
     }
     schema->text = text;

@@ -248,3 +248,20 @@ Test(json_value, plain_strings_are_marked)
     cr_assert(list.as.items[3].as.entries[0].key.flags & LEAT_VALUE_PLAIN);
     leat_arena_free(&arena);
 }
+
+Test(json_value, members)
+{
+    leat_arena *arena = make_arena();
+    leat_value map = read_value("{\"a\":1,\"text\":\"x\",\"empty\":\"\",\"none\":null}", arena);
+    cr_expect_eq(leat_json_member(map, "a").as.i, 1);
+    cr_expect_eq(leat_json_member(map, "none").tag, LEAT_NULL);
+    cr_expect_eq(leat_json_member(map, "te").tag, LEAT_MISSING);
+    cr_expect_eq(leat_json_member(read_value("[\"a\"]", arena), "a").tag, LEAT_MISSING);
+    cr_expect(leat_str_is(leat_json_member_text(map, "text"), "x"));
+    cr_expect(leat_str_is(leat_json_member_text(map, "empty"), ""));
+    cr_expect_not_null(leat_json_member_text(map, "empty").data);
+    cr_expect_null(leat_json_member_text(map, "a").data);
+    cr_expect_null(leat_json_member_text(map, "none").data);
+    cr_expect_null(leat_json_member_text(LEAT_VALUE_MISSING, "a").data);
+    leat_arena_free(&arena);
+}
