@@ -34,6 +34,23 @@ typedef struct question {
     leat_planned_schema *schema;
 } question;
 
+/* Why an answer gives no schema; body MISSING: it is no JSON. */
+static leat_code not_there(const question *of, leat_value body, long status, leat_err *err)
+{
+    leat_str message = leat_json_member_text(body, "message");
+    int64_t number = leat_registry_refusal(body);
+    if (status == 404 && number == LEAT_REGISTRY_NO_SUBJECT)
+        return leat_err_set(err, LEAT_ERR_NO_FIELD, "the schema registry has no subject '%.*s'",
+                            LEAT_STR_ARG(of->subject));
+    if (status == 404 && number == LEAT_REGISTRY_NO_VERSION)
+        return leat_err_set(err, LEAT_ERR_NO_FIELD, "the schema registry has no %.*s",
+                            LEAT_STR_ARG(of->schema->name));
+    return leat_err_set(
+        err, LEAT_ERR_UNAVAILABLE,
+        "schema registry %.*s gives no answer that could be used: HTTP status %ld%s%.*s",
+        LEAT_STR_ARG(of->url), status, message.len > 0 ? ": " : "", LEAT_STR_ARG(message));
+}
+
 /* The answer's JSON, and HTTP's status; UNAVAILABLE: it is none. */
 static leat_code get(const question *of, leat_str path, leat_value *body, long *status,
                      leat_err *err)
@@ -50,23 +67,7 @@ static leat_code get(const question *of, leat_str path, leat_value *body, long *
         return leat_err_set(err, LEAT_ERR_UNAVAILABLE, "schema registry %.*s: %s",
                             LEAT_STR_ARG(of->url), reply.why);
     if (leat_json_value(text, limits, of->arena, body, &why) == LEAT_OK) return LEAT_OK;
-    return leat_err_set(err, LEAT_ERR_UNAVAILABLE, "schema registry %.*s: HTTP status %ld",
-                        LEAT_STR_ARG(of->url), reply.status);
-}
-
-static leat_code not_there(const question *of, leat_value body, long status, leat_err *err)
-{
-    leat_str message = leat_json_member_text(body, "message");
-    int64_t number = leat_registry_refusal(body);
-    if (status == 404 && number == LEAT_REGISTRY_NO_SUBJECT)
-        return leat_err_set(err, LEAT_ERR_NO_FIELD, "the schema registry has no subject '%.*s'",
-                            LEAT_STR_ARG(of->subject));
-    if (status == 404 && number == LEAT_REGISTRY_NO_VERSION)
-        return leat_err_set(err, LEAT_ERR_NO_FIELD, "the schema registry has no %.*s",
-                            LEAT_STR_ARG(of->schema->name));
-    return leat_err_set(err, LEAT_ERR_UNAVAILABLE, "schema registry %.*s: HTTP status %ld%s%.*s",
-                        LEAT_STR_ARG(of->url), status, message.len > 0 ? ": " : "",
-                        LEAT_STR_ARG(message));
+    return not_there(of, LEAT_VALUE_MISSING, reply.status, err);
 }
 
 /* It refers to others: it is asked for in one piece. */
