@@ -4,12 +4,13 @@
  *
  *   round 1   in: 1 2 3 4 5 6        the step: 1 2 3|        backlog: 3 4 5 6   (3 half done)
  *   round 2   in: backlog            the step: 3 4|          backlog: 4 5 6
- *   round 3   in: backlog, 7         the step: 3 4 5 6 7     backlog: none
+ *   round 3   in: backlog, 7         the step: 4 5 6 7       backlog: none
  *
- * They are held as bytes, as in a reorder buffer, and go to the table "backlog" only if a commit
- * comes between two rounds: then a restart finds them in front of the step, whose own state says
- * how far it was with the first of them. Time stands still for the step and all behind it until it
- * is through; so the rounds make no difference to what comes out, only to when.
+ * The 7 is what a step in front, which has parked too, has made meanwhile. Records are held as
+ * bytes, as in a reorder buffer, and go to the table "backlog" only if a commit comes between two
+ * rounds: then a restart finds them in front of the step, whose own state says how far it was with
+ * the first of them. Time stands still for the step and all behind it until it is through; so the
+ * rounds make no difference to what comes out, only to when.
  *
  * Held by an older version of the pipeline, with slots that mean something else now, they are made
  * anew where they come straight from a reorder buffer. Else other steps that keep state have seen
@@ -55,23 +56,22 @@ static leat_code put(exec_backlog *backlog, exec_held *held, leat_err *err)
     return LEAT_OK;
 }
 
-static leat_code hold(exec_backlog *backlog, const leat_record *record, uint64_t number,
-                      bool stored, leat_err *err)
+/* One that cannot be held ends here, as in a reorder buffer. */
+static leat_code hold(exec_node *node, const leat_record *record, leat_err *err)
 {
+    exec_backlog *backlog = node->backlog;
+    leat_exec *exec = backlog->held.exec;
     exec_held *held = NULL;
-    LEAT_TRY(exec_held_new(backlog->held.exec, &backlog->held, record, &held, err));
-    held->number = number;
-    held->stored = stored;
-    leat_code code = put(backlog, held, err);
-    if (code != LEAT_OK) exec_held_drop(backlog->held.exec, held);
+    leat_err why;
+    leat_code code = exec_held_new(exec, &backlog->held, record, &held, &why);
+    if (code != LEAT_OK) {
+        node->counts.rejected++;
+        return exec_reject(exec, backlog->held.place, record, &why, err);
+    }
+    held->number = ++backlog->held.number;
+    code = put(backlog, held, err);
+    if (code != LEAT_OK) exec_held_drop(exec, held);
     return code;
-}
-
-static void drop(exec_backlog *backlog, exec_held *held)
-{
-    exec_held_key key;
-    if (held->stored) leat_table_remove(backlog->held.table, exec_held_key_of(held->number, &key));
-    exec_held_drop(backlog->held.exec, held); /* freed when the outputs are void */
 }
 
 leat_code exec_backlog_join(exec_node *node, const leat_batch *in, leat_batch *all, leat_err *err)
@@ -106,28 +106,20 @@ leat_code exec_backlog_keep(exec_node *node, const leat_batch *in, size_t from, 
             backlog->items[kept++] = held;
             from++;
         } else {
-            drop(backlog, held);
+            exec_order_leave(&backlog->held, held);
         }
     }
     backlog->count = kept;
     for (; from < count; from++)
-        LEAT_TRY(hold(backlog, in->records[from], ++backlog->held.number, false, err));
+        LEAT_TRY(hold(node, in->records[from], err));
     return LEAT_OK;
 }
 
 leat_code exec_backlog_flush(exec_node *node, leat_err *err)
 {
-    const exec_backlog *backlog = node->backlog;
-    for (size_t i = 0; i < backlog->count; i++) {
-        exec_held *held = backlog->items[i];
-        exec_held_key key;
-        void *live = held;
-        if (held->stored) continue;
-        LEAT_TRY(
-            leat_table_put(backlog->held.table, exec_held_key_of(held->number, &key), &live, err));
-        held->users++;
-        held->stored = true;
-    }
+    exec_backlog *backlog = node->backlog;
+    for (size_t i = 0; i < backlog->count; i++)
+        LEAT_TRY(exec_order_store(&backlog->held, backlog->items[i], err));
     return LEAT_OK;
 }
 
@@ -138,10 +130,7 @@ static leat_code restore_cell(void *context, leat_str key, leat_str committed, l
     exec_backlog *backlog = context;
     exec_held *held = NULL;
     if (committed.data == NULL) return LEAT_OK;
-    LEAT_TRY(exec_held_of(&backlog->held, committed, &held, err));
-    held->stored = true;
-    held->number = exec_held_number(key);
-    if (held->number > backlog->held.number) backlog->held.number = held->number;
+    LEAT_TRY(exec_order_restore(&backlog->held, key, committed, &held, err));
     leat_code code = put(backlog, held, err);
     if (code != LEAT_OK) leat_mem_free(held);
     return code;
@@ -175,19 +164,11 @@ static leat_code restore_foreign(exec_node *node, size_t at, leat_err *err)
 {
     exec_backlog *backlog = node->backlog;
     exec_held *old = backlog->items[at];
+    exec_held *held = NULL;
     leat_record *record = NULL;
     LEAT_TRY(make_anew(node, old, &record, err));
-    if (record == NULL) {
-        exec_held_key key;
-        leat_table_remove(backlog->held.table, exec_held_key_of(old->number, &key));
-        backlog->items[at] = NULL;
-    } else {
-        exec_held *held = NULL;
-        LEAT_TRY(exec_held_new(backlog->held.exec, &backlog->held, record, &held, err));
-        held->stored = true; /* the old one stays in the table: each restart does this again */
-        held->number = old->number;
-        backlog->items[at] = held;
-    }
+    LEAT_TRY(exec_order_renew(&backlog->held, old, record, &held, err));
+    backlog->items[at] = held;
     exec_held_drop(backlog->held.exec, old);
     return LEAT_OK;
 }

@@ -313,12 +313,18 @@ leat_code exec_order_restored(exec_node *node, leat_err *err) LEAT_CHECKED;
 /* Sets up what records in front of the node's step are held as, and their table. */
 leat_code exec_order_setup(leat_exec *exec, exec_node *node, exec_order *order, const char *table,
                            leat_err *err) LEAT_CHECKED;
-/* The key of the cell of a held record. */
-typedef struct exec_held_key {
-    char bytes[8];
-} exec_held_key;
-leat_str exec_held_key_of(uint64_t number, exec_held_key *key);
-uint64_t exec_held_number(leat_str key);
+/* Before a commit: it becomes a cell of the table, if it is none. */
+leat_code exec_order_store(exec_order *order, exec_held *held, leat_err *err) LEAT_CHECKED;
+/* It goes, and its cell with it; freed when the outputs are void. */
+void exec_order_leave(exec_order *order, exec_held *held);
+/* From a committed cell. */
+leat_code exec_order_restore(exec_order *order, leat_str key, leat_str committed, exec_held **held,
+                             leat_err *err) LEAT_CHECKED;
+/* What stands for a foreign one that was made anew as `record`. NULL: nothing does, as that is NULL
+ * or cannot be held (a dead letter); its cell goes then. Else that stays as it is, so that each
+ * restart does this again. The old one is the caller's. */
+leat_code exec_order_renew(exec_order *order, const exec_held *old, const leat_record *record,
+                           exec_held **held, leat_err *err) LEAT_CHECKED;
 
 /* --- exec_backlog.c --- */
 leat_code exec_backlog_open(leat_exec *exec, exec_node *node, leat_err *err) LEAT_CHECKED;

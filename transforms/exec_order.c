@@ -20,18 +20,68 @@
 
 /* Keys of cells: the record's number in this buffer, big-endian, so that they sort as records came.
  * Its number in the task would not do: a message may become several records. */
-leat_str exec_held_key_of(uint64_t number, exec_held_key *key)
+typedef struct held_key {
+    char bytes[8];
+} held_key;
+
+static leat_str key_of(uint64_t number, held_key *key)
 {
     for (int i = 7; i >= 0; i--, number >>= 8)
         key->bytes[i] = (char)(number & 0xff);
     return (leat_str){key->bytes, sizeof key->bytes};
 }
 
-uint64_t exec_held_number(leat_str key)
+static uint64_t number_of(leat_str key)
 {
     leat_reader reader = leat_reader_of(key);
     uint64_t number = 0;
     return leat_reader_u64(&reader, &number) ? number : 0;
+}
+
+leat_code exec_order_store(exec_order *order, exec_held *held, leat_err *err)
+{
+    held_key key;
+    void *live = held;
+    if (held->stored) return LEAT_OK;
+    LEAT_TRY(leat_table_put(order->table, key_of(held->number, &key), &live, err));
+    held->users++;
+    held->stored = true;
+    return LEAT_OK;
+}
+
+void exec_order_leave(exec_order *order, exec_held *held)
+{
+    held_key key;
+    if (held->stored) leat_table_remove(order->table, key_of(held->number, &key));
+    exec_held_drop(order->exec, held);
+}
+
+leat_code exec_order_restore(exec_order *order, leat_str key, leat_str committed, exec_held **held,
+                             leat_err *err)
+{
+    LEAT_TRY(exec_held_of(order, committed, held, err));
+    (*held)->stored = true;
+    (*held)->number = number_of(key);
+    if ((*held)->number > order->number) order->number = (*held)->number;
+    return LEAT_OK;
+}
+
+leat_code exec_order_renew(exec_order *order, const exec_held *old, const leat_record *record,
+                           exec_held **held, leat_err *err)
+{
+    leat_code code = LEAT_OK;
+    leat_err why;
+    held_key key;
+    *held = NULL;
+    if (record != NULL) code = exec_held_new(order->exec, order, record, held, &why);
+    if (code != LEAT_OK) LEAT_TRY(exec_reject(order->exec, order->place, record, &why, err));
+    if (*held == NULL) {
+        leat_table_remove(order->table, key_of(old->number, &key));
+        return LEAT_OK;
+    }
+    (*held)->stored = true;
+    (*held)->number = old->number;
+    return LEAT_OK;
 }
 
 static leat_code order_encode(void *self, void *live, leat_buf *out, leat_err *err)
@@ -145,11 +195,7 @@ static leat_code emit_held(exec_node *node, uint64_t moment, leat_err *err)
     exec_held *held = exec_waiting_take(&order->waiting);
     leat_record *record = NULL;
     LEAT_TRY(exec_held_record(order, held, order->exec->arena, &record, err));
-    if (held->stored) {
-        exec_held_key key;
-        leat_table_remove(order->table, exec_held_key_of(held->number, &key));
-    }
-    exec_held_drop(order->exec, held); /* freed when the outputs are void */
+    exec_order_leave(order, held);
     return emit(node, record, moment, err);
 }
 
@@ -236,15 +282,8 @@ leat_code exec_order_process(exec_node *node, const leat_batch *in, leat_err *er
 leat_code exec_order_flush(exec_node *node, leat_err *err)
 {
     exec_order *order = node->order;
-    for (size_t i = 0; i < order->waiting.count; i++) {
-        exec_held *held = exec_waiting_at(&order->waiting, i);
-        if (held->stored) continue;
-        exec_held_key key;
-        void *live = held;
-        LEAT_TRY(leat_table_put(order->table, exec_held_key_of(held->number, &key), &live, err));
-        held->users++;
-        held->stored = true;
-    }
+    for (size_t i = 0; i < order->waiting.count; i++)
+        LEAT_TRY(exec_order_store(order, exec_waiting_at(&order->waiting, i), err));
     return LEAT_OK;
 }
 
@@ -253,31 +292,22 @@ static leat_code restore_cell(void *context, leat_str key, leat_str committed, l
     exec_order *order = context;
     exec_held *held = NULL;
     if (committed.data == NULL) return LEAT_OK;
-    LEAT_TRY(exec_held_of(order, committed, &held, err));
-    held->stored = true;
-    held->number = exec_held_number(key);
-    if (held->number > order->number) order->number = held->number;
+    LEAT_TRY(exec_order_restore(order, key, committed, &held, err));
     leat_code code = exec_waiting_put(&order->waiting, held, err);
     if (code != LEAT_OK) leat_mem_free(held);
     return code;
 }
 
 /* A record of an older version of the pipeline is made anew, or ends here if this version does not
- * let it come so far. Its cell stays as it is until then: each restart does this again. */
+ * let it come so far. */
 static leat_code restore_foreign(exec_node *node, const exec_held *old, leat_err *err)
 {
     exec_order *order = node->order;
     exec_held *held = NULL;
     leat_record *record = NULL;
     LEAT_TRY(exec_rebuild(node, old, &record, err));
-    if (record == NULL) {
-        exec_held_key key;
-        leat_table_remove(order->table, exec_held_key_of(old->number, &key));
-        return LEAT_OK;
-    }
-    LEAT_TRY(exec_held_new(order->exec, order, record, &held, err));
-    held->stored = true;
-    held->number = old->number;
+    LEAT_TRY(exec_order_renew(order, old, record, &held, err));
+    if (held == NULL) return LEAT_OK;
     leat_code code = exec_waiting_put(&order->waiting, held, err);
     if (code != LEAT_OK) exec_held_drop(order->exec, held);
     return code;
