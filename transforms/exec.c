@@ -262,18 +262,13 @@ static leat_code begin_round(leat_exec *exec, leat_err *err)
 static leat_code begin(leat_exec *exec, size_t messages, leat_err *err)
 {
     LEAT_TRY(begin_round(exec, err));
+    LEAT_ASSERT(!leat_exec_more(exec)); /* its marks and what tables held then are still needed */
     exec->before_ms = exec->progress.watermark_ms;
     exec->before_seq = exec->progress.seq;
     exec->marks_count = 0;
     if (!exec->source->stateful) return LEAT_OK;
-    /* What is left of a batch may still ask for what was true in its time. */
-    if (exec->joined_count > 0 && !leat_exec_more(exec)) LEAT_TRY(exec_tables_sweep(exec, err));
-    if (LEAT_LIKELY(exec->marks_size > messages)) return LEAT_OK;
-    exec_mark *marks = leat_mem_try_resize(exec->marks, (messages + 1) * sizeof *marks);
-    if (marks == NULL) return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for a batch");
-    exec->marks = marks;
-    exec->marks_size = messages + 1;
-    return LEAT_OK;
+    if (exec->joined_count > 0) LEAT_TRY(exec_tables_sweep(exec, err));
+    return exec_progress_reserve(exec, messages + 1, err);
 }
 
 /* What the planner wants looked up before the step sees a record. A record for which that fails
@@ -415,6 +410,7 @@ leat_code leat_exec_continue(leat_exec *exec, const leat_output **outputs, size_
                              leat_err *err)
 {
     leat_code code = begin_round(exec, err);
+    exec->progress.changed = true; /* with the last portion the marks in its cell are over */
     if (code == LEAT_OK) code = run_nodes(exec, err);
     return give(exec, code, outputs, outputs_count, err);
 }
@@ -443,10 +439,7 @@ leat_code leat_exec_restored(leat_exec *exec, leat_err *err)
 {
     clear(exec);
     exec->carries = false;
-    exec->marks_count = 0;
     LEAT_TRY(exec_progress_restored(exec, err));
-    exec->before_ms = exec->progress.watermark_ms;
-    exec->before_seq = exec->progress.seq;
     LEAT_TRY(exec_tables_restored(exec, err));
     for (size_t i = 0; i < exec->nodes_count; i++) {
         exec_node *node = &exec->nodes[i];

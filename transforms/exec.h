@@ -91,9 +91,8 @@ leat_code leat_exec_end(leat_exec *exec, const leat_output **outputs, size_t *ou
                         leat_err *err) LEAT_CHECKED;
 
 /* A batch (or silence, or the end) that brings about more than a portion of outputs gives the rest
- * in further calls of this, after which all is as if it had come at once. Messages that are given
- * meanwhile have their turn behind what is left; better give none, so that nothing piles up.
- * Commits may come in between. */
+ * in further calls of this, after which all is as if it had come at once. Commits may come in
+ * between; messages, silence and the end may not. */
 bool leat_exec_more(const leat_exec *exec);
 leat_code leat_exec_continue(leat_exec *exec, const leat_output **outputs, size_t *outputs_count,
                              leat_err *err) LEAT_CHECKED;

@@ -261,6 +261,8 @@ leat_code exec_progress_input(leat_exec *exec, leat_str topic, int32_t partition
 void exec_progress_see(leat_exec *exec, exec_input *input, int64_t timestamp_ms);
 void exec_progress_idle(leat_exec *exec, exec_input *input);
 void exec_progress_end(leat_exec *exec);
+/* Room for as many marks. */
+leat_code exec_progress_reserve(leat_exec *exec, size_t marks, leat_err *err) LEAT_CHECKED;
 leat_code exec_progress_flush(leat_exec *exec, leat_err *err) LEAT_CHECKED;
 void exec_progress_commit(leat_exec *exec);
 leat_code exec_progress_restored(leat_exec *exec, leat_err *err) LEAT_CHECKED;

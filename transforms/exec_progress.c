@@ -9,8 +9,10 @@
  * where time stands but by the furthest of them, so that one counts.
  *
  * Everything here is state: one cell of the table "progress", written when it has changed, so that
- * a restart judges lateness as the run before would have. A source behind which nothing depends on
- * time keeps no such table, and its task needs no changelog.
+ * a restart judges lateness as the run before would have. While a batch goes out in portions the
+ * cell also holds where in the batch the watermark stood: what is left belongs to those moments,
+ * and must see of tables and of time what it would have seen at once. A source behind which nothing
+ * depends on time keeps no such table, and its task needs no changelog.
  *
  * Cost: a record of a task with one input, or of an input that is ahead of another, O(1); else one
  * pass over the inputs. Logs deliver in runs of one partition, so that the input of a message is
@@ -22,10 +24,26 @@
 
 static const leat_str progress_key = {"task", 4};
 
-/* The live object of the only cell is the progress itself. */
+/* Both grow along the array, from where they stood before the batch. */
+static void encode_marks(const leat_exec *exec, leat_buf *out)
+{
+    exec_mark last = {exec->before_seq, exec->before_ms};
+    leat_buf_add_varuint(out, last.moment);
+    leat_buf_add_varint(out, last.watermark_ms);
+    leat_buf_add_varuint(out, exec->marks_count);
+    for (size_t i = 0; i < exec->marks_count; i++) {
+        const exec_mark *mark = &exec->marks[i];
+        leat_buf_add_varuint(out, mark->moment - last.moment);
+        leat_buf_add_varuint(out, (uint64_t)mark->watermark_ms - (uint64_t)last.watermark_ms);
+        last = *mark;
+    }
+}
+
+/* The live object of the only cell is the task itself. */
 static leat_code progress_encode(void *self, void *live, leat_buf *out, leat_err *err)
 {
-    const exec_progress *progress = self;
+    const leat_exec *exec = self;
+    const exec_progress *progress = &exec->progress;
     LEAT_ASSERT(live == self);
     leat_buf_add_char(out, PROGRESS_VERSION);
     leat_buf_add_varuint(out, progress->seq);
@@ -38,6 +56,7 @@ static leat_code progress_encode(void *self, void *live, leat_buf *out, leat_err
         leat_buf_add_varint(out, input->latest_ms);
         leat_buf_add_char(out, input->idle ? 1 : 0);
     }
+    if (leat_exec_more(exec)) encode_marks(exec, out);
     return leat_buf_check(out, "the progress of a task", err);
 }
 
@@ -61,7 +80,7 @@ leat_code exec_progress_open(leat_exec *exec, leat_err *err)
 {
     exec->progress.watermark_ms = exec->progress.committed_ms = LEAT_TIME_NONE;
     if (!exec->source->stateful && exec->source->late == LEAT_LATE_UNSET) return LEAT_OK;
-    return exec_table_add(exec, "progress", &progress_type, &exec->progress, exec->bytes_max,
+    return exec_table_add(exec, "progress", &progress_type, exec, exec->bytes_max,
                           &exec->progress.table, err);
 }
 
@@ -232,6 +251,16 @@ void exec_progress_end(leat_exec *exec)
     advance_to(exec, LEAT_TIME_MAX);
 }
 
+leat_code exec_progress_reserve(leat_exec *exec, size_t marks, leat_err *err)
+{
+    if (LEAT_LIKELY(exec->marks_size >= marks)) return LEAT_OK;
+    exec_mark *grown = leat_mem_try_resize(exec->marks, marks * sizeof *grown);
+    if (grown == NULL) return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for a batch");
+    exec->marks = grown;
+    exec->marks_size = marks;
+    return LEAT_OK;
+}
+
 uint64_t exec_moment_of(const leat_exec *exec, int64_t time_ms)
 {
     size_t low = 0, high = exec->marks_count;
@@ -259,7 +288,7 @@ leat_code exec_progress_flush(leat_exec *exec, leat_err *err)
     void *live = NULL;
     LEAT_TRY(leat_table_find(progress->table, progress_key, &live, err));
     if (live == NULL) {
-        live = progress;
+        live = exec;
         return leat_table_put(progress->table, progress_key, &live, err);
     }
     leat_table_touch(progress->table, progress_key);
@@ -283,9 +312,36 @@ static leat_code restore_input(exec_progress *progress, leat_reader *reader, lea
     return LEAT_OK;
 }
 
+/* Of a batch that was going out in portions. */
+static leat_code restore_marks(leat_exec *exec, leat_reader *reader, leat_err *err)
+{
+    uint64_t count = 0;
+    exec_mark mark = {0};
+    bool good = leat_reader_varuint(reader, &mark.moment) &&
+                leat_reader_varint(reader, &mark.watermark_ms) &&
+                leat_reader_varuint(reader, &count) &&
+                count <= (uint64_t)(reader->end - reader->at);
+    if (good) LEAT_TRY(exec_progress_reserve(exec, count, err));
+    exec->before_seq = mark.moment;
+    exec->before_ms = mark.watermark_ms;
+    for (uint64_t i = 0; i < count && good; i++) {
+        uint64_t messages = 0;
+        uint64_t ms = 0;
+        good = leat_reader_varuint(reader, &messages) && leat_reader_varuint(reader, &ms);
+        mark.moment += messages;
+        mark.watermark_ms = (int64_t)((uint64_t)mark.watermark_ms + ms);
+        exec->marks[i] = mark;
+    }
+    if (!good || reader->at != reader->end)
+        return leat_err_set(err, LEAT_ERR_DAMAGED, "the progress of a task cannot be read");
+    exec->marks_count = count;
+    return LEAT_OK;
+}
+
 static leat_code restore_cell(void *context, leat_str key, leat_str committed, leat_err *err)
 {
-    exec_progress *progress = context;
+    leat_exec *exec = context;
+    exec_progress *progress = &exec->progress;
     if (committed.data == NULL) return LEAT_OK;
     leat_reader reader = leat_reader_of(committed);
     uint8_t version = 0;
@@ -297,7 +353,8 @@ static leat_code restore_cell(void *context, leat_str key, leat_str committed, l
         return leat_err_set(err, LEAT_ERR_DAMAGED, "the progress of a task cannot be read");
     for (uint64_t i = 0; i < count; i++)
         LEAT_TRY(restore_input(progress, &reader, err));
-    return LEAT_OK;
+    bool marked = reader.at != reader.end && exec->source->stateful;
+    return marked ? restore_marks(exec, &reader, err) : LEAT_OK;
 }
 
 void exec_progress_commit(leat_exec *exec)
@@ -325,8 +382,13 @@ leat_code exec_progress_restored(leat_exec *exec, leat_err *err)
         input->latest_ms = volatile_only ? input->committed_ms : LEAT_TIME_NONE;
         input->idle = volatile_only && input->committed_idle;
     }
-    if (volatile_only) return LEAT_OK;
-    LEAT_TRY(leat_table_visit(progress->table, restore_cell, progress, err));
-    exec_progress_commit(exec);
+    exec->marks_count = 0;
+    if (!volatile_only) {
+        LEAT_TRY(leat_table_visit(progress->table, restore_cell, exec, err));
+        exec_progress_commit(exec);
+    }
+    if (exec->marks_count > 0) return LEAT_OK;
+    exec->before_seq = progress->seq;
+    exec->before_ms = progress->watermark_ms;
     return LEAT_OK;
 }
