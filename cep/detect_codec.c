@@ -154,7 +154,17 @@ static void release(void *self, void *live)
     detect_cell_free(&cell);
 }
 
-const leat_table_type detect_cell_type = {encode, decode, release, decode_own};
+/* Parts that were not decoded are written back as they came, wherever that was from. */
+static bool all_own(void *self, const void *live)
+{
+    const detect_cell *cell = live;
+    (void)self;
+    for (uint32_t i = 0; i < cell->count && !cell->own; i++)
+        if (cell->parts[i].len > 0) return false;
+    return true;
+}
+
+const leat_table_type detect_cell_type = {encode, decode, release, decode_own, all_own};
 
 leat_code detect_cell_look(leat_str bytes, int64_t now_ms, detect_due *due, int64_t *deadline_ms,
                            leat_err *err)

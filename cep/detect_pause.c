@@ -52,7 +52,7 @@ static void release(void *self, void *live)
     LEAT_ASSERT(live == self);
 }
 
-static const leat_table_type paused_type = {encode, decode, release, NULL};
+static const leat_table_type paused_type = {encode, decode, release, NULL, NULL};
 
 leat_code detect_pause_open(detect_state *state, leat_err *err)
 {

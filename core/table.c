@@ -48,6 +48,7 @@ typedef struct use {
     uint32_t hash;
     uint32_t before, after; /* the chain of changed uses; free ones: after */
     use_state state;
+    bool own; /* flushed: its bytes need not be doubted */
 } use;
 
 struct leat_table {
@@ -71,6 +72,7 @@ leat_code leat_table_new(leat_table **table, const char *name, const leat_table_
                          void *self, uint64_t bytes_max, leat_table_sum *sum, leat_err *err)
 {
     LEAT_ASSERT(name != NULL && type->encode != NULL && type->decode != NULL && type->release);
+    LEAT_ASSERT((type->decode_own == NULL) == (type->own == NULL));
     (void)err; /* small and fixed: aborts without memory */
     leat_table *made = leat_mem_need(sizeof *made);
     made->type = type;
@@ -244,7 +246,7 @@ leat_code leat_table_find(leat_table *table, leat_str key, void **live, leat_err
         if (slot->extra == 0) {
             LEAT_ASSERT(cell_committed(slot->item)); /* else it is in use */
             void *made = NULL;
-            bool own = (slot->item->note & CELL_OWN) != 0 && table->type->decode_own != NULL;
+            bool own = (slot->item->note & CELL_OWN) != 0;
             LEAT_TRY((own ? table->type->decode_own
                           : table->type->decode)(table->self, cell_value(slot->item), &made, err));
             LEAT_ASSERT(made != NULL);
@@ -389,6 +391,7 @@ static leat_code flush_use(leat_table *table, use *u, leat_str *bytes, leat_err 
     if (leat_buf_reserve(out, 1) == NULL) return no_memory(table, err); /* data is never NULL */
     LEAT_TRY(table->type->encode(table->self, u->live, out, err));
     if (out->overflow || out->len - from >= CELL_NEVER) return no_memory(table, err);
+    u->own = table->type->decode_own != NULL && table->type->own(table->self, u->live);
     leat_str made = {out->data + from, out->len - from};
     if (cell_committed(u->cell) && leat_str_equal(cell_value(u->cell), made)) {
         out->len = from;
@@ -441,7 +444,7 @@ static void commit_use(leat_table *table, use *u)
         memcpy(u->cell->bytes + u->cell->key_len, table->pending.data + u->pending_at,
                u->pending_len);
     }
-    u->cell->note = u->pending_len | CELL_OWN;
+    u->cell->note = u->pending_len | (u->own ? CELL_OWN : 0);
     count_cell(table, u->cell, true);
     table->used_bytes += cell_len(u->cell);
     u->pending_len = CELL_NEVER;

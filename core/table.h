@@ -33,6 +33,9 @@ typedef struct leat_table_type {
     /* NULL, or: decode, of bytes that encode has made in this very process. They need not be
      * doubted as those of the changelog, which somebody else may have written. */
     leat_code (*decode_own)(void *self, leat_str bytes, void **live, leat_err *err);
+    /* With decode_own; asked after encode. False: some of these bytes are as decode was given them,
+     * and nobody has looked into them since. */
+    bool (*own)(void *self, const void *live);
 } leat_table_type;
 
 /* What several tables hold together; the caller's, outlives them, starts with bytes 0. */

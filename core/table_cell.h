@@ -8,7 +8,7 @@
 #include "core/slots.h"
 
 #define CELL_NEVER 0x7fffffffu /* the length of what was never committed */
-#define CELL_OWN   0x80000000u /* with the length: this process has encoded the bytes */
+#define CELL_OWN   0x80000000u /* with the length: this process has made the bytes, all of them */
 
 static inline bool cell_committed(const leat_item *cell)
 {

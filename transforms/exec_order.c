@@ -106,7 +106,7 @@ static void order_release(void *self, void *live)
     exec_held_drop(order->exec, live);
 }
 
-static const leat_table_type order_type = {order_encode, order_decode, order_release, NULL};
+static const leat_table_type order_type = {order_encode, order_decode, order_release, NULL, NULL};
 
 /* What the slots of these records mean: requests of the codec, and fields that steps have set. */
 static void fingerprint_fields(const leat_field *field, leat_buf *buf)

@@ -252,6 +252,51 @@ Test(detect, knows_when_it_rekeys)
     }
 }
 
+/* What a pattern that nothing concerns holds is written back as it came. It is doubted as before
+ * then, although this process has written it. */
+Test(detect, doubts_what_it_has_only_copied)
+{
+    test_bed bed;
+    leat_err err;
+    const leat_output *outputs;
+    size_t count;
+    size_t spoiled = 0;
+    static char late[] =
+        "{\"k\":1,\"t\":17,\"v\":4}"; /* an event is worked on when a later one comes */
+    static char later[] = "{\"t\":18}";
+    open_detect(
+        &bed, PIPELINE("", DETECT(",\"key\":\"k\"", PATTERN("p", "", AB) "," PATTERN(
+                                                        "q", "",
+                                                        "{\"name\":\"c\",\"where\":\"v == 3\"},"
+                                                        "{\"name\":\"d\",\"where\":\"v == 4\"}"))));
+    bed_send(&bed, "{\"k\":1,\"t\":10,\"v\":1,\"w\":1}");
+    bed_send(&bed, "{\"k\":1,\"t\":11,\"v\":3}");
+    bed_send(&bed, "{\"t\":12}");
+    bed_commit(&bed);
+    for (size_t i = 0; i < bed.log_count; i++) {
+        char *value = (char *)(uintptr_t)bed.log[i].value.data;
+        for (size_t at = 0; at + 5 <= bed.log[i].value.len; at++) {
+            if (memcmp(value + at, "\"v\":3", 5) != 0) continue;
+            value[at + 4] = ',';
+            spoiled++;
+        }
+    }
+    cr_assert_eq(spoiled, 1);
+    bed_crash(&bed);
+    bed_send(&bed, "{\"k\":1,\"t\":13,\"v\":1,\"w\":2}");
+    bed_send(&bed, "{\"t\":14}");
+    bed_commit(&bed);
+    bed_send(&bed, "{\"k\":1,\"t\":15,\"v\":1,\"w\":3}");
+    bed_send(&bed, "{\"t\":16}");
+    bed_abort(&bed); /* so that the cell is read again */
+    const leat_message messages[] = {
+        {.topic = LEAT_STR("in"), .offset = 91, .value = {late, sizeof late - 1}},
+        {.topic = LEAT_STR("in"), .offset = 92, .value = {later, sizeof later - 1}},
+    };
+    cr_expect_eq(leat_exec_batch(bed.exec, messages, 2, &outputs, &count, &err), LEAT_ERR_DAMAGED);
+    bed_close(&bed);
+}
+
 Test(detect, tells_timeouts)
 {
     test_bed bed;
