@@ -515,6 +515,8 @@ static uint64_t fingerprint(const leat_nfa *nfa)
         leat_buf_add_bytes(&text, pattern->conditions[i].node->text);
     if (pattern->key != NULL) leat_buf_add_bytes(&text, pattern->key->text);
     if (pattern->order_by != NULL) leat_buf_add_bytes(&text, pattern->order_by->text);
+    /* Then its states say when the first run ends, else when the last does. */
+    if (nfa->timeouts) leat_buf_add_text(&text, "timeouts");
     uint64_t hash = leat_str_hash_fixed(leat_buf_str(&text));
     leat_buf_release(&text);
     return hash;

@@ -289,9 +289,10 @@ Test(pattern, fingerprints)
         P(A "," B("")),
         P(A ",{\"name\":\"B\",\"where\":\"bc\"}"),
         PW("\"within\":\"1s\"", A "," B("")),
+        PW("\"within\":\"1s\",\"timeout\":{}", A "," B("")),
         PW("\"key\":\"k\"", A "," B("")),
         "{\"name\":\"q\",\"steps\":[" A "," B("") "]}",
-        PW("\"severity\":\"high\",\"description\":\"d\"", A "," B("")), /* as the first */
+        PW("\"severity\":\"high\",\"limits\":{\"events\":7}", A "," B("")), /* as the first */
     };
     uint64_t prints[sizeof texts / sizeof texts[0]];
     size_t last = sizeof texts / sizeof texts[0] - 1;
