@@ -95,17 +95,21 @@ leat_code detect_pause(detect_state *state, const detect_key *key, uint32_t inde
     return note(state, err);
 }
 
-/* The cell whose matches rest becomes that of the key in hand. */
+/* The cell whose matches rest becomes that of the key in hand: the record's own, unless the
+ * pipeline was changed and it has another key now. */
 static leat_code find_key(detect_state *state, const leat_eval *eval, detect_key **key,
                           leat_err *err)
 {
     const detect_paused *paused = &state->paused;
+    leat_str whole = leat_buf_str(&paused->key);
     if (eval == NULL) {
         state->event++;
-        return detect_key_set(state, leat_buf_str(&paused->key), key, err);
+        return detect_key_set(state, whole, key, err);
     }
     LEAT_TRY(detect_key_find(state, state->config->patterns[paused->index].group, eval, key, err));
-    return LEAT_OK;
+    if ((*key)->code == LEAT_OK && leat_str_equal(leat_buf_str(&(*key)->buf), whole))
+        return LEAT_OK;
+    return detect_key_set(state, whole, key, err);
 }
 
 static leat_code go_on(detect_state *state, const leat_eval *eval, detect_key *key,

@@ -172,6 +172,9 @@ static leat_code visit(detect_state *state, uint32_t index, const leat_eval *eva
     } else {
         detect_key_touch(state, key);
         LEAT_TRY(detect_part_open(state, key->cell, part, err));
+        if (LEAT_UNLIKELY(leat_matcher_resting(part->matcher))) /* but the step stands nowhere */
+            return leat_err_set(err, LEAT_ERR_DAMAGED,
+                                "the state of a key is damaged: matches of it still come out");
         LEAT_TRY(feed(state, part->matcher, testing, timestamp_ms, err));
         if (LEAT_UNLIKELY(leat_matcher_resting(part->matcher)))
             LEAT_TRY(detect_pause(state, key, index, false, timestamp_ms, err));

@@ -285,6 +285,37 @@ static void go_on_with(const char *pipeline, const char *want)
     bed_close(&bed);
 }
 
+/* Another key for the same record: what rests comes out, and is in nobody's way then. */
+Test(portions, outlive_another_key)
+{
+    static const char same[] = EDITED(SAME, "p");
+    char text[sizeof same + 8];
+    const char *key = strstr(same, "\"c\"");
+    cr_assert_not_null(key);
+    (void)snprintf(text, sizeof text, "%.*s\"v + 1\"%s", (int)(key - same), same, key + 3);
+    test_bed old, bed;
+    begin_old(&old);
+    bed_open_with(&bed, text, &leat_operator_detect);
+    bed.log = old.log;
+    bed.log_count = old.log_count;
+    old.log = NULL;
+    old.log_count = 0;
+    bed_close(&old);
+    bed_crash(&bed);
+    for (int i = 0; i < 20 && leat_exec_more(bed.exec); i++) {
+        leat_exec_portion(bed.exec, 1);
+        one_more(&bed);
+        bed_commit(&bed);
+    }
+    bed_expect(&bed, "out: {\"x\":\"21\"}\nout: {\"x\":\"31\"}\n");
+    leat_exec_portion(bed.exec, SIZE_MAX);
+    bed.offset = 7;
+    bed_send_at(&bed, "{\"ts\":20,\"k\":\"b\",\"v\":0}", 20);
+    bed_end(&bed);
+    bed_expect(&bed, "out: {\"x\":\"10\"}\nout: {\"x\":\"20\"}\nout: {\"x\":\"30\"}\n");
+    bed_close(&bed);
+}
+
 Test(portions, outlive_an_edit)
 {
     go_on_with(EDITED(SAME, "p"),
