@@ -199,20 +199,40 @@ leat_code graph_walk_next(graph_walk *walk, bool *found, leat_err *err)
     return LEAT_OK;
 }
 
-/* Older runs lie to the right, so that side is looked at first: it rules the others out. */
+/* A new turn: no node was met. */
+static leat_code meet_none(graph_walk *walk, leat_err *err)
+{
+    size_t count = (size_t)walk->g->nodes_count + 1;
+    if (count > walk->met_size || walk->turn == UINT32_MAX) {
+        size_t size = walk->met_size;
+        void *items = walk->met;
+        LEAT_TRY(grow(&items, &size, count, sizeof *walk->met, err));
+        walk->met = items;
+        walk->met_size = size;
+        walk->turn = 0;
+        memset(walk->met, 0, size * sizeof *walk->met);
+    }
+    walk->turn++;
+    return LEAT_OK;
+}
+
+/* Older runs lie to the right, so that side is looked at first: it rules the others out. What was
+ * met is not looked at again: since then it is only less that is looked for. */
 leat_code graph_least(graph_walk *walk, const graph *g, uint32_t root, uint32_t from, uint32_t to,
                       uint32_t *least, leat_err *err)
 {
     LEAT_TRY(graph_walk_begin(walk, g, root, from, to, err));
+    if (walk->branches_count > 0) LEAT_TRY(meet_none(walk, err));
     while (walk->branches_count > 0) {
         uint32_t at = walk->branches[--walk->branches_count].node;
         for (;;) {
             const graph_node *n = graph_node_at(g, at);
-            if (!fits(walk, n)) break;
+            if (!fits(walk, n) || walk->met[at] == walk->turn) break;
             if (n->least >= from) {
                 walk->to = n->least; /* only what is earlier fits from now on */
                 break;
             }
+            walk->met[at] = walk->turn;
             at = graph_before(n); /* of a take there is one, as least < from <= most */
             if (graph_is_take(n)) continue;
             LEAT_TRY(branch_add(walk, n->left, 0, err));
@@ -227,5 +247,6 @@ void graph_walk_release(graph_walk *walk)
 {
     leat_mem_free(walk->branches);
     leat_mem_free(walk->path);
+    leat_mem_free(walk->met);
     *walk = (graph_walk){0};
 }

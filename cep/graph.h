@@ -106,14 +106,16 @@ typedef struct graph_walk {
     graph_branch *branches;
     uint32_t *path; /* node.right of the takes of the run found, last to first */
     uint32_t count; /* of path */
-    size_t branches_count, branches_size, path_size;
+    uint32_t *met;  /* by node: the turn of graph_least that has looked below it last */
+    uint32_t turn;
+    size_t branches_count, branches_size, path_size, met_size;
 } graph_walk;
 leat_code graph_walk_begin(graph_walk *walk, const graph *g, uint32_t root, uint32_t from,
                            uint32_t to, leat_err *err) LEAT_CHECKED;
 /* False: there is none left. Cost: the takes of the run that are not the last one's. */
 leat_code graph_walk_next(graph_walk *walk, bool *found, leat_err *err) LEAT_CHECKED;
 /* The first event, from `from` on and before `to`, that a run below root begins with; UINT32_MAX:
- * none. Cost: what of the graph below may hold one. */
+ * none. Cost: the nodes below that may hold one, each once however many runs share it. */
 leat_code graph_least(graph_walk *walk, const graph *g, uint32_t root, uint32_t from, uint32_t to,
                       uint32_t *least, leat_err *err) LEAT_CHECKED;
 void graph_walk_release(graph_walk *walk);

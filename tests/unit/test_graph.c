@@ -167,6 +167,27 @@ Test(graph, the_bound_ends_runs)
     graph_release(&g);
 }
 
+/* Every event could be taken or not: runs are many, nodes few. Those that began with event 1 are
+ * looked for in vain. */
+Test(graph, looks_at_a_node_once)
+{
+    enum { EVENTS = 64 };
+    graph g = {0};
+    graph_walk walk = {0};
+    leat_err err;
+    uint32_t least = 0;
+    add_events(&g, EVENTS);
+    uint32_t root = unite(&g, take(&g, 0, 1, 0), take(&g, 0, 3, 0));
+    for (uint32_t event = 4; event <= EVENTS; event++)
+        root = unite(&g, take(&g, root, event, 1), root);
+    cr_assert_eq(graph_least(&walk, &g, root, 2, UINT32_MAX, &least, &err), LEAT_OK);
+    cr_expect_eq(least, 3);
+    cr_assert_eq(graph_least(&walk, &g, root, 2, 3, &least, &err), LEAT_OK);
+    cr_expect_eq(least, UINT32_MAX);
+    graph_walk_release(&walk);
+    graph_release(&g);
+}
+
 Test(graph, collects_what_is_dead)
 {
     graph g = {0};
