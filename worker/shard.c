@@ -270,28 +270,54 @@ static leat_code tick_idle(leat_shard *shard, leat_err *err)
 
 /* --- the end of the input --- */
 
+size_t leat_shard_inputs(const leat_shard *shard)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < shard->tasks_count; i++)
+        count += shard->tasks[i]->inputs_count;
+    return count;
+}
+
+leat_lag *leat_shard_lags(const leat_shard *shard, size_t *count)
+{
+    size_t size = leat_shard_inputs(shard) + 1;
+    leat_lag *lags = leat_mem_need(size * sizeof *lags);
+    *count = shard->pipeline->input_type->lags(shard->input, lags, size);
+    return lags;
+}
+
+int64_t leat_shard_end_of(const leat_input *input, const leat_lag *lags, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (lags[i].partition == input->partition && leat_str_is(lags[i].topic, input->topic))
+            return lags[i].end_offset;
+    return -1;
+}
+
+/* Has the task read what there is? */
+static bool task_at_end(const leat_task *task, const leat_lag *lags, size_t count)
+{
+    if (task->state == LEAT_TASK_RESTORING || task->waits || task->tables_first || task->more)
+        return false;
+    for (size_t k = 0; k < task->inputs_count; k++) {
+        int64_t end = leat_shard_end_of(&task->inputs[k], lags, count);
+        if (end < 0 || (end > 0 && task->inputs[k].next < end)) return false;
+    }
+    return true;
+}
+
 /* Have all running tasks read what there is? Only meaningful once nothing more is produced. */
 static bool at_end(leat_shard *shard)
 {
     const leat_log_type *type = shard->pipeline->input_type;
     if (!shard->joined || (type->whole != NULL && !type->whole(shard->input))) return false;
-    leat_lag lags[256];
-    size_t count = type->lags(shard->input, lags, sizeof lags / sizeof lags[0]);
-    for (size_t i = 0; i < shard->tasks_count; i++) {
-        leat_task *task = shard->tasks[i];
-        if (task->state == LEAT_TASK_RESTORING || task->waits || task->tables_first || task->more)
-            return false;
-        for (size_t k = 0; k < task->inputs_count; k++) {
-            leat_input *input = &task->inputs[k];
-            int64_t end = -1;
-            for (size_t n = 0; n < count; n++)
-                if (lags[n].partition == input->partition &&
-                    leat_str_is(lags[n].topic, input->topic))
-                    end = lags[n].end_offset;
-            if (end < 0 || (end > 0 && input->next < end)) return false;
-        }
-    }
-    return true;
+    size_t count = 0;
+    leat_lag *lags = leat_shard_lags(shard, &count);
+    bool there = true;
+    for (size_t i = 0; there && i < shard->tasks_count; i++)
+        there = task_at_end(shard->tasks[i], lags, count);
+    leat_mem_free(lags);
+    return there;
 }
 
 /* A task whose end brings about more than a portion ends when all is out. */

@@ -108,6 +108,12 @@ leat_code leat_shard_stand_still(leat_shard *shard, leat_task *task, leat_err *e
 leat_code leat_shard_produce(leat_shard *shard, const leat_output *outputs, size_t count,
                              leat_err *err) LEAT_CHECKED;
 void leat_shard_count(leat_shard *shard);
+/* Input partitions of all tasks. */
+size_t leat_shard_inputs(const leat_shard *shard);
+/* Where each of them ends, as far as is known without asking; from the heap, *count of them. */
+leat_lag *leat_shard_lags(const leat_shard *shard, size_t *count);
+/* -1: not known. */
+int64_t leat_shard_end_of(const leat_input *input, const leat_lag *lags, size_t count);
 
 /* shard_commit.c */
 /* Commits what is open. On a failed transaction it rewinds all owned tasks and says LEAT_OK, as the

@@ -16,7 +16,6 @@
 #include "worker/logger.h"
 
 #define RESTORE_SLICES   16 /* batches of one task between two polls */
-#define LAGS_MAX         1024
 #define TABLE_SILENCE_MS 5000
 
 static bool reads_topic(const leat_pipeline *pipeline, uint32_t source, leat_str topic)
@@ -201,6 +200,7 @@ static leat_code rebuild(leat_shard *shard, leat_task *task, bool *ready, leat_e
 static leat_code begin_work(leat_shard *shard, leat_task *task, leat_err *err)
 {
     bool ready = true;
+    bool grown = task->ready;
     LEAT_TRY(leat_task_inputs_changed(task, err));
     if (!task->ready) LEAT_TRY(rebuild(shard, task, &ready, err));
     if (!ready) return LEAT_OK;
@@ -211,7 +211,7 @@ static leat_code begin_work(leat_shard *shard, leat_task *task, leat_err *err)
     /* Files are read one after the other, those of tables first. */
     task->tables_first = !source_of(shard, task)->files && source_of(shard, task)->tables_count > 0;
     LEAT_TRY(leat_shard_resume(shard, task, err));
-    if (task->restored > 0)
+    if (task->restored > 0 && !grown)
         leat_log_line(LEAT_LEVEL_INFO, "restore", shard->pipeline->name,
                       "partition %d: %llu changelog record(s) in %lld ms", (int)task->partition,
                       (unsigned long long)task->restored,
@@ -280,38 +280,42 @@ static bool tables_read(leat_shard *shard, const leat_task *task, const leat_lag
     int64_t now = leat_shard_now_ms();
     for (size_t k = 0; k < task->inputs_count; k++) {
         const leat_input *input = &task->inputs[k];
-        int64_t end = -1;
         if (!feeds_table(shard, task, input)) continue;
-        for (size_t n = 0; n < count; n++)
-            if (lags[n].partition == input->partition && leat_str_is(lags[n].topic, input->topic))
-                end = lags[n].end_offset;
+        int64_t end = leat_shard_end_of(input, lags, count);
         bool read = end == 0 || (end > 0 && input->next >= end);
         if (!read && now - input->heard_ms < TABLE_SILENCE_MS) return false;
     }
     return true;
 }
 
-leat_code leat_shard_tables(leat_shard *shard, leat_err *err)
+static leat_code begin_stream(leat_shard *shard, leat_task *task, leat_err *err)
 {
     const leat_log_type *type = shard->pipeline->input_type;
-    leat_lag lags[LAGS_MAX];
-    size_t count = SIZE_MAX;
-    for (size_t i = 0; i < shard->tasks_count; i++) {
+    task->tables_first = false;
+    for (size_t k = 0; k < task->inputs_count; k++) {
+        leat_input *input = &task->inputs[k];
+        if (feeds_table(shard, task, input)) continue;
+        input->heard_ms = leat_shard_now_ms();
+        LEAT_TRY(type->resume(shard->input, leat_str_of(input->topic), input->partition, err));
+    }
+    leat_log_line(LEAT_LEVEL_INFO, "assign", shard->pipeline->name,
+                  "partition %d: its tables have been read, the stream begins",
+                  (int)task->partition);
+    return LEAT_OK;
+}
+
+leat_code leat_shard_tables(leat_shard *shard, leat_err *err)
+{
+    leat_lag *lags = NULL;
+    leat_code code = LEAT_OK;
+    size_t count = 0;
+    for (size_t i = 0; i < shard->tasks_count && code == LEAT_OK; i++) {
         leat_task *task = shard->tasks[i];
         if (!task->tables_first || task->waits || task->more || task->state != LEAT_TASK_RUNNING)
             continue;
-        if (count == SIZE_MAX) count = type->lags(shard->input, lags, LAGS_MAX);
-        if (!tables_read(shard, task, lags, count)) continue;
-        task->tables_first = false;
-        for (size_t k = 0; k < task->inputs_count; k++) {
-            leat_input *input = &task->inputs[k];
-            if (feeds_table(shard, task, input)) continue;
-            input->heard_ms = leat_shard_now_ms();
-            LEAT_TRY(type->resume(shard->input, leat_str_of(input->topic), input->partition, err));
-        }
-        leat_log_line(LEAT_LEVEL_INFO, "assign", shard->pipeline->name,
-                      "partition %d: its tables have been read, the stream begins",
-                      (int)task->partition);
+        if (lags == NULL) lags = leat_shard_lags(shard, &count);
+        if (tables_read(shard, task, lags, count)) code = begin_stream(shard, task, err);
     }
-    return LEAT_OK;
+    leat_mem_free(lags);
+    return code;
 }

@@ -60,10 +60,7 @@ static leat_code flush_tasks(leat_shard *shard, leat_err *err)
 /* The next offset of every input that has moved; from the heap, *count of them. */
 static leat_partition *moved(const leat_shard *shard, size_t *count)
 {
-    size_t inputs = 0;
-    for (size_t i = 0; i < shard->tasks_count; i++)
-        inputs += shard->tasks[i]->inputs_count;
-    leat_partition *offsets = leat_mem_need((inputs + 1) * sizeof *offsets);
+    leat_partition *offsets = leat_mem_need((leat_shard_inputs(shard) + 1) * sizeof *offsets);
     *count = 0;
     for (size_t i = 0; i < shard->tasks_count; i++) {
         const leat_task *task = shard->tasks[i];
