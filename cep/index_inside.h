@@ -101,7 +101,7 @@ typedef struct index_slot {
     double *bounds;
     uint32_t bounds_count;
     uint32_t *nodes; /* of a segment tree over positions: links */
-    uint32_t leaves;
+    uint32_t leaves; /* a power of two, or 0 */
     /* startsWith: ascending; parents[i]: the longest other that prefixes[i] begins with, or i */
     leat_str *prefixes;
     uint32_t *parents, *prefix_heads;
@@ -152,7 +152,8 @@ leat_code index_set_new(index_builder *b, uint32_t *items, uint32_t count,
 /* --- index_access.c --- */
 /* Sets accesses, guards, and of the predicates exact, rest and places; makes the slots. */
 leat_code index_choose(index_builder *b) LEAT_CHECKED;
-/* As a number on the double line, exactly; false: it is none, or has no exact place there. */
+/* Its place on the double line, where numbers of different types are compared; false: it is none.
+ */
 bool index_number(leat_value value, double *number);
 
 /* --- index_slot.c --- */

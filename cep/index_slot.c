@@ -182,10 +182,11 @@ static int compare_doubles(const void *a, const void *b)
     return left < right ? -1 : left > right;
 }
 
-static leat_code make_bounds(index_builder *b, index_slot *slot)
+/* Ranges may be without a bound (x >= -infinity): then any number is in them. */
+static leat_code make_bounds(index_builder *b, index_slot *slot, uint32_t ranges)
 {
     uint32_t kept = 0;
-    if (slot->bounds_count == 0) return LEAT_OK;
+    if (ranges == 0) return LEAT_OK;
     qsort(slot->bounds, slot->bounds_count, sizeof *slot->bounds, compare_doubles);
     for (uint32_t i = 0; i < slot->bounds_count; i++)
         if (kept == 0 || slot->bounds[kept - 1] != slot->bounds[i])
@@ -359,7 +360,7 @@ leat_code index_fill(index_builder *b)
         for (uint32_t i = 0; i < b->accesses_count[p]; i++)
             note_constants(&index->slots[b->accesses[p][i].table], &b->accesses[p][i]);
     for (uint32_t s = 0; s < index->slots_count; s++) {
-        LEAT_TRY(make_bounds(b, &index->slots[s]));
+        LEAT_TRY(make_bounds(b, &index->slots[s], counts[s][INDEX_RANGE]));
         LEAT_TRY(make_prefixes(b, &index->slots[s]));
     }
     for (uint32_t p = 0; p < index->predicates_count; p++)
@@ -391,7 +392,7 @@ void index_slot_find(const index_slot *slot, leat_value value, index_found *foun
     if (index_number(value, &number)) {
         if (isnan(number)) return;
         if (slot->equals_size > 0) found_add(found, number_head(slot, number));
-        uint32_t node = slot->bounds_count == 0 ? 0 : position(slot, number) + slot->leaves;
+        uint32_t node = slot->leaves == 0 ? 0 : position(slot, number) + slot->leaves;
         for (; node > 0; node /= 2)
             found_add(found, slot->nodes[node]);
         return;

@@ -420,6 +420,35 @@ Test(index, leaves_patterns_alone_that_cannot_react)
     bed_free(&bed);
 }
 
+/* Closed at an infinity: no bound of it cuts the line of numbers. */
+Test(index, ranges_without_a_bound)
+{
+    static index_bed bed;
+    leat_err err;
+    char text[160];
+    const leat_value values[] = {
+        leat_value_int(7),      leat_value_double(INFINITY),      leat_value_double(-INFINITY),
+        leat_value_double(NAN), leat_value_string(LEAT_STR("x")), LEAT_VALUE_MISSING};
+    bed_init(&bed);
+    for (uint32_t i = 0; i < PATTERNS; i++) { /* so many that they are not looked at one by one */
+        (void)snprintf(text, sizeof text,
+                       "{\"name\":\"p%u\",\"steps\":[{\"name\":\"x\",\"where\":\"%s\"},"
+                       "{\"name\":\"y\",\"where\":\"b == %u\"}]}",
+                       i, i % 2 == 0 ? "a >= -1.0 / 0.0" : "a <= 1.0 / 0.0", i);
+        add_pattern(&bed, i, text);
+    }
+    bed_index(&bed, PATTERNS);
+    cr_expect_eq(leat_index_rest(bed.index), 0);
+    for (size_t v = 0; v < sizeof values / sizeof *values; v++) {
+        bed.slots[A] = values[v];
+        bed.slots[B] = leat_value_int(3);
+        cr_assert_eq(leat_lookup_begin(bed.lookup, &bed.eval, &err), LEAT_OK);
+        for (uint32_t i = 0; i < PATTERNS; i++)
+            check_pattern(&bed, i, "without a bound");
+    }
+    bed_free(&bed);
+}
+
 /* --- marks --- */
 
 Test(index, marks_are_a_set)
