@@ -273,9 +273,10 @@ leat_code exec_effect_note(leat_exec *exec, const leat_message *message, uint64_
         if (exec->numbered == NULL) return leat_arena_full(exec->arena, err);
         exec->numbered_first = seq;
     }
-    LEAT_ASSERT(exec->numbered_count < count);
-    LEAT_ASSERT(seq == exec->numbered_first + exec->numbered_count);
+    LEAT_ASSERT(seq >= exec->numbered_first && seq - exec->numbered_first < count);
     LEAT_ASSERT(message->offset >= 0);
+    while (exec->numbered_count < seq - exec->numbered_first)
+        exec->numbered[exec->numbered_count++] = NULL;
     exec->numbered[exec->numbered_count++] = message;
     return LEAT_OK;
 }
@@ -284,6 +285,7 @@ void exec_effect_place(leat_exec *exec, uint64_t moment, leat_output *output)
 {
     if (moment >= exec->numbered_first && moment - exec->numbered_first < exec->numbered_count) {
         const leat_message *message = exec->numbered[moment - exec->numbered_first];
+        LEAT_ASSERT(message != NULL); /* a table's message lets nothing come out */
         output->from_topic = message->topic;
         output->from_partition = message->partition;
         output->from_place = leat_exec_place(message->offset);

@@ -199,7 +199,8 @@ struct leat_exec {
 
     /* For effects; only where a sink of the plan has some. */
     bool effects;
-    const leat_message **numbered; /* messages of the batch by number, from numbered_first on */
+    /* Messages of the batch by number, from numbered_first on; NULL: of a table. */
+    const leat_message **numbered;
     uint64_t numbered_first;
     size_t numbered_count;
     exec_place last, committed_last; /* message */
@@ -367,7 +368,7 @@ void exec_effects_close(leat_exec *exec);
 /* The commands of the sink's effect for the record. */
 leat_code exec_effect(leat_exec *exec, const leat_sink *sink, const leat_record *record,
                       leat_output *output, leat_err *err) LEAT_CHECKED;
-/* Message `seq` of the batch under way, of at most `count` in all. */
+/* Message `seq` of the batch under way, of at most `count` in all, is one of the source's own. */
 leat_code exec_effect_note(leat_exec *exec, const leat_message *message, uint64_t seq, size_t count,
                            leat_err *err) LEAT_CHECKED;
 /* The place that moment stands for. */

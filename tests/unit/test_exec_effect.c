@@ -182,3 +182,25 @@ Test(exec_effect, refused)
     cr_expect_eq(leat_exec_counts_get(bed.exec).records_out, 4);
     bed_close(&bed);
 }
+
+/* Messages of a table let nothing come out, and have no places of their own. */
+Test(exec_effect, beside_a_table)
+{
+    leat_message all[] = {message(0, 7, "{\"a\":1}"), message(0, 3, "{\"a\":1,\"b\":2}"),
+                          message(0, 8, "{\"a\":1}"), message(0, 4, "{\"a\":1,\"b\":3}"),
+                          message(0, 9, "{\"a\":1}")};
+    all[1].topic = all[3].topic = LEAT_STR("cards");
+    for (size_t size = 1; size <= 5; size += 4) {
+        test_bed bed;
+        bed_open(&bed,
+                 "{\"name\":\"p\",\"sources\":{\"s\":{\"topic\":\"in\"}},\"tables\":{\"t\":{"
+                 "\"topic\":\"cards\",\"key\":\"a\"}},\"redis\":{\"c\":{\"address\":\"c\"}},"
+                 "\"streams\":{\"t\":{\"from\":\"s\",\"steps\":[{\"join\":{\"table\":\"t\","
+                 "\"on\":\"a\",\"kind\":\"left\"}}],\"to\":{\"redis\":{\"set\":{\"key\":\"a\","
+                 "\"value\":\"t.?b.orValue(0)\"}}}}},\"dead_letter\":{\"topic\":\"dead\"}}");
+        for (size_t i = 0; i < 5; i += size)
+            send(&bed, all + i, size);
+        bed_expect(&bed, "in/0@18 SET 1 2\nin/0@20 SET 1 3\n");
+        bed_close(&bed);
+    }
+}
