@@ -77,7 +77,9 @@ static leat_code read_head(leat_reader *in, uint64_t *count, leat_err *err)
     return LEAT_OK;
 }
 
-static leat_code read_part(leat_reader *in, bool last, leat_str *bytes, leat_err *err)
+/* The next part, and its head. */
+static leat_code read_part(leat_reader *in, bool last, leat_str *bytes, leat_matcher_head *head,
+                           leat_err *err)
 {
     if (last) {
         *bytes = (leat_str){in->at, (size_t)(in->end - in->at)};
@@ -85,7 +87,8 @@ static leat_code read_part(leat_reader *in, bool last, leat_str *bytes, leat_err
     } else if (!leat_reader_bytes(in, bytes)) {
         return damaged(err, "a part is cut short");
     }
-    return bytes->len < UINT32_MAX ? LEAT_OK : damaged(err, "a part is too long");
+    if (bytes->len >= UINT32_MAX) return damaged(err, "a part is too long");
+    return leat_matcher_peek(*bytes, head, err);
 }
 
 /* Parts of patterns that are gone are left out. */
@@ -98,8 +101,7 @@ static leat_code decode_parts(const detect_state *state, detect_cell *cell, leat
     for (uint64_t i = 0; i < count; i++) {
         leat_str part = LEAT_STR_NONE;
         leat_matcher_head head;
-        LEAT_TRY(read_part(&in, i + 1 == count, &part, err));
-        LEAT_TRY(leat_matcher_peek(part, &head, err));
+        LEAT_TRY(read_part(&in, i + 1 == count, &part, &head, err));
         uint32_t index = detect_by_fingerprint(state->config, head.fingerprint);
         if (index == DETECT_NONE) continue;
         if (detect_cell_find(cell, index) != NULL) return damaged(err, "a part is there twice");
@@ -178,8 +180,7 @@ leat_code detect_cell_look(leat_str bytes, int64_t now_ms, detect_due *due, int6
     for (uint64_t i = 0; i < count; i++) {
         leat_str part = LEAT_STR_NONE;
         leat_matcher_head head;
-        LEAT_TRY(read_part(&in, i + 1 == count, &part, err));
-        LEAT_TRY(leat_matcher_peek(part, &head, err));
+        LEAT_TRY(read_part(&in, i + 1 == count, &part, &head, err));
         if (head.deadline_ms < *deadline_ms) *deadline_ms = head.deadline_ms;
         quiet = quiet && head.quiet;
         over = over && head.deadline_ms <= now_ms;
@@ -217,8 +218,7 @@ static leat_code restore_cell(void *context, leat_str key, leat_str committed, l
     for (uint64_t i = 0; i < count; i++) {
         leat_str part = LEAT_STR_NONE;
         leat_matcher_head head;
-        LEAT_TRY(read_part(&in, i + 1 == count, &part, err));
-        LEAT_TRY(leat_matcher_peek(part, &head, err));
+        LEAT_TRY(read_part(&in, i + 1 == count, &part, &head, err));
         if (!belongs(r->state->config, key, head.fingerprint))
             stale++;
         else if (head.deadline_ms < least_ms)
