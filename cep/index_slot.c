@@ -17,6 +17,7 @@
  * Refused: one regular automaton over all patterns of `matches` (it would be memory without bound,
  * and conditions with a regular expression nearly always have a cheaper test beside it). */
 #include "cep/index_inside.h"
+#include "cep/link.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -41,22 +42,11 @@ static leat_code add_link(index_builder *b, uint32_t *head, uint32_t predicate)
 
 /* --- equality --- */
 
-/* One to one: numbers of one hash are one number. */
-static uint64_t hash_number(double number)
-{
-    uint64_t bits;
-    number += 0.0; /* -0.0 is 0.0 */
-    memcpy(&bits, &number, sizeof bits);
-    bits ^= bits >> 32; /* whole numbers are 0 below, and a product passes nothing down */
-    bits *= 0x9e3779b97f4a7c15u;
-    return bits ^ bits >> 32;
-}
-
 uint64_t index_hash(leat_value value)
 {
     uint64_t hash = 0x9e3779b97f4a7c15u * (value.tag + 1u);
     double number = 0;
-    if (index_number(value, &number)) return hash_number(number);
+    if (index_number(value, &number)) return link_hash_number(number);
     if (value.tag == LEAT_STRING) {
         const char *at = value.as.text;
         uint32_t left = value.len;
@@ -102,7 +92,7 @@ static index_equal *equal_at(const index_slot *slot, leat_value value)
 /* The same for a number, of which the hash tells all. */
 static uint32_t number_head(const index_slot *slot, double number)
 {
-    uint64_t hash = hash_number(number);
+    uint64_t hash = link_hash_number(number);
     uint32_t mask = slot->equals_size - 1;
     for (uint32_t at = (uint32_t)hash & mask;; at = (at + 1) & mask) {
         const index_equal *e = &slot->equals[at];

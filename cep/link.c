@@ -37,13 +37,7 @@ int link_order(leat_value a, leat_value b)
 uint64_t link_hash(leat_value value)
 {
     if (value.tag == LEAT_STRING) return leat_str_hash(leat_value_str(value));
-    double number = as_double(value) + 0.0; /* one zero */
-    uint64_t bits = 0;
-    memcpy(&bits, &number, sizeof bits);
-    bits ^=
-        bits >> 32; /* of whole numbers the lower half is 0, and a product passes nothing down */
-    bits *= 0x9e3779b97f4a7c15u;
-    return bits ^ bits >> 32;
+    return link_hash_number(as_double(value));
 }
 
 static link_verdict verdict_of(bool holds)

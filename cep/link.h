@@ -22,6 +22,16 @@ link_kind link_kind_of(leat_value value);
 link_verdict link_compare(leat_link_op op, leat_value a, leat_value b);
 /* The order of two values of one kind, not OTHER. */
 int link_order(leat_value a, leat_value b);
+/* Of numbers, as the index of conditions has it too. One to one: numbers of one hash are one. */
+static inline uint64_t link_hash_number(double number)
+{
+    uint64_t bits;
+    number += 0.0; /* -0.0 is 0.0 */
+    memcpy(&bits, &number, sizeof bits);
+    bits ^= bits >> 32; /* whole numbers are 0 below, and a product passes nothing down */
+    bits *= 0x9e3779b97f4a7c15u;
+    return bits ^ bits >> 32;
+}
 /* Equal where link_compare says that values are. Not for OTHER. */
 uint64_t link_hash(leat_value value);
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "cep/index_inside.h"
+#include "cep/link.h"
 #include "core/mem.h"
 #include "tests/unit/leak.h"
 #include "tests/unit/random.h"
@@ -479,16 +480,11 @@ Test(index, marks_are_a_set)
     }
 }
 
-Test(index, whole_numbers_spread)
+/* Which spreads whole numbers (test_link.c). */
+Test(index, numbers_have_the_hash_of_links)
 {
-    enum { PLACES = 4096 };
-    static uint8_t met[PLACES];
-    size_t alone = 0;
-    for (int64_t i = 0; i < PLACES / 2; i++) {
-        size_t at = index_hash(leat_value_int(i)) % PLACES;
-        alone += met[at] == 0;
-        met[at] = 1;
+    for (int64_t i = -2048; i < 2048; i++) {
+        cr_assert_eq(index_hash(leat_value_int(i)), link_hash(leat_value_int(i)));
+        cr_assert_eq(index_hash(leat_value_int(i)), index_hash(leat_value_double((double)i)));
     }
-    /* By chance it would be 1,612. */
-    cr_assert_gt(alone, 1400, "2,048 numbers come to %zu places of 4,096", alone);
 }
