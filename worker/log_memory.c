@@ -207,7 +207,7 @@ static leat_code memory_poll(leat_session *session, int timeout_ms, leat_message
 {
     LEAT_ASSERT(session->holds.count == 0); /* release came between two polls */
     leat_memory_store *store = session->log->store;
-    int64_t deadline = leat_memory_now_ms() + (timeout_ms > 0 ? timeout_ms : 0);
+    int64_t deadline = leat_clock_ms() + (timeout_ms > 0 ? timeout_ms : 0);
     leat_code code = LEAT_OK;
     bool called = false;
     *count = 0;
@@ -216,8 +216,9 @@ static leat_code memory_poll(leat_session *session, int timeout_ms, leat_message
         code = leat_memory_session_turn(session, &called, err);
         if (code != LEAT_OK || called) break;
         *count = leat_memory_session_read(session, messages, size);
-        if (*count > 0 || leat_memory_now_ms() >= deadline) break;
+        if (*count > 0) break;
         leat_memory_txn_expire(store);
+        if (leat_clock_ms() >= deadline) break;
         int64_t until = leat_memory_session_due(session, deadline);
         leat_memory_wait(store, until);
     }
@@ -336,15 +337,16 @@ static leat_code memory_restore_read(leat_restore *restore, int timeout_ms, leat
     (void)err;
     LEAT_ASSERT(restore->holds.count == 0);
     leat_memory_store *store = restore->store;
-    int64_t deadline = leat_memory_now_ms() + (timeout_ms > 0 ? timeout_ms : 0);
+    int64_t deadline = leat_clock_ms() + (timeout_ms > 0 ? timeout_ms : 0);
     *count = 0;
     pthread_mutex_lock(&store->lock);
     for (;;) {
         *count = leat_memory_read(restore->topic, restore->partition, &restore->position,
                                   &restore->holds, messages, size);
         *done = restore->position >= restore->end;
-        if (*count > 0 || *done || leat_memory_now_ms() >= deadline) break;
+        if (*count > 0 || *done) break;
         leat_memory_txn_expire(store); /* somebody's open transaction lies in the way */
+        if (leat_clock_ms() >= deadline) break;
         leat_memory_wait(store, deadline);
     }
     pthread_mutex_unlock(&store->lock);

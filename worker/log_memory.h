@@ -17,6 +17,7 @@
 #include <pthread.h>
 
 #include "core/regex.h"
+#include "worker/clock.h"
 #include "worker/log.h"
 
 #define LEAT_MEMORY_RECORD_BYTES_MAX ((size_t)16 << 20)
@@ -64,7 +65,9 @@ typedef struct leat_memory_partition {
     size_t open_count;
     uint64_t bytes;           /* of all segments */
     uint64_t bytes_compacted; /* right after the last compaction */
-    int64_t compacted_to;
+    /* Tombstones below gone_to go with the next compaction: at tombstones_ms, all below
+     * tombstones_to had been seen by one. */
+    int64_t gone_to, tombstones_to, tombstones_ms;
 } leat_memory_partition;
 
 typedef struct leat_memory_topic {
@@ -148,8 +151,6 @@ typedef struct leat_memory_store {
 
 /* --- log_memory_store.c --- */
 
-int64_t leat_memory_now_ms(void); /* monotonic; no lock needed */
-int64_t leat_memory_wall_ms(void);
 void leat_memory_signal(leat_memory_store *store); /* wakes those who wait */
 /* False: nothing happened until deadline_ms. */
 bool leat_memory_wait(leat_memory_store *store, int64_t deadline_ms);

@@ -48,7 +48,7 @@ static void prepare(leat_memory_store *store, leat_memory_group *group)
 {
     bool again = group->preparing;
     group->preparing = true;
-    group->deadline_ms = leat_memory_now_ms() + store->rebalance_timeout_ms;
+    group->deadline_ms = leat_clock_ms() + store->rebalance_timeout_ms;
     /* Who has nothing to give up has joined already. */
     for (leat_memory_member *member = group->members; member != NULL; member = member->next)
         member->joined = (again && member->joined) || member->generation == 0 || member->fresh;
@@ -189,8 +189,7 @@ static bool topics_changed(const leat_memory_store *store, leat_memory_group *gr
 static bool disturbed(const leat_memory_store *store, leat_memory_group *group)
 {
     for (leat_memory_member *member = group->members; member != NULL; member = member->next) {
-        if (member->orphan_until_ms == 0 || leat_memory_now_ms() < member->orphan_until_ms)
-            continue;
+        if (member->orphan_until_ms == 0 || leat_clock_ms() < member->orphan_until_ms) continue;
         take_out(member);
         return true;
     }
@@ -213,7 +212,7 @@ void leat_memory_group_turn(leat_memory_store *store, leat_memory_group *group)
         if (group->members != NULL && disturbed(store, group)) prepare(store, group);
         return;
     }
-    bool late = leat_memory_now_ms() >= group->deadline_ms;
+    bool late = leat_clock_ms() >= group->deadline_ms;
     for (leat_memory_member *member = group->members, *next; member != NULL; member = next) {
         next = member->next;
         if (member->joined) continue;

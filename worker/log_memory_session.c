@@ -309,7 +309,7 @@ static leat_code produce_locked(leat_session *session, const leat_produce *recor
     LEAT_TRY(partition_for(session, topic, record, &partition, err));
     leat_memory_append what = {.record = record, .state = LEAT_MEMORY_COMMITTED};
     if (producer != NULL) {
-        if (!producer->open) producer->began_ms = leat_memory_now_ms();
+        if (!producer->open) producer->began_ms = leat_clock_ms();
         producer->open = true;
         LEAT_TRY(leat_memory_txn_touch(producer, topic, partition, err));
         what.producer = producer->number;
@@ -456,7 +456,7 @@ void leat_memory_session_crash(leat_session **session)
         if (gone->member->group == NULL)
             leat_memory_member_free(gone->member);
         else
-            gone->member->orphan_until_ms = leat_memory_now_ms() + store->rebalance_timeout_ms;
+            gone->member->orphan_until_ms = leat_clock_ms() + store->rebalance_timeout_ms;
     }
     pthread_mutex_unlock(&store->lock);
     session_free(gone);

@@ -16,34 +16,16 @@
  * out for their readers. */
 #include "worker/log_memory.h"
 
-#include <time.h>
-
 #include "core/map.h"
 #include "core/mem.h"
 
 #define SEGMENT_BYTES_MIN ((size_t)16 << 10)
 #define SEGMENT_BYTES_MAX ((size_t)512 << 10)
 #define COMPACT_BYTES_MIN ((uint64_t)1 << 20)
+#define TOMBSTONE_MS      60000
 #define RETENTION_HARD    8 /* times the retention, for the sake of slow groups */
 #define PARTITIONS_MAX    10000
 #define TOPIC_NAME_MAX    249
-
-static int64_t clock_ms(clockid_t id)
-{
-    struct timespec now;
-    clock_gettime(id, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-int64_t leat_memory_now_ms(void)
-{
-    return clock_ms(CLOCK_MONOTONIC);
-}
-
-int64_t leat_memory_wall_ms(void)
-{
-    return clock_ms(CLOCK_REALTIME);
-}
 
 void leat_memory_signal(leat_memory_store *store)
 {
@@ -323,8 +305,18 @@ static bool survives(const leat_memory_partition *partition, const leat_map *lat
     uint64_t offset = 0;
     if (!leat_map_get(latest, key_of(entry), &offset) || (int64_t)offset != entry->offset)
         return false;
-    /* A tombstone stays for one round, so that who reads along sees it. */
-    return entry->value != NULL || entry->offset >= partition->compacted_to;
+    return entry->value != NULL || entry->offset >= partition->gone_to;
+}
+
+/* A tombstone stays for a while after the compaction that could have dropped it (as for Kafka's
+ * delete.retention.ms): who has read the value before it has to come by it, or would keep that. */
+static void age_tombstones(leat_memory_partition *partition)
+{
+    int64_t now = leat_clock_ms();
+    if (partition->tombstones_to > 0 && now - partition->tombstones_ms < TOMBSTONE_MS) return;
+    partition->gone_to = partition->tombstones_to;
+    partition->tombstones_to = partition->stable;
+    partition->tombstones_ms = now;
 }
 
 static leat_code copy_entry(leat_memory_partition *to, const leat_memory_entry *entry,
@@ -344,6 +336,7 @@ static leat_code copy_entry(leat_memory_partition *to, const leat_memory_entry *
 static void compact(leat_memory_partition *partition)
 {
     leat_err err;
+    age_tombstones(partition);
     leat_memory_partition next = *partition;
     next.segments = NULL;
     next.segments_count = next.segments_room = 0;
@@ -360,7 +353,6 @@ static void compact(leat_memory_partition *partition)
         return;
     }
     partition_clear(partition);
-    next.compacted_to = next.stable;
     next.bytes_compacted = next.bytes;
     *partition = next;
 }
@@ -403,7 +395,7 @@ leat_code leat_memory_append_to(leat_memory_store *store, leat_memory_topic *top
                                 "a record without key for topic '%s', "
                                 "which is compacted and so needs keys",
                                 topic->name);
-        if (record.timestamp_ms == LEAT_TIME_NONE) record.timestamp_ms = leat_memory_wall_ms();
+        if (record.timestamp_ms == LEAT_TIME_NONE) record.timestamp_ms = leat_clock_wall_ms();
     }
     uint64_t bytes_before = partition->bytes;
     LEAT_TRY(

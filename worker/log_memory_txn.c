@@ -112,7 +112,7 @@ leat_memory_producer *leat_memory_producer_take(leat_memory_store *store, leat_s
 
 void leat_memory_txn_expire(leat_memory_store *store)
 {
-    int64_t now = leat_memory_now_ms();
+    int64_t now = leat_clock_ms();
     for (leat_memory_producer *producer = store->producers; producer != NULL;
          producer = producer->next) {
         if (!producer->open || now - producer->began_ms < store->transaction_timeout_ms) continue;

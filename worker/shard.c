@@ -11,7 +11,6 @@
 #include "worker/shard.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #include "core/mem.h"
 #include "worker/logger.h"
@@ -22,13 +21,6 @@
 #define CUT_BYTES       65536 /* kept of a dead letter that is too large for its topic */
 #define CUT_HEADERS_MAX 64
 #define CLOSE_MS        20000
-
-int64_t leat_shard_now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 void leat_shard_fail(leat_shard *shard, const leat_err *err)
 {
@@ -105,7 +97,7 @@ leat_code leat_shard_deliver(leat_shard *shard, leat_task *task, const leat_outp
 static void mark_dirty(leat_shard *shard, leat_task *task)
 {
     task->dirty = true;
-    if (shard->began_ms == 0) shard->began_ms = leat_shard_now_ms();
+    if (shard->began_ms == 0) shard->began_ms = leat_clock_ms();
 }
 
 /* Sums the counters of all tasks for whoever asks from another thread. */
@@ -246,7 +238,7 @@ static leat_code work_through(leat_shard *shard, size_t count, leat_err *err)
 
 static leat_code tick_idle(leat_shard *shard, leat_err *err)
 {
-    int64_t now = leat_shard_now_ms();
+    int64_t now = leat_clock_ms();
     for (size_t i = 0; i < shard->tasks_count; i++) {
         leat_task *task = shard->tasks[i];
         int64_t after = shard->pipeline->plan->sources[task->source].idle_after_ms;
@@ -370,8 +362,7 @@ static void back_off(leat_shard *shard)
     if (turns < 2) return;
     int64_t ms = turns > 10 ? BACKOFF_MS_MAX : (int64_t)20 << turns;
     if (ms > BACKOFF_MS_MAX) ms = BACKOFF_MS_MAX;
-    struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-    nanosleep(&pause, NULL);
+    leat_clock_sleep(ms);
 }
 
 static int poll_timeout(const leat_shard *shard, bool restoring)
@@ -379,7 +370,7 @@ static int poll_timeout(const leat_shard *shard, bool restoring)
     if (restoring) return RESTORE_POLL_MS;
     if (any_more(shard)) return 0;
     if (shard->began_ms == 0) return POLL_MS;
-    int64_t due = shard->began_ms + shard->pipeline->plan->commit_interval_ms - leat_shard_now_ms();
+    int64_t due = shard->began_ms + shard->pipeline->plan->commit_interval_ms - leat_clock_ms();
     return due < 0 ? 0 : due > POLL_MS ? POLL_MS : (int)due;
 }
 
@@ -387,7 +378,7 @@ static bool commit_is_due(const leat_shard *shard)
 {
     if (shard->began_ms == 0) return false;
     if (shard->ended || shard->pipeline->stopping) return true;
-    return leat_shard_now_ms() - shard->began_ms >= shard->pipeline->plan->commit_interval_ms;
+    return leat_clock_ms() - shard->began_ms >= shard->pipeline->plan->commit_interval_ms;
 }
 
 static leat_code turn(leat_shard *shard, leat_err *err)
@@ -399,7 +390,7 @@ static leat_code turn(leat_shard *shard, leat_err *err)
     leat_poll_state state = LEAT_POLL_EMPTY;
     LEAT_TRY(type->poll(shard->input, poll_timeout(shard, restoring), shard->messages,
                         LEAT_SHARD_POLL_MAX, &count, &state, err));
-    shard->polled_ms = leat_shard_now_ms();
+    shard->polled_ms = leat_clock_ms();
     leat_code code =
         shard->must_rewind || shard->code != LEAT_OK ? LEAT_OK : work_through(shard, count, err);
     type->release(shard->input);
@@ -438,29 +429,38 @@ static leat_code open_sessions(leat_shard *shard, leat_err *err);
 static void wait_for_others(leat_shard *shard)
 {
     leat_pipeline *pipeline = shard->pipeline;
-    int64_t until = leat_shard_now_ms() + CLOSE_MS;
+    int64_t until = leat_clock_ms() + CLOSE_MS;
     atomic_fetch_add(&pipeline->settled, 1);
     while (pipeline->settled < pipeline->shards_count && !pipeline->stopping &&
-           leat_shard_now_ms() < until)
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+           leat_clock_ms() < until)
+        leat_clock_sleep(1);
 }
 
-void *leat_shard_main(void *context)
+void leat_shard_begin(leat_shard *shard)
 {
-    leat_shard *shard = context;
     leat_err err;
     leat_code code = open_sessions(shard, &err);
     if (code != LEAT_OK) leat_shard_fail(shard, &err);
-    while (shard->code == LEAT_OK && !shard->pipeline->stopping && !shard->ended)
-        guarded_turn(shard);
+}
+
+bool leat_shard_turn(leat_shard *shard)
+{
+    if (shard->code != LEAT_OK || shard->pipeline->stopping || shard->ended) return false;
+    guarded_turn(shard);
+    return true;
+}
+
+void leat_shard_end(leat_shard *shard)
+{
+    leat_err err;
     /* Leave cleanly: commit, so that the next owner starts where this one stopped. */
     if (shard->code == LEAT_OK && shard->began_ms != 0) {
-        code = leat_shard_commit(shard, &err);
+        leat_code code = leat_shard_commit(shard, &err);
         if (code != LEAT_OK) leat_shard_fail(shard, &err);
     }
     if (shard->ended && shard->code == LEAT_OK) wait_for_others(shard);
     if (shard->code == LEAT_OK && shard->pipeline->options.state_dump != NULL) {
-        code = leat_shard_dump(shard, &err);
+        leat_code code = leat_shard_dump(shard, &err);
         if (code != LEAT_OK) leat_shard_fail(shard, &err);
     }
     leat_shard_count(shard);
@@ -472,6 +472,14 @@ void *leat_shard_main(void *context)
     leat_shard_drop_tasks(shard);
     if (shard->code != LEAT_OK) pipeline->stopping = true; /* the others leave too */
     shard->done = true;
+}
+
+void *leat_shard_main(void *shard)
+{
+    leat_shard_begin(shard);
+    while (leat_shard_turn(shard)) {
+    }
+    leat_shard_end(shard);
     return NULL;
 }
 

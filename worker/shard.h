@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "worker/clock.h"
 #include "worker/log.h"
 #include "worker/pipeline.h"
 #include "worker/redis_lookup.h"
@@ -87,11 +88,13 @@ struct leat_shard {
     leat_exec_counts closed; /* of tasks that have gone */
 };
 
-void *leat_shard_main(void *shard); /* for pthread_create */
+void *leat_shard_main(void *shard);       /* for pthread_create: begin, turns, end */
+void leat_shard_begin(leat_shard *shard); /* opens its sessions; a failure is in shard->code */
+bool leat_shard_turn(leat_shard *shard);  /* once round the loop; false: the loop is over */
+void leat_shard_end(leat_shard *shard);   /* commits, leaves the group, drops its tasks */
 /* pipeline.c: without a stable name, what makes this process's producers unique. */
 const char *leat_pipeline_stray_id(const leat_pipeline *pipeline, uint32_t shard, char *text,
                                    size_t size);
-int64_t leat_shard_now_ms(void); /* monotonic */
 /* The first failure stays. */
 void leat_shard_fail(leat_shard *shard, const leat_err *err);
 /* Outputs of the task's last batch go where they belong. */
@@ -153,6 +156,9 @@ void leat_shard_assigned(void *shard, leat_partition *partitions, size_t count);
 void leat_shard_revoked(void *shard, const leat_partition *partitions, size_t count, bool lost);
 /* Reads some of the changelogs of restoring tasks; *busy: there are such tasks. */
 leat_code leat_shard_restore(leat_shard *shard, bool *busy, leat_err *err) LEAT_CHECKED;
+/* The task's streams stand still until its tables have been read, as at its beginning, so after a
+ * rewind too, which has taken from the tables what was not committed. */
+leat_code leat_shard_tables_first(leat_shard *shard, leat_task *task, leat_err *err) LEAT_CHECKED;
 /* Lets the streams of tasks begin whose tables have been read as far as they go. */
 leat_code leat_shard_tables(leat_shard *shard, leat_err *err) LEAT_CHECKED;
 leat_task *leat_shard_task(const leat_shard *shard, leat_str topic, int32_t partition);

@@ -54,7 +54,7 @@ static leat_code add_task(leat_shard *shard, uint32_t source, int32_t partition,
                            task, err));
     shard->tasks[shard->tasks_count++] = *task;
     if (shard->redis != NULL) leat_exec_port((*task)->exec, leat_redis_set_port(shard->redis));
-    (*task)->restore_began_ms = leat_shard_now_ms();
+    (*task)->restore_began_ms = leat_clock_ms();
     return LEAT_OK;
 }
 
@@ -175,9 +175,23 @@ leat_code leat_shard_resume(leat_shard *shard, leat_task *task, leat_err *err)
     const leat_log_type *type = shard->pipeline->input_type;
     for (size_t k = 0; k < task->inputs_count && !task->waits && !task->more; k++) {
         leat_input *input = &task->inputs[k];
-        input->heard_ms = leat_shard_now_ms();
+        input->heard_ms = leat_clock_ms();
         if (task->tables_first && !feeds_table(shard, task, input)) continue;
         LEAT_TRY(type->resume(shard->input, leat_str_of(input->topic), input->partition, err));
+    }
+    return LEAT_OK;
+}
+
+leat_code leat_shard_tables_first(leat_shard *shard, leat_task *task, leat_err *err)
+{
+    const leat_source *source = source_of(shard, task);
+    /* Files are read one after the other, those of tables first. */
+    task->tables_first = !source->files && source->tables_count > 0;
+    for (size_t k = 0; task->tables_first && k < task->inputs_count; k++) {
+        const leat_input *input = &task->inputs[k];
+        if (feeds_table(shard, task, input)) continue;
+        LEAT_TRY(shard->pipeline->input_type->pause(shard->input, leat_str_of(input->topic),
+                                                    input->partition, err));
     }
     return LEAT_OK;
 }
@@ -208,14 +222,13 @@ static leat_code begin_work(leat_shard *shard, leat_task *task, leat_err *err)
     task->grew = false;
     task->more = leat_exec_more(task->exec);
     task->state = LEAT_TASK_RUNNING;
-    /* Files are read one after the other, those of tables first. */
-    task->tables_first = !source_of(shard, task)->files && source_of(shard, task)->tables_count > 0;
+    LEAT_TRY(leat_shard_tables_first(shard, task, err));
     LEAT_TRY(leat_shard_resume(shard, task, err));
     if (task->restored > 0 && !grown)
         leat_log_line(LEAT_LEVEL_INFO, "restore", shard->pipeline->name,
                       "partition %d: %llu changelog record(s) in %lld ms", (int)task->partition,
                       (unsigned long long)task->restored,
-                      (long long)(leat_shard_now_ms() - task->restore_began_ms));
+                      (long long)(leat_clock_ms() - task->restore_began_ms));
     return LEAT_OK;
 }
 
@@ -277,7 +290,7 @@ leat_code leat_shard_restore(leat_shard *shard, bool *busy, leat_err *err)
 static bool tables_read(leat_shard *shard, const leat_task *task, const leat_lag *lags,
                         size_t count)
 {
-    int64_t now = leat_shard_now_ms();
+    int64_t now = leat_clock_ms();
     for (size_t k = 0; k < task->inputs_count; k++) {
         const leat_input *input = &task->inputs[k];
         if (!feeds_table(shard, task, input)) continue;
@@ -295,7 +308,7 @@ static leat_code begin_stream(leat_shard *shard, leat_task *task, leat_err *err)
     for (size_t k = 0; k < task->inputs_count; k++) {
         leat_input *input = &task->inputs[k];
         if (feeds_table(shard, task, input)) continue;
-        input->heard_ms = leat_shard_now_ms();
+        input->heard_ms = leat_clock_ms();
         LEAT_TRY(type->resume(shard->input, leat_str_of(input->topic), input->partition, err));
     }
     leat_log_line(LEAT_LEVEL_INFO, "assign", shard->pipeline->name,

@@ -139,14 +139,15 @@ static leat_code rewind_task(leat_shard *shard, leat_task *task, leat_err *err)
         leat_input *input = &task->inputs[k];
         input->next = input->committed;
         input->idle = false;
-        input->heard_ms = leat_shard_now_ms();
+        input->heard_ms = leat_clock_ms();
         LEAT_TRY(type->seek(shard->input, leat_str_of(input->topic), input->partition,
                             input->committed, err));
     }
-    bool had = task->more;
+    LEAT_TRY(leat_shard_tables_first(shard, task, err));
+    /* Whatever failed may have left its inputs paused, or not, and ought not to have. */
     task->more = leat_exec_more(task->exec);
-    if (task->more && !had) return leat_shard_stand_still(shard, task, err);
-    return had && !task->more ? leat_shard_resume(shard, task, err) : LEAT_OK;
+    if (task->more || task->waits) return leat_shard_stand_still(shard, task, err);
+    return leat_shard_resume(shard, task, err);
 }
 
 leat_code leat_shard_rewind(leat_shard *shard, leat_err *err)
