@@ -8,7 +8,7 @@ of the other folders. Output goes to build/test/STAGE.log; of a failed stage its
 
 What the tests of other folders find in their environment:
     LEAT                the program under test (golden, e2e)
-    LEAT_SEED           first seed of the random tests; LEAT_SEEDS how many (sim)
+    LEAT_SEED           first seed of the random tests (differential, sim)
     LEAT_KAFKA_DIR, LEAT_KAFKA_VERSION, LEAT_BOOTSTRAP    the running cluster (e2e)
 A test program ends with 0 or 1; if its last line is `N passed, N failed[, N skipped]`, that is
 what counts, else the program counts as one.
@@ -283,10 +283,13 @@ def stage_differential(stage):
 
 
 def stage_sim(stage):
-    """Simulated fleets, seed by seed."""
+    """Simulated fleets, seed by seed; also under ASan."""
+    seed = os.environ.get("LEAT_SEED", "1")
+    counts = (("release", 20000), ("asan", 4000)) if LONG else (("dev", 1000), ("asan", 300))
     for name in names("tests/sim", "sim_"):
-        if stage.built("dev", f"sim_{name}"):
-            stage.program(f"build/dev/sim_{name}")
+        for preset, count in counts:
+            if stage.built(preset, f"sim_{name}"):
+                stage.program(f"build/{preset}/sim_{name}", "--seed", seed, "--count", count)
 
 
 def stage_fuzz(stage):
