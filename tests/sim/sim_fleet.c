@@ -71,11 +71,12 @@ static void make_event(sim_random *random, event *e, uint32_t id, int64_t *at_ms
     uint32_t amount = sim_below(random, 100);
     *at_ms += sim_below(random, 120);
     e->partition = partition;
-    snprintf(e->key, sizeof e->key, "k%u", sim_below(random, 4) * PARTITIONS + (unsigned)partition);
+    uint32_t key = sim_below(random, 4) * PARTITIONS + (unsigned)partition;
+    snprintf(e->key, sizeof e->key, "k%u", key);
     e->bad = sim_below(random, 100) < 3;
     e->kept = !e->bad && amount >= 50;
     snprintf(e->value, sizeof e->value,
-             "{\"id\":%u,\"key\":\"%s\",\"at\":%lld,\"kind\":\"%c\",\"amount\":%u%s", id, e->key,
+             "{\"id\":%u,\"key\":\"k%u\",\"at\":%lld,\"kind\":\"%c\",\"amount\":%u%s", id, key,
              (long long)(*at_ms - jitter), kinds[sim_below(random, 3)], amount, e->bad ? "" : "}");
 }
 
