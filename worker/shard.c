@@ -100,6 +100,11 @@ static void mark_dirty(leat_shard *shard, leat_task *task)
     if (shard->began_ms == 0) shard->began_ms = leat_clock_ms();
 }
 
+static uint64_t dead_letters_of(const leat_task *task)
+{
+    return leat_exec_counts_get(task->exec).dead_letters;
+}
+
 /* Sums the counters of all tasks for whoever asks from another thread. */
 void leat_shard_count(leat_shard *shard)
 {
@@ -135,14 +140,30 @@ leat_code leat_shard_more(leat_shard *shard, leat_task *task, leat_err *err)
     return had && !task->more ? leat_shard_resume(shard, task, err) : LEAT_OK;
 }
 
+/* What the task has just made. dead: its dead letters before. */
+static leat_code hand_on(leat_shard *shard, leat_task *task, uint64_t dead,
+                         const leat_output *outputs, size_t count, leat_err *err)
+{
+    LEAT_TRY(leat_shard_deliver(shard, task, outputs, count, err));
+    LEAT_TRY(leat_shard_more(shard, task, err));
+    uint64_t more = dead_letters_of(task) - dead;
+    if (more > 0)
+        leat_log_repeat(LEAT_LEVEL_WARN, "shard", shard->pipeline->name, "dead letter",
+                        "%llu bad record(s)%s; the last: %.*s", (unsigned long long)more,
+                        shard->pipeline->plan->dead_letter == NULL ? " dropped (no dead_letter set)"
+                                                                   : " sent to the dead letter",
+                        LEAT_STR_ARG(leat_exec_last_error(task->exec)));
+    return LEAT_OK;
+}
+
 static leat_code give_portion(leat_shard *shard, leat_task *task, leat_err *err)
 {
     const leat_output *outputs;
     size_t count;
+    uint64_t dead = dead_letters_of(task);
     mark_dirty(shard, task);
     LEAT_TRY(leat_exec_continue(task->exec, &outputs, &count, err));
-    LEAT_TRY(leat_shard_deliver(shard, task, outputs, count, err));
-    return leat_shard_more(shard, task, err);
+    return hand_on(shard, task, dead, outputs, count, err);
 }
 
 leat_code leat_shard_portions(leat_shard *shard, leat_err *err)
@@ -175,19 +196,10 @@ static leat_code run_batch(leat_shard *shard, leat_task *task, size_t from, size
     bool ready = false;
     LEAT_TRY(leat_shard_supply(shard, task, shard->messages + from, to - from, &ready, err));
     if (!ready) return LEAT_OK;
-    uint64_t dead = leat_exec_counts_get(task->exec).dead_letters;
+    uint64_t dead = dead_letters_of(task);
     mark_dirty(shard, task);
     LEAT_TRY(leat_exec_batch(task->exec, shard->messages + from, to - from, &outputs, &count, err));
-    LEAT_TRY(leat_shard_deliver(shard, task, outputs, count, err));
-    LEAT_TRY(leat_shard_more(shard, task, err));
-    uint64_t more = leat_exec_counts_get(task->exec).dead_letters - dead;
-    if (more > 0)
-        leat_log_repeat(LEAT_LEVEL_WARN, "shard", shard->pipeline->name, "dead letter",
-                        "%llu bad record(s)%s; the last: %.*s", (unsigned long long)more,
-                        shard->pipeline->plan->dead_letter == NULL ? " dropped (no dead_letter set)"
-                                                                   : " sent to the dead letter",
-                        LEAT_STR_ARG(leat_exec_last_error(task->exec)));
-    return LEAT_OK;
+    return hand_on(shard, task, dead, outputs, count, err);
 }
 
 /* Whether a message is the next of its input; moves the input on. Delivered again: not. */
@@ -249,12 +261,12 @@ static leat_code tick_idle(leat_shard *shard, leat_err *err)
             if (input->idle || now - input->heard_ms < after) continue;
             const leat_output *outputs;
             size_t count;
+            uint64_t dead = dead_letters_of(task);
             input->idle = true;
             mark_dirty(shard, task);
             LEAT_TRY(leat_exec_idle(task->exec, leat_str_of(input->topic), input->partition,
                                     &outputs, &count, err));
-            LEAT_TRY(leat_shard_deliver(shard, task, outputs, count, err));
-            LEAT_TRY(leat_shard_more(shard, task, err));
+            LEAT_TRY(hand_on(shard, task, dead, outputs, count, err));
         }
     }
     return LEAT_OK;
@@ -322,10 +334,10 @@ static leat_code end_tasks(leat_shard *shard, leat_err *err)
         if (!task->more) {
             const leat_output *outputs;
             size_t count;
+            uint64_t dead = dead_letters_of(task);
             mark_dirty(shard, task);
             LEAT_TRY(leat_exec_end(task->exec, &outputs, &count, err));
-            LEAT_TRY(leat_shard_deliver(shard, task, outputs, count, err));
-            LEAT_TRY(leat_shard_more(shard, task, err));
+            LEAT_TRY(hand_on(shard, task, dead, outputs, count, err));
         }
         more = more || task->more;
         if (!task->more) task->state = LEAT_TASK_ENDED;
