@@ -69,6 +69,7 @@ typedef struct taking {
     sim_lines *into;
     const char *topic;
     leat_buf line;
+    bool doubles;
     char keys[KEYS_MAX][16]; /* and how many lines each has had */
     uint32_t counts[KEYS_MAX];
 } taking;
@@ -88,23 +89,38 @@ static void take_output(void *context, const leat_message *message)
 {
     taking *t = context;
     leat_buf_reset(&t->line);
-    leat_buf_add_format(&t->line, "%s %.*s #%05u %.*s", t->topic, LEAT_STR_ARG(message->key),
-                        ordinal(t, message->key), LEAT_STR_ARG(message->value));
+    leat_buf_add_format(&t->line, "%s %.*s ", t->topic, LEAT_STR_ARG(message->key));
+    if (!t->doubles) leat_buf_add_format(&t->line, "#%05u ", ordinal(t, message->key));
+    leat_buf_add(&t->line, message->value);
     lines_add(t->into, t->line.data, t->line.len);
 }
 
-sim_lines sim_outputs(leat_memory_store *store, const char *const *topics, size_t count)
+static void drop_doubles(sim_lines *all)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < all->count; i++) {
+        if (kept > 0 && strcmp(all->items[kept - 1], all->items[i]) == 0)
+            leat_mem_free(all->items[i]);
+        else
+            all->items[kept++] = all->items[i];
+    }
+    all->count = kept;
+}
+
+sim_lines sim_outputs(leat_memory_store *store, const char *const *topics, size_t count,
+                      bool doubles)
 {
     sim_lines all = {0};
     for (size_t i = 0; i < count; i++) {
         leat_memory_topic *topic = leat_memory_topic_find(store, leat_str_of(topics[i]));
-        taking t = {.into = &all, .topic = topics[i]};
+        taking t = {.into = &all, .topic = topics[i], .doubles = doubles};
         leat_buf_init(&t.line, (size_t)1 << 20);
         for (int32_t p = 0; p < topic->partitions_count; p++)
             each(topic, p, take_output, &t);
         leat_buf_release(&t.line);
     }
     lines_sort(&all);
+    if (doubles) drop_doubles(&all);
     return all;
 }
 

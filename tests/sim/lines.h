@@ -10,8 +10,10 @@ typedef struct sim_lines {
     size_t count;
 } sim_lines;
 
-/* Committed records of these topics: "TOPIC KEY #PLACE VALUE". */
-sim_lines sim_outputs(leat_memory_store *store, const char *const *topics, size_t count);
+/* Committed records of these topics: "TOPIC KEY #PLACE VALUE". doubles: what may come twice, which
+ * takes the order too, is there once, without its place. */
+sim_lines sim_outputs(leat_memory_store *store, const char *const *topics, size_t count,
+                      bool doubles);
 /* The cells that a restore from this changelog comes to; none, if there is no such topic. */
 sim_lines sim_changelog(leat_memory_store *store, const char *name);
 /* The cells in a file that a worker has written (leat_pipeline_options.state_dump). */
