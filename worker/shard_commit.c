@@ -57,8 +57,11 @@ static leat_code flush_tasks(leat_shard *shard, leat_err *err)
     return LEAT_OK;
 }
 
-/* The next offset of every input that has moved; from the heap, *count of them. */
-static leat_partition *moved(const leat_shard *shard, size_t *count)
+/* The next offset of every input whose task has something to commit, be it where it was: a group
+ * asks a transaction that brings offsets whether its member is still one (KIP-447), and no other.
+ * Time and portions have outputs without a record that was read, and a worker that has slept over
+ * the loss of its partitions must not commit them. From the heap, *count of them. */
+static leat_partition *offsets_of(const leat_shard *shard, size_t *count)
 {
     leat_partition *offsets = leat_mem_need((leat_shard_inputs(shard) + 1) * sizeof *offsets);
     *count = 0;
@@ -66,7 +69,7 @@ static leat_partition *moved(const leat_shard *shard, size_t *count)
         const leat_task *task = shard->tasks[i];
         for (size_t k = 0; k < task->inputs_count; k++) {
             const leat_input *input = &task->inputs[k];
-            if (input->next == input->committed) continue;
+            if (input->next < 0 || (!task->dirty && input->next == input->committed)) continue;
             offsets[(*count)++] =
                 (leat_partition){leat_str_of(input->topic), input->partition, input->next};
         }
@@ -100,7 +103,7 @@ static leat_code commit_sessions(leat_shard *shard, leat_err *err)
 {
     leat_pipeline *pipeline = shard->pipeline;
     size_t count;
-    leat_partition *offsets = moved(shard, &count);
+    leat_partition *offsets = offsets_of(shard, &count);
     bool one = shard->input == shard->output;
     leat_code code = LEAT_OK;
     if (shard->output != NULL)
