@@ -40,7 +40,7 @@
 #define PARTITIONS   4
 #define TABLE_EVENTS 40
 
-static const char *const cases[] = {"stateless", "detect", "order", "join"};
+static const char *const cases[] = {"stateless", "detect", "patterns", "order", "join"};
 static const char *const outputs[OUTPUTS] = {"kept", "first", "second", "late", "dead", "sim-none"};
 
 /* --- the input --- */
