@@ -110,12 +110,13 @@ static void member(leat_buf *out, const char *name, leat_str text)
     leat_json_write_string(text, out);
 }
 
-/* `,"name":` and the bytes as text, or `,"name_base64":`, or null. */
-static leat_code member_bytes(leat_exec *exec, const char *name, leat_str bytes, leat_err *err)
+/* `"name":` behind `before`, and the bytes as text, or `"name_base64":`, or null. */
+static leat_code member_bytes(leat_exec *exec, const char *before, const char *name, leat_str bytes,
+                              leat_err *err)
 {
     leat_buf *out = &exec->out;
     bool text = bytes.data == NULL || leat_str_utf8_valid(bytes);
-    leat_buf_add_format(out, ",\"%s%s\":", name, text ? "" : "_base64");
+    leat_buf_add_format(out, "%s\"%s%s\":", before, name, text ? "" : "_base64");
     if (bytes.data == NULL) {
         leat_buf_add_text(out, "null");
     } else if (text) {
@@ -136,14 +137,14 @@ static leat_code tell_of_topic(leat_exec *exec, const leat_message *message, con
     if (message->timestamp_ms != LEAT_TIME_NONE)
         leat_buf_add_format(out, ",\"timestamp\":%lld", (long long)message->timestamp_ms);
     leat_buf_add_format(out, ",\"attempt\":%lld", (long long)as->attempt);
-    LEAT_TRY(member_bytes(exec, "key", as->key, err));
+    LEAT_TRY(member_bytes(exec, ",", "key", as->key, err));
     bool first = true;
     for (size_t i = 0; i < as->headers_count; i++) {
         const leat_header *header = &as->headers[i];
-        if (is_story(header->name) || !leat_str_utf8_valid(header->name)) continue;
-        leat_buf_add_text(out, first ? ",\"headers\":[{\"name\":" : ",{\"name\":");
-        leat_json_write_string(header->name, out);
-        LEAT_TRY(member_bytes(exec, "value", header->value, err));
+        if (is_story(header->name)) continue;
+        const char *before = first ? ",\"headers\":[{" : ",{";
+        LEAT_TRY(member_bytes(exec, before, "name", header->name, err));
+        LEAT_TRY(member_bytes(exec, ",", "value", header->value, err));
         leat_buf_add_char(out, '}');
         first = false;
     }
@@ -176,7 +177,7 @@ static leat_code tell_in_line(leat_exec *exec, leat_str place, const leat_messag
     if (message != NULL && !exec->source->files) LEAT_TRY(tell_of_topic(exec, message, as, err));
     if (as->masked.data != NULL) member(out, ",\"masked\":", as->masked);
     if (as->held_back) leat_buf_add_format(out, ",\"withheld\":%zu", as->withheld);
-    leat_code code = member_bytes(exec, "value", as->value, err);
+    leat_code code = member_bytes(exec, ",", "value", as->value, err);
     leat_buf_add_char(out, '}');
     return code;
 }

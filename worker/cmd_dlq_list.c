@@ -216,13 +216,13 @@ static void print_bytes(leat_buf *out, const char *name, leat_str bytes)
     }
 }
 
-static void json_bytes(leat_buf *out, const char *name, leat_str bytes)
+static void json_bytes(leat_buf *out, const char *name, leat_str bytes, bool first)
 {
     if (bytes.data == NULL || leat_str_utf8_valid(bytes)) {
-        dlq_member(out, name, bytes, false);
+        dlq_member(out, name, bytes, first);
         return;
     }
-    leat_buf_add_format(out, ",\"%s_base64\":\"", name);
+    leat_buf_add_format(out, "%s\"%s_base64\":\"", first ? "" : ",", name);
     leat_base64_encode(bytes, LEAT_BASE64_STANDARD, out);
     leat_buf_add_char(out, '"');
 }
@@ -291,13 +291,13 @@ static void show_json(leat_buf *out, const leat_letter *letter)
                         letter->withheld ? "true" : "false", letter->cut ? "true" : "false");
     for (size_t i = 0; i < letter->headers_count; i++) {
         leat_buf_add_text(out, i > 0 ? ",{" : "{");
-        dlq_member(out, "name", letter->headers[i].name, true);
-        json_bytes(out, "value", letter->headers[i].value);
+        json_bytes(out, "name", letter->headers[i].name, true);
+        json_bytes(out, "value", letter->headers[i].value, false);
         leat_buf_add_char(out, '}');
     }
     leat_buf_add_char(out, ']');
-    json_bytes(out, "key", letter->key);
-    json_bytes(out, "value", letter->value);
+    json_bytes(out, "key", letter->key, false);
+    json_bytes(out, "value", letter->value, false);
     leat_buf_add_text(out, "}\n");
 }
 

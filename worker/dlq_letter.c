@@ -127,7 +127,8 @@ static leat_code headers_of(leat_value list, leat_arena *arena, leat_letter *let
     if (headers == NULL) return leat_arena_full(arena, err);
     for (uint32_t i = 0; i < list.len; i++) {
         leat_value item = list.as.items[i];
-        headers[i].name = leat_json_member_text(item, "name");
+        if (bytes_of(item, "name", "name_base64", arena, &headers[i].name, err) != LEAT_OK)
+            return leat_err_prefix(err, "headers[%u]", i);
         if (headers[i].name.data == NULL)
             return leat_err_set(err, LEAT_ERR_TYPE, "headers[%u] has no 'name'", i);
         if (bytes_of(item, "value", "value_base64", arena, &headers[i].value, err) != LEAT_OK)

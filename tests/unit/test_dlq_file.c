@@ -20,7 +20,8 @@
     "\"headers\":[{\"name\":\"own\",\"value\":\"1\"}],\"value\":\"n1\"}\n"
 #define TWO                                                                                        \
     "{\"pipeline\":\"p\",\"step\":\"s.b\",\"error\":\"two\",\"code\":\"no_field\",\"line\":8,"     \
-    "\"topic\":\"in\",\"partition\":0,\"timestamp\":9,\"key\":null,\"value_base64\":\"/w==\"}\n"
+    "\"topic\":\"in\",\"partition\":0,\"timestamp\":9,\"headers\":[{\"name_base64\":\"/"           \
+    "24=\",\"value\":\"2\"}],\"key\":null,\"value_base64\":\"/w==\"}\n"
 #define OF_FILE                                                                                    \
     "{\"pipeline\":\"p\",\"step\":\"s.b\",\"error\":\"file\",\"source\":\"in\",\"file\":\"a."      \
     "csv\","                                                                                       \
@@ -144,7 +145,7 @@ static void expect_settled(const file_bed *bed, uint64_t sent, uint64_t twins)
     "\"topic\":\"in\",\"partition\":0,\"timestamp\":1234,\"attempt\":2,\"key\":\"k\","             \
     "\"headers\":[{\"name\":\"own\",\"value\":\"1\"}],\"value\":\"n1\"}\n"
 #define SENT_ONE   "n1@1234 own=1 leat.attempt=2;"
-#define SENT_TWO   "\xff@9 leat.attempt=1;"
+#define SENT_TWO   "\xff@9 \xffn=2 leat.attempt=1;"
 #define SENT_THREE "n3@5 leat.attempt=1;"
 
 Test(dlq_file, sent_back_once)

@@ -84,8 +84,19 @@ Test(exec, dead_letters_in_a_file)
     bed_send(&bed, "\"x");
     bed_send(&bed, NULL);
     bed_send(&bed, "\xff");
+    leat_header headers[] = {{LEAT_STR("h"), LEAT_STR("1")}, {LEAT_STR("\xffn"), LEAT_STR_NONE}};
+    leat_message message = {.topic = LEAT_STR("in"),
+                            .offset = 4,
+                            .timestamp_ms = 4,
+                            .value = LEAT_STR("{"),
+                            .headers = headers,
+                            .headers_count = 2};
+    bed_batch(&bed, &message, 1);
     leat_buf_add_char(&bed.out, '\0');
     const char *got = bed.out.data;
+    cr_expect_not_null(strstr(got, "\"key\":null,\"headers\":[{\"name\":\"h\",\"value\":\"1\"},"
+                                   "{\"name_base64\":\"/24=\",\"value\":null}],\"value\":\"{\"}\n"),
+                       "%s", got);
     cr_expect_not_null(strstr(got, "{\"pipeline\":\"p\",\"step\":\"sources.s\",\"error\":\""), "%s",
                        got);
     cr_expect_not_null(strstr(got,
