@@ -120,6 +120,7 @@ typedef struct batch {
     uint32_t count;
     const cep_event *events;
     leat_str texts[BATCH];
+    leat_value slots[BATCH][CEP_SLOTS];
     char bytes[BATCH][CEP_TEXT_MAX];
 } batch;
 
@@ -127,8 +128,10 @@ static void batch_make(batch *b, const cep_event *events, uint32_t left)
 {
     b->events = events;
     b->count = left < BATCH ? left : BATCH;
-    for (uint32_t i = 0; i < b->count; i++)
+    for (uint32_t i = 0; i < b->count; i++) {
         b->texts[i] = cep_text(&events[i], b->bytes[i]);
+        cep_slots(&events[i], b->texts[i], b->slots[i]);
+    }
 }
 
 /* --- decoded events --- */
@@ -147,6 +150,7 @@ typedef struct player {
     leat_str text;
     int64_t now_ms;
     uint64_t sum;
+    leat_err err;
 } player;
 
 static leat_code resolve(leat_scope *scope, const leat_str *names, size_t count, bool absolute,
@@ -289,22 +293,24 @@ static void mark(player *p, leat_matcher **matchers)
         if (matchers[index] != NULL) leat_marks_add(&p->visits, index);
 }
 
-static void feed(player *p, const cep_event *event)
+static __attribute__((noinline)) void feed_marked(player *p, leat_matcher **matchers,
+                                                  const leat_eval *eval)
 {
-    leat_err err;
-    leat_value slots[CEP_SLOTS];
     uint32_t index = 0;
-    cep_slots(event, p->text, slots);
-    p->now_ms = event->at_ms;
-    leat_eval eval = {.slots = slots, .arena = p->arena};
-    size_t key = p->c->keys == 1 ? 0 : (size_t)event->card;
-    leat_matcher **matchers = p->matchers + key * p->c->patterns;
-    bench_must(leat_lookup_begin(p->lookup, &eval, &err), &err);
-    if (leat_lookup_groups(p->lookup) == 0 && !p->patterns[0].nfa->strict) return;
     mark(p, matchers);
     for (uint32_t from = 0; leat_marks_next(&p->visits, from, &index); from = index + 1)
-        visit(p, index, &matchers[index], &eval);
+        visit(p, index, &matchers[index], eval);
     leat_event_release(&p->held);
+}
+
+static void feed(player *p, const cep_event *event, const leat_value *slots)
+{
+    p->now_ms = event->at_ms;
+    leat_eval eval = {.slots = slots, .arena = p->arena};
+    bench_must(leat_lookup_begin(p->lookup, &eval, &p->err), &p->err);
+    if (leat_lookup_groups(p->lookup) == 0 && !p->patterns[0].nfa->strict) return;
+    size_t key = p->c->keys == 1 ? 0 : (size_t)event->card;
+    feed_marked(p, p->matchers + key * p->c->patterns, &eval);
 }
 
 /* What callgrind counts, so it has to be a function. */
@@ -312,7 +318,7 @@ static __attribute__((noinline)) void feed_batch(player *p, const batch *b)
 {
     for (uint32_t i = 0; i < b->count; i++) {
         p->text = b->texts[i];
-        feed(p, &b->events[i]);
+        feed(p, &b->events[i], b->slots[i]);
     }
 }
 

@@ -201,7 +201,7 @@ bool leat_conditions_new(const leat_pattern *pattern, leat_scope *fields,
     made->pattern = pattern;
     made->count = count;
     made->exprs = need(arena, (count + 1) * sizeof *made->exprs);
-    made->looks = need(arena, (count + 1) * sizeof *made->looks);
+    const leat_form **forms = need(arena, (count + 1) * sizeof *forms);
     made->reads = need(arena, (count + 1) * sizeof *made->reads);
     made->links = need(arena, (count + 1) * sizeof *made->links);
     made->held = fields == NULL;
@@ -213,8 +213,13 @@ bool leat_conditions_new(const leat_pattern *pattern, leat_scope *fields,
         made->reads[i] = (reading->first | reading->last | reading->size | reading->whole) != 0;
         pattern->conditions[i].reading = *reading;
         if (made->exprs[i] == NULL) continue;
-        made->looks[i] = leat_look_of(leat_expr_form(made->exprs[i]));
+        forms[i] = leat_expr_form(made->exprs[i]);
         find_link(made->exprs[i], m.scope.mentions, &made->links[i]);
+    }
+    for (uint32_t word = 0; word < 2 && 64 * word < count; word++) {
+        uint32_t left = count - 64 * word;
+        made->looks[word] = leat_looks_new(forms + 64 * (size_t)word, left < 64 ? left : 64, arena);
+        LEAT_ASSERT(made->looks[word] != NULL);
     }
     if (pattern->order_by != NULL)
         made->order_by = compile(self, pattern->order_by, &m.scope.scope);
@@ -251,7 +256,9 @@ struct leat_testing {
     leat_lookup *lookup; /* NULL: none */
     uint32_t pattern;    /* in the lookup's index */
     leat_matcher_host host;
-    leat_eval base, eval;
+    leat_eval base;
+    leat_eval eval; /* the same, with what the steps are; of event number `evaluated` */
+    uint64_t evaluated;
     leat_event *event;
     leat_code (*keep)(void *self, leat_event **event, leat_err *err);
     void *keep_self;
@@ -314,6 +321,17 @@ static leat_code load(void *self, uint32_t index, leat_arena *arena, leat_value 
     return load_step(testing, index - INDEX_STEP, arena, value, err);
 }
 
+static const leat_eval *eval_of(leat_testing *testing)
+{
+    if (testing->evaluated != testing->number) {
+        testing->eval = testing->base;
+        testing->eval.load = load;
+        testing->eval.self = testing;
+        testing->evaluated = testing->number;
+    }
+    return &testing->eval;
+}
+
 /* Evaluates; what is the record's fault is BROKEN, anything else comes back. */
 static leat_code evaluate(leat_testing *testing, uint32_t condition, const leat_take *takes,
                           verdict *known, leat_err *err)
@@ -321,7 +339,7 @@ static leat_code evaluate(leat_testing *testing, uint32_t condition, const leat_
     bool holds = false;
     testing->takes = takes;
     const leat_expr *expr = testing->conditions->exprs[condition];
-    leat_code code = leat_expr_test(expr, &testing->eval, &holds, err);
+    leat_code code = leat_expr_test(expr, eval_of(testing), &holds, err);
     *known = holds ? HOLDS : FAILS;
     if (code == LEAT_OK) return LEAT_OK;
     *known = BROKEN;
@@ -357,7 +375,7 @@ static bool link_value(leat_testing *testing, const leat_link *link, leat_value 
         *value = testing->base.slots[link->index];
         return true;
     }
-    return load(testing, link->index, testing->eval.arena, value, &why) == LEAT_OK;
+    return load(testing, link->index, testing->base.arena, value, &why) == LEAT_OK;
 }
 
 /* The link of a condition, where it can be told without an evaluation. */
@@ -366,7 +384,7 @@ static link_verdict verdict_of_link(leat_testing *testing, const leat_condition_
 {
     const leat_link *link = found->link;
     const leat_take *item = NULL;
-    leat_arena *arena = testing->eval.arena;
+    leat_arena *arena = testing->base.arena;
     leat_value left;
     leat_value right;
     leat_err why;
@@ -518,18 +536,17 @@ void leat_testing_begin(leat_testing *testing, const leat_eval *base, leat_event
                         void *self)
 {
     LEAT_ASSERT(event == NULL || testing->conditions->held);
-    testing->base = testing->eval = *base;
-    testing->eval.load = load;
-    testing->eval.self = testing;
+    testing->base = *base;
     testing->event = event;
     testing->keep = keep_event;
     testing->keep_self = self;
     testing->number++;
     testing->takes = NULL;
     testing->failed = false;
-    testing->answers = (leat_answers){{0}, {0}};
-    if (testing->lookup != NULL)
+    if (LEAT_LIKELY(testing->lookup != NULL))
         leat_lookup_answers(testing->lookup, testing->pattern, &testing->answers);
+    else
+        testing->answers = (leat_answers){{0}, {0}};
 }
 
 leat_code leat_testing_idle(leat_testing *testing, bool *idle, leat_err *err)
@@ -570,7 +587,7 @@ leat_code leat_testing_order(leat_testing *testing, leat_value *value, leat_err 
 {
     LEAT_ASSERT(testing->conditions->order_by != NULL);
     testing->takes = NULL;
-    return leat_expr_eval(testing->conditions->order_by, &testing->eval, value, err);
+    return leat_expr_eval(testing->conditions->order_by, eval_of(testing), value, err);
 }
 
 const leat_matcher_host *leat_testing_host(const leat_testing *testing)

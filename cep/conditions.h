@@ -30,30 +30,20 @@ typedef struct leat_condition_link {
     bool lone; /* nothing else of the condition reads a step */
 } leat_condition_link;
 
-/* A condition as far as a look at the slots can tell: an int in a range, or how a double compares
- * with another; else what its form says. */
-typedef struct leat_look {
-    uint32_t slot;
-    uint16_t tag;   /* that the slot must have: LEAT_INT or LEAT_DOUBLE; else none */
-    uint16_t holds; /* double: where it is less: 1, equal: 2, more: 4 */
-    union {
-        struct {
-            uint64_t from, span; /* from <= int <= from + span, all of them modulo 2^64 */
-        } range;
-        double than;
-    } as;
-    const leat_form *form;
-} leat_look;
-leat_look leat_look_of(const leat_form *form);
-/* Up to 64 of them: those that hold, a bit each; *unknown: those that a look does not tell. */
-uint64_t leat_looks(const leat_look *looks, uint32_t count, const leat_value *slots,
-                    uint64_t *unknown);
+/* Up to 64 conditions, for a look at the slots (conditions_look.c). A form may be NULL, and is not
+ * known then. NULL: the arena is full. */
+typedef struct leat_looks leat_looks;
+typedef struct leat_seen {
+    uint64_t holds, unknown; /* a bit each; unknown: a look does not tell */
+} leat_seen;
+const leat_looks *leat_looks_new(const leat_form *const *forms, uint32_t count, leat_arena *arena);
+leat_seen leat_looks_at(const leat_looks *looks, const leat_value *slots);
 
 typedef struct leat_conditions {
     const leat_pattern *pattern;
-    const leat_expr **exprs; /* by number */
-    leat_look *looks;        /* the same, for a look at the slots */
-    bool *reads;             /* does it read steps? */
+    const leat_expr **exprs;    /* by number */
+    const leat_looks *looks[2]; /* the same, for a look at the slots: 64 each */
+    bool *reads;                /* does it read steps? */
     struct leat_condition_link *links;
     uint32_t count;
     leat_emit_field *emit, *timeout_emit;

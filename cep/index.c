@@ -233,12 +233,13 @@ static leat_code settle(index_builder *b)
 static leat_code make_looks(index_builder *b)
 {
     leat_index *index = b->index;
-    if (index->predicates_count > INDEX_LOOKS_MAX) return LEAT_OK;
-    index->looks = index_alloc(b, index->predicates_count, sizeof *index->looks);
-    if (index->looks == NULL) return b->err->code;
+    if (index->predicates_count > INDEX_LOOKS_MAX || index->slots_count == 0) return LEAT_OK;
+    const leat_form **forms = index_alloc(b, index->predicates_count, sizeof *forms);
+    if (forms == NULL) return b->err->code;
     for (uint32_t i = 0; i < index->predicates_count; i++)
-        index->looks[i] = leat_look_of(leat_expr_form(index->predicates[i].expr));
-    return LEAT_OK;
+        forms[i] = leat_expr_form(index->predicates[i].expr);
+    index->looks = leat_looks_new(forms, index->predicates_count, b->arena);
+    return index->looks == NULL ? leat_arena_full(b->arena, b->err) : LEAT_OK;
 }
 
 leat_code leat_index_new(const leat_index_pattern *patterns, uint32_t count, leat_arena *arena,

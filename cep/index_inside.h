@@ -120,7 +120,7 @@ typedef struct index_pattern {
 #define INDEX_LOOKS_MAX 16
 
 struct leat_index {
-    leat_look *looks; /* by predicate; NULL: there are more than INDEX_LOOKS_MAX */
+    const leat_looks *looks; /* by predicate; NULL: there are more than INDEX_LOOKS_MAX */
     index_predicate *predicates;
     uint32_t predicates_count;
     index_pattern *patterns;

@@ -35,8 +35,10 @@ typedef struct known {
 
 struct leat_lookup {
     const leat_index *index;
-    leat_eval base, eval;
-    uint64_t event; /* number of the one in hand */
+    const leat_eval *base;
+    leat_eval eval;      /* base's, with what the steps are; of event number `evaluated` */
+    uint64_t event;      /* number of the one in hand */
+    uint64_t evaluated;
     known *known;   /* by predicate */
     uint32_t *live; /* predicates that are not known to be false */
     uint32_t live_count;
@@ -44,6 +46,7 @@ struct leat_lookup {
     uint64_t groups;
     leat_marks starts, broken_starts, patterns;
     bool patterns_made, may_break;
+    bool marked; /* starts or broken_starts has any */
     index_found found;
 };
 
@@ -92,6 +95,10 @@ void leat_marks_join(leat_marks *marks, const leat_marks *other)
 
 static void mark_set(leat_marks *marks, const leat_index *index, const index_set *set)
 {
+    if (set->count == 1) {
+        leat_marks_add(marks, set->one);
+        return;
+    }
     if (set->bits == NULL) {
         for (uint32_t i = 0; i < set->count; i++)
             leat_marks_add(marks, set->items[i]);
@@ -121,6 +128,7 @@ leat_lookup *leat_lookup_new(const leat_index *index)
     leat_marks_init(&made->starts, index->patterns_count);
     leat_marks_init(&made->broken_starts, index->patterns_count);
     leat_marks_init(&made->patterns, index->patterns_count);
+    made->marked = true;
     return made;
 }
 
@@ -146,8 +154,8 @@ static leat_code load(void *self, uint32_t index, leat_arena *arena, leat_value 
 {
     const leat_lookup *lookup = self;
     if (index < LEAT_EXTERN_OWN) {
-        LEAT_ASSERT(lookup->base.load != NULL);
-        return lookup->base.load(lookup->base.self, index, arena, value, err);
+        LEAT_ASSERT(lookup->base->load != NULL);
+        return lookup->base->load(lookup->base->self, index, arena, value, err);
     }
     err->code = LEAT_ERR_INVALID; /* nobody reads the text */
     err->text[0] = '\0';
@@ -159,6 +167,12 @@ static leat_code evaluate(leat_lookup *lookup, const index_predicate *p, leat_ve
                           leat_err *err)
 {
     bool holds = false;
+    if (lookup->evaluated != lookup->event) {
+        lookup->eval = *lookup->base;
+        lookup->eval.load = load;
+        lookup->eval.self = lookup;
+        lookup->evaluated = lookup->event;
+    }
     leat_code code = leat_expr_test(p->expr, &lookup->eval, &holds, err);
     *verdict = holds ? LEAT_VERDICT_HOLDS : LEAT_VERDICT_FAILS;
     if (p->reads && (code != LEAT_OK || holds)) *verdict = LEAT_VERDICT_MAYBE;
@@ -189,6 +203,8 @@ static void reached(leat_lookup *lookup, uint32_t predicate)
     LEAT_ASSERT(lookup->live_count < lookup->index->predicates_count); /* each comes once */
     lookup->live[lookup->live_count++] = predicate;
     if (verdict == LEAT_VERDICT_BROKEN) lookup->may_break = true;
+    if (p->starts.count == 0) return;
+    lookup->marked = true;
     mark_set(verdict == LEAT_VERDICT_BROKEN ? &lookup->broken_starts : &lookup->starts,
              lookup->index, &p->starts);
 }
@@ -229,7 +245,7 @@ static leat_code reach_list(leat_lookup *lookup, uint32_t head, bool tested, lea
 static bool guard_fails(const leat_lookup *lookup, const leat_form *guard)
 {
     if (guard == NULL) return false;
-    leat_value value = lookup->base.slots[guard->slot];
+    leat_value value = lookup->base->slots[guard->slot];
     leat_err err;
     if (guard->test == LEAT_FORM_HAS) return value.tag == LEAT_MISSING;
     LEAT_ASSERT(guard->test == LEAT_FORM_EQ);
@@ -270,7 +286,7 @@ static void break_slot(leat_lookup *lookup, uint32_t s, unsigned kinds)
             const index_bucket *bucket = &slot->buckets[k][i];
             if (bucket->head == 0 || guard_fails(lookup, bucket->guard)) continue;
             lookup->groups |= bucket->groups;
-            lookup->may_break = true;
+            lookup->may_break = lookup->marked = true;
             mark_set(&lookup->broken_starts, lookup->index, &bucket->starts);
         }
     }
@@ -279,7 +295,7 @@ static void break_slot(leat_lookup *lookup, uint32_t s, unsigned kinds)
 static leat_code look_at(leat_lookup *lookup, uint32_t s, leat_err *err)
 {
     const index_slot *slot = &lookup->index->slots[s];
-    leat_value value = lookup->base.slots[slot->slot];
+    leat_value value = lookup->base->slots[slot->slot];
     unsigned broken = 0;
     leat_err why;
     lookup->broken[s] = 0;
@@ -319,44 +335,55 @@ static leat_code look_at(leat_lookup *lookup, uint32_t s, leat_err *err)
 }
 
 /* Of few predicates each is looked at, and where that does not tell, evaluated. */
-static leat_code look_at_all(leat_lookup *lookup, leat_err *err)
+static __attribute__((noinline)) leat_code reach_seen(leat_lookup *lookup, leat_seen seen,
+                                                      leat_err *err)
 {
-    const leat_index *index = lookup->index;
-    uint64_t unknown = 0;
-    uint64_t holds =
-        leat_looks(index->looks, index->predicates_count, lookup->base.slots, &unknown);
-    for (; holds != 0; holds &= holds - 1) {
+    for (uint64_t holds = seen.holds; holds != 0; holds &= holds - 1) {
         uint32_t predicate = (uint32_t)__builtin_ctzll(holds);
         known *k = &lookup->known[predicate];
         k->verdict = LEAT_VERDICT_HOLDS;
         k->event = lookup->event;
         reached(lookup, predicate);
     }
-    for (; unknown != 0; unknown &= unknown - 1)
+    for (uint64_t unknown = seen.unknown; unknown != 0; unknown &= unknown - 1)
         LEAT_TRY(reach(lookup, (uint32_t)__builtin_ctzll(unknown), false, err));
     return LEAT_OK;
 }
 
-leat_code leat_lookup_begin(leat_lookup *lookup, const leat_eval *eval, leat_err *err)
+static __attribute__((noinline)) leat_code reach_by_slots(leat_lookup *lookup, leat_err *err)
 {
     const leat_index *index = lookup->index;
-    LEAT_ASSERT(eval->arena != NULL && (eval->slots != NULL || index->slots_count == 0));
-    lookup->base = lookup->eval = *eval;
-    lookup->eval.load = load;
-    lookup->eval.self = lookup;
-    lookup->event++;
-    lookup->live_count = 0;
-    lookup->patterns_made = lookup->may_break = false;
-    lookup->groups = index->always_groups;
-    leat_marks_clear(&lookup->starts);
-    leat_marks_clear(&lookup->broken_starts);
-    if (index->always.count > 0) mark_set(&lookup->starts, index, &index->always);
-    if (index->looks != NULL && index->slots_count > 0) return look_at_all(lookup, err);
     for (uint32_t s = 0; s < index->slots_count; s++)
         if (index->slots[s].all != 0) LEAT_TRY(look_at(lookup, s, err));
     for (uint32_t i = 0; i < index->rest_count; i++)
         LEAT_TRY(reach(lookup, index->rest[i], false, err));
     return LEAT_OK;
+}
+
+static __attribute__((noinline)) void begin_marks(leat_lookup *lookup)
+{
+    const leat_index *index = lookup->index;
+    leat_marks_clear(&lookup->starts);
+    leat_marks_clear(&lookup->broken_starts);
+    lookup->marked = index->always.count > 0;
+    if (lookup->marked) mark_set(&lookup->starts, index, &index->always);
+}
+
+/* Most events mean nothing to anybody: until that is known, as little as possible is done. */
+leat_code leat_lookup_begin(leat_lookup *lookup, const leat_eval *eval, leat_err *err)
+{
+    const leat_index *index = lookup->index;
+    LEAT_ASSERT(eval->arena != NULL && (eval->slots != NULL || index->slots_count == 0));
+    lookup->base = eval;
+    lookup->event++;
+    lookup->live_count = 0;
+    lookup->patterns_made = lookup->may_break = false;
+    lookup->groups = index->always_groups;
+    if (lookup->marked) begin_marks(lookup);
+    if (index->looks == NULL) return reach_by_slots(lookup, err);
+    leat_seen seen = leat_looks_at(index->looks, eval->slots);
+    if ((seen.holds | seen.unknown) == 0) return LEAT_OK;
+    return reach_seen(lookup, seen, err);
 }
 
 /* --- asking --- */
