@@ -57,9 +57,8 @@ static void *outgrow(void *items, const void *own, size_t own_bytes, size_t byte
     return made;
 }
 
-leat_code graph_reserve(graph *g, uint32_t nodes, leat_err *err)
+leat_code graph_grow(graph *g, uint32_t nodes, leat_err *err)
 {
-    if (LEAT_LIKELY(g->nodes_size - g->nodes_count >= nodes)) return LEAT_OK;
     size_t need = (size_t)g->nodes_count + nodes;
     if (g->nodes == NULL && need <= GRAPH_OWN_NODES) {
         g->nodes = g->own_nodes;

@@ -85,7 +85,12 @@ static inline bool graph_lives(const graph *g, uint32_t root)
 void graph_release(graph *g);
 void graph_clear(graph *g); /* nothing lives any more; keeps the memory */
 /* Room for so many nodes, so that making them cannot fail. */
-leat_code graph_reserve(graph *g, uint32_t nodes, leat_err *err) LEAT_CHECKED;
+leat_code graph_grow(graph *g, uint32_t nodes, leat_err *err) LEAT_CHECKED;
+static inline leat_code graph_reserve(graph *g, uint32_t nodes, leat_err *err)
+{
+    return LEAT_LIKELY(g->nodes_size - g->nodes_count >= nodes) ? LEAT_OK
+                                                                : graph_grow(g, nodes, err);
+}
 /* Takes over the caller's reference if it succeeds. DAMAGED: it is earlier than the one before. */
 leat_code graph_event_add(graph *g, leat_event *event, uint32_t *number,
                           leat_err *err) LEAT_CHECKED;

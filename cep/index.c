@@ -103,6 +103,8 @@ static leat_code make_predicates(index_builder *b, const leat_index_pattern *pat
     }
     index->predicates = c.predicates;
     index->predicates_count = c.count;
+    /* As they are numbered as they come, they are the same where none comes twice. */
+    index->direct = index->patterns_count == 1 && c.count == conditions && c.count <= 64;
     return LEAT_OK;
 }
 

@@ -121,6 +121,16 @@ static inline bool leat_marks_next(const leat_marks *marks, uint32_t from, uint3
     return true;
 }
 /* marks |= other */
-void leat_marks_join(leat_marks *marks, const leat_marks *other);
+static inline void leat_marks_join(leat_marks *marks, const leat_marks *other)
+{
+    LEAT_ASSERT(marks->count == other->count);
+    for (uint32_t s = 0; s < other->count; s++) {
+        for (uint64_t left = other->summary[s]; left != 0; left &= left - 1) {
+            uint32_t word = s * 64 + (uint32_t)__builtin_ctzll(left);
+            marks->words[word] |= other->words[word];
+        }
+        marks->summary[s] |= other->summary[s];
+    }
+}
 
 #endif

@@ -125,6 +125,7 @@ struct leat_index {
     uint32_t predicates_count;
     index_pattern *patterns;
     uint32_t patterns_count;
+    bool direct; /* there is one pattern, and its conditions are the predicates, in order */
     index_slot *slots;
     uint32_t slots_count;
     index_link *links;

@@ -44,6 +44,7 @@ struct leat_lookup {
     uint32_t live_count;
     uint8_t *broken; /* by slot: kinds of access that fail */
     uint64_t groups;
+    uint64_t holds, maybe; /* predicates below 64 */
     leat_marks starts, broken_starts, patterns;
     bool patterns_made, may_break;
     bool marked; /* starts or broken_starts has any */
@@ -81,24 +82,8 @@ bool leat_marks_later(const leat_marks *marks, uint32_t word, uint32_t *pattern)
     return true;
 }
 
-void leat_marks_join(leat_marks *marks, const leat_marks *other)
+static void mark_many(leat_marks *marks, const leat_index *index, const index_set *set)
 {
-    LEAT_ASSERT(marks->count == other->count);
-    for (uint32_t s = 0; s < other->count; s++) {
-        for (uint64_t left = other->summary[s]; left != 0; left &= left - 1) {
-            uint32_t word = s * 64 + (uint32_t)__builtin_ctzll(left);
-            marks->words[word] |= other->words[word];
-        }
-        marks->summary[s] |= other->summary[s];
-    }
-}
-
-static void mark_set(leat_marks *marks, const leat_index *index, const index_set *set)
-{
-    if (set->count == 1) {
-        leat_marks_add(marks, set->one);
-        return;
-    }
     if (set->bits == NULL) {
         for (uint32_t i = 0; i < set->count; i++)
             leat_marks_add(marks, set->items[i]);
@@ -109,6 +94,14 @@ static void mark_set(leat_marks *marks, const leat_index *index, const index_set
         marks->words[w] |= set->bits[w];
         if (set->bits[w] != 0) marks->summary[w / 64] |= (uint64_t)1 << w % 64;
     }
+}
+
+static inline void mark_set(leat_marks *marks, const leat_index *index, const index_set *set)
+{
+    if (LEAT_LIKELY(set->count == 1))
+        leat_marks_add(marks, set->one);
+    else if (set->count > 0)
+        mark_many(marks, index, set);
 }
 
 /* --- life --- */
@@ -201,6 +194,9 @@ static void reached(leat_lookup *lookup, uint32_t predicate)
     if (verdict == LEAT_VERDICT_FAILS) return;
     lookup->groups |= p->groups;
     LEAT_ASSERT(lookup->live_count < lookup->index->predicates_count); /* each comes once */
+    uint64_t bit = predicate < 64 ? (uint64_t)1 << predicate : 0;
+    if (verdict == LEAT_VERDICT_HOLDS) lookup->holds |= bit;
+    if (verdict == LEAT_VERDICT_MAYBE) lookup->maybe |= bit;
     lookup->live[lookup->live_count++] = predicate;
     if (verdict == LEAT_VERDICT_BROKEN) lookup->may_break = true;
     if (p->starts.count == 0) return;
@@ -379,6 +375,7 @@ leat_code leat_lookup_begin(leat_lookup *lookup, const leat_eval *eval, leat_err
     lookup->live_count = 0;
     lookup->patterns_made = lookup->may_break = false;
     lookup->groups = index->always_groups;
+    lookup->holds = lookup->maybe = 0;
     if (lookup->marked) begin_marks(lookup);
     if (index->looks == NULL) return reach_by_slots(lookup, err);
     leat_seen seen = leat_looks_at(index->looks, eval->slots);
@@ -501,6 +498,11 @@ void leat_lookup_answers(const leat_lookup *lookup, uint32_t pattern, leat_answe
     *answers = (leat_answers){{0}, {0}};
     if (lookup->may_break) return; /* what was not reached may be broken, else it fails */
     answers->known[0] = answers->known[1] = UINT64_MAX;
+    if (lookup->index->direct) {
+        answers->holds[0] = lookup->holds;
+        answers->known[0] = ~lookup->maybe;
+        return;
+    }
     if (LEAT_LIKELY(lookup->live_count <= LIVE_FEW)) {
         answer_by_live(lookup, pattern, answers);
         return;
@@ -521,6 +523,10 @@ leat_code leat_lookup_pattern(leat_lookup *lookup, uint32_t pattern, bool exact,
     const index_pattern *p = &lookup->index->patterns[pattern];
     LEAT_ASSERT(p->predicates != NULL);
     *verdict = LEAT_VERDICT_FAILS;
+    if (!exact && !lookup->may_break && lookup->index->patterns_count == 1) {
+        if (lookup->live_count > 0) *verdict = LEAT_VERDICT_HOLDS;
+        return LEAT_OK;
+    }
     if (!exact && !lookup->may_break && lookup->live_count <= LIVE_FEW) {
         for (uint32_t i = 0; i < lookup->live_count && *verdict == LEAT_VERDICT_FAILS; i++) {
             uint32_t live = lookup->live[i];

@@ -292,5 +292,5 @@ leat_code matcher_settle(leat_matcher *matcher, leat_matcher_work *work, leat_er
         matcher->skipped = matcher->dropped_at = 0;
         return LEAT_OK;
     }
-    return g->bound > g->events_count / 2 + 8 ? matcher_collect(matcher, work, err) : LEAT_OK;
+    return matcher_stale(matcher) ? matcher_collect(matcher, work, err) : LEAT_OK;
 }

@@ -33,7 +33,8 @@ typedef struct bundle {
     uint32_t slots[]; /* machine->slots_count; those that do not matter are 0 */
 } bundle;
 
-#define BUNDLES_OWN 6 /* words: two bundles without slots */
+#define BUNDLE_WORDS 3                /* without slots */
+#define BUNDLES_OWN  (2 * BUNDLE_WORDS) /* two bundles without slots */
 
 /* Of one machine: all have as many words. (The scratch's are of one machine after the other.) */
 typedef struct bundles {
@@ -165,7 +166,7 @@ typedef struct feeding {
 
 static inline bundle *bundle_at(const machine *m, const bundles *list, size_t i)
 {
-    return (bundle *)(void *)(list->words + i * (m->slots_count + 3));
+    return (bundle *)(void *)(list->words + i * (m->slots_count + BUNDLE_WORDS));
 }
 
 static inline void bundles_release(bundles *list)
@@ -180,8 +181,14 @@ leat_code matcher_reserve(void **items, size_t *size, size_t count, size_t bytes
                           leat_err *err) LEAT_CHECKED;
 /* --- matcher_work.c --- */
 /* The machine of the matcher's automaton, in this scratch. */
-leat_code matcher_attach(leat_matcher *matcher, leat_matcher_work *work,
-                         leat_err *err) LEAT_CHECKED;
+leat_code matcher_attach_first(leat_matcher *matcher, leat_matcher_work *work,
+                               leat_err *err) LEAT_CHECKED;
+static inline leat_code matcher_attach(leat_matcher *matcher, leat_matcher_work *work,
+                                       leat_err *err)
+{
+    return LEAT_LIKELY(matcher->machine != NULL) ? LEAT_OK
+                                                 : matcher_attach_first(matcher, work, err);
+}
 /* --- matcher.c --- */
 leat_code matcher_limit_failed(const leat_matcher *matcher, const char *what, uint32_t limit,
                                leat_err *err) LEAT_CHECKED;
@@ -243,6 +250,17 @@ leat_code matcher_collect(leat_matcher *matcher, leat_matcher_work *work,
 /* Drops bundles that have died, and with the last of them the graph. */
 leat_code matcher_settle(leat_matcher *matcher, leat_matcher_work *work,
                          leat_err *err) LEAT_CHECKED;
+/* So many events are dead that they are collected. */
+static inline bool matcher_stale(const leat_matcher *matcher)
+{
+    return matcher->graph.bound > matcher->graph.events_count / 2 + 8;
+}
+/* matcher_settle would find nothing to do: most often. */
+static inline bool matcher_settled(const leat_matcher *matcher)
+{
+    return matcher->bundles.count > 0 && matcher->gone == 0 &&
+           matcher->graph.bound == matcher->dropped_at && !matcher_stale(matcher);
+}
 
 /* --- matcher_depth.c --- */
 /* Full gets the runs of c that have takes_max takes (or more, if the limit was lowered since), and
@@ -252,6 +270,13 @@ leat_code bundle_split(leat_matcher *matcher, leat_matcher_work *work, bundle *c
 
 /* --- matcher_time.c --- */
 void matcher_deadline(leat_matcher *matcher);
+/* The deadline is the window's, as it was: most often. */
+static inline bool matcher_deadline_stays(const leat_matcher *matcher)
+{
+    return matcher->machine->within_ms > 0 && !matcher->machine->exact &&
+           matcher->bundles.count > 0 && matcher->waiting_count + matcher->held_count == 0 &&
+           matcher->window_ms != LEAT_TIME_MAX && matcher->deadline_ms == matcher->window_ms;
+}
 /* Runs whose window has passed at now_ms are below the bound then. */
 void matcher_pass(leat_matcher *matcher, int64_t now_ms);
 

@@ -513,9 +513,11 @@ static leat_code run(const feeding *f, const program *p)
     LEAT_TRY(graph_reserve(&f->matcher->graph, p->nodes, f->err));
     size_t count = list->count;
     LEAT_ASSERT(p->lines_count <= BUNDLES_MAX && p->places <= BUNDLES_MAX);
-    while (list->count < p->places)
-        LEAT_TRY(bundle_add(f->machine, list, &added, f->err));
-    list->count = count; /* the memory is there: nothing fails from here on */
+    if (LEAT_UNLIKELY(p->places * BUNDLE_WORDS > list->size)) {
+        while (list->count < p->places)
+            LEAT_TRY(bundle_add(f->machine, list, &added, f->err));
+        list->count = count;
+    } /* the memory is there: nothing fails from here on */
     for (uint32_t i = 0; i < p->lines_count; i++) {
         results[i] = run_line(f, &p->lines[i], sources);
         sources += p->lines[i].count;

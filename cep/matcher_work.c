@@ -84,9 +84,8 @@ static leat_code widen(leat_matcher_work *work, leat_err *err)
     return LEAT_OK;
 }
 
-leat_code matcher_attach(leat_matcher *matcher, leat_matcher_work *work, leat_err *err)
+leat_code matcher_attach_first(leat_matcher *matcher, leat_matcher_work *work, leat_err *err)
 {
-    if (LEAT_LIKELY(matcher->machine != NULL)) return LEAT_OK;
     LEAT_TRY(widen(work, err));
     machine **slot = machine_place(work->machines, work->machines_size, matcher->nfa);
     if (*slot == NULL) {
