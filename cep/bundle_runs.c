@@ -81,12 +81,30 @@ leat_code index_runs_add(index_list *list, index_item item, leat_err *err)
 
 /* --- finding --- */
 
+/* How many of the ints are below; equal: or as large. */
+static uint32_t turn_of_int(const index_item *items, uint32_t count, int64_t value, bool equal)
+{
+    uint32_t from = 0;
+    while (count > 0) {
+        uint32_t half = count / 2;
+        int64_t at = items[from + half].value.as.i;
+        bool before = at < value || (equal && at == value);
+        from += before ? half + 1 : 0;
+        count = before ? count - half - 1 : half;
+    }
+    return from;
+}
+
 /* The first item for which the comparison does not come out as `while_is`. */
 static uint32_t turn_of(const index_item *items, uint32_t count, leat_link_op op, leat_value value,
                         link_verdict while_is)
 {
     uint32_t from = 0;
     uint32_t to = count;
+    if (value.tag == LEAT_INT && count > 0 && items[0].value.tag == LEAT_INT) {
+        bool equal = while_is == link_compare(op, value, value); /* go before the turn */
+        return turn_of_int(items, count, value.as.i, equal);
+    }
     while (from < to) {
         uint32_t middle = from + (to - from) / 2;
         if (link_compare(op, value, items[middle].value) == while_is)

@@ -412,8 +412,24 @@ static bool link_of(void *self, uint32_t condition, leat_matcher_link *found)
 static leat_code test_plain(void *self, uint32_t condition, const leat_take *takes, bool *holds,
                             leat_err *err);
 
+/* Whether a condition holds where its link does: a look tells of all else that there is to it. */
+static bool holds_with_link(const leat_testing *testing, uint32_t condition)
+{
+    const leat_link *link = testing->conditions->links[condition].link;
+    const leat_form *form = leat_expr_form(testing->conditions->exprs[condition]);
+    if (form->link == link) return true;
+    if (testing->base.slots == NULL) return false;
+    LEAT_ASSERT(form->kind == LEAT_FORM_AND);
+    for (uint32_t i = 0; i < form->parts_count; i++) {
+        const leat_form *part = form->parts[i];
+        if (part->link != link && leat_form_look(part, testing->base.slots) != LEAT_FORM_HOLDS)
+            return false;
+    }
+    return true;
+}
+
 /* A link that does not hold decides. Where one holds and nothing else reads a step, the outcome is
- * that of the event's last such evaluation. */
+ * that of the event's last such evaluation, which is seldom needed. */
 static leat_code test(void *self, uint32_t condition, const leat_take *takes, bool *holds,
                       leat_err *err)
 {
@@ -425,7 +441,8 @@ static leat_code test(void *self, uint32_t condition, const leat_take *takes, bo
     bool known = link == LINK_HOLDS && found->lone && m->linked == testing->number;
     *holds = known && m->linked_holds;
     if (known || link == LINK_FAILS) return LEAT_OK;
-    LEAT_TRY(test_plain(self, condition, takes, holds, err));
+    *holds = link == LINK_HOLDS && holds_with_link(testing, condition);
+    if (!*holds) LEAT_TRY(test_plain(self, condition, takes, holds, err));
     if (link == LINK_HOLDS && found->lone) {
         m->linked = testing->number;
         m->linked_holds = *holds;

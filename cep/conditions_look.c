@@ -25,7 +25,8 @@
 #include <stdlib.h>
 
 enum { LESS = 1, EQUAL = 2, MORE = 4 };
-#define BLOCK 4 /* cuts are counted in blocks, without a branch; beyond two blocks they are halved */
+#define BLOCK                                                                                      \
+    4 /* cuts are counted in blocks, without a branch; beyond two blocks they are halved */
 
 /* All conditions on one slot by constants of one type. */
 typedef struct look_slot {
@@ -280,8 +281,8 @@ static uint64_t look_other(const look_slot *s, const leat_value *value, uint64_t
 }
 
 /* holds: what slots have told so far; those of `ask` are what their forms say. */
-static __attribute__((noinline)) leat_seen
-look_on(const leat_looks *looks, const leat_value *slots, uint64_t holds, uint64_t ask)
+static __attribute__((noinline)) leat_seen look_on(const leat_looks *looks, const leat_value *slots,
+                                                   uint64_t holds, uint64_t ask)
 {
     for (uint32_t i = looks->ints_count; i < looks->slots_count; i++) {
         const look_slot *s = &looks->slots[i];

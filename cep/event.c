@@ -37,22 +37,22 @@ typedef struct leat_known {
 
 static const char *skip_space(const char *p, const char *end)
 {
-    while (p < end && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r'))
+    while (LEAT_UNLIKELY(p < end && (unsigned char)*p <= ' ')) /* JSON has no others there */
         p++;
     return p;
 }
 
-/* p: behind the opening quote. Behind the closing one, or end. */
-static const char *skip_string(const char *p, const char *end)
+/* p: behind the opening quote. Behind the closing one, or end; *escapes: there are any. Most texts
+ * are so short that to call memchr would cost more. */
+static const char *skip_string(const char *p, const char *end, bool *escapes)
 {
+    *escapes = false;
     while (p < end) {
-        const char *quote = memchr(p, '"', (size_t)(end - p));
-        if (quote == NULL) return end;
-        const char *back = quote;
-        while (back > p && back[-1] == '\\')
-            back--;
-        p = quote + 1;
-        if ((quote - back) % 2 == 0) return p;
+        char c = *p++;
+        if (c == '"') return p;
+        if (LEAT_LIKELY(c != '\\')) continue;
+        *escapes = true;
+        p += p < end;
     }
     return end;
 }
@@ -61,10 +61,13 @@ static const char *skip_string(const char *p, const char *end)
 static const char *skip_value(const char *p, const char *end)
 {
     uint32_t depth = 0;
+    bool escapes = false;
+    while (p < end && (unsigned char)(*p - '-') <= '9' - '-')
+        p++; /* most often a number: what ends it is found below */
     for (; p < end; p++) {
         char c = *p;
         if (c == '"') {
-            p = skip_string(p + 1, end) - 1;
+            p = skip_string(p + 1, end, &escapes) - 1;
             if (depth == 0) return p + 1;
         } else if (c == '{' || c == '[') {
             depth++;
@@ -78,11 +81,11 @@ static const char *skip_value(const char *p, const char *end)
     return end;
 }
 
+/* Of a key with escapes. */
 static leat_code key_is(leat_str key, leat_str name, leat_arena *arena, bool *is, leat_err *err)
 {
-    *is = leat_str_equal(key, name);
-    if (*is || memchr(key.data, '\\', key.len) == NULL) return LEAT_OK;
     leat_value undone;
+    *is = false;
     leat_str quoted = {key.data - 1, key.len + 2};
     LEAT_TRY(leat_json_value(quoted, event_limits, arena, &undone, err));
     *is = undone.tag == LEAT_STRING && leat_str_equal(leat_value_str(undone), name);
@@ -95,20 +98,21 @@ static leat_code find_member(leat_str json, leat_str name, leat_arena *arena, le
 {
     const char *end = json.data + json.len;
     const char *p = skip_space(json.data, end);
+    bool escapes = false;
     *member = LEAT_STR_NONE;
     if (p == end || *p != '{') return LEAT_OK;
     p = skip_space(p + 1, end);
     while (p < end && *p == '"') {
         *key = (leat_str){p + 1, 0};
-        p = skip_string(p + 1, end);
+        p = skip_string(p + 1, end, &escapes);
         if (p <= key->data) return LEAT_OK;
         key->len = (size_t)(p - 1 - key->data);
         p = skip_space(p, end);
         if (p == end || *p != ':') return LEAT_OK;
         const char *value = skip_space(p + 1, end);
         p = skip_value(value, end);
-        bool is = false;
-        LEAT_TRY(key_is(*key, name, arena, &is, err));
+        bool is = leat_str_equal(*key, name);
+        if (LEAT_UNLIKELY(escapes && !is)) LEAT_TRY(key_is(*key, name, arena, &is, err));
         if (is) *member = (leat_str){value, (size_t)(p - value)};
         if (is) return LEAT_OK;
         p = skip_space(p, end);

@@ -45,24 +45,27 @@ void graph_moves_release(graph_moves *moves)
 static bool mark_below(const graph *g, graph_moves *moves, uint32_t bound)
 {
     bool any = false;
+    const graph_node *nodes = g->nodes - 1; /* from 1 */
+    uint32_t *marks = moves->nodes;
+    uint32_t *events = moves->events;
     for (uint32_t i = g->nodes_count; i > 0; i--) {
-        const graph_node *n = &g->nodes[i - 1];
-        if (moves->nodes[i] == 0) {
+        const graph_node *n = &nodes[i];
+        if (marks[i] == 0) {
             any = true;
         } else if (n->most < bound) { /* a root that died */
-            moves->nodes[i] = 0;
+            marks[i] = 0;
             any = true;
         } else if (graph_is_take(n)) {
-            moves->nodes[graph_before(n)] = 1;
-            moves->events[graph_event_of(n->right)] = 1;
+            marks[graph_before(n)] = 1;
+            events[graph_event_of(n->right)] = 1;
         } else {
-            if (g->nodes[n->left - 1].most >= bound) moves->nodes[n->left] = 1;
-            if (g->nodes[n->right - 1].most >= bound) moves->nodes[n->right] = 1;
+            if (nodes[n->left].most >= bound) marks[n->left] = 1;
+            if (nodes[n->right].most >= bound) marks[n->right] = 1;
         }
     }
-    moves->nodes[0] = 0;
+    marks[0] = 0;
     for (uint32_t i = 1; i <= g->events_count && !any; i++)
-        any = moves->events[i] == 0;
+        any = events[i] == 0;
     return any;
 }
 
@@ -82,28 +85,51 @@ static void move_events(graph *g, graph_moves *moves)
     g->events_count = kept;
 }
 
-static void move_node(graph *g, graph_moves *moves, const graph_node *n, uint32_t *kept)
+/* A take to its new place. */
+static graph_node moved_take(const graph_node *nodes, const graph_moves *moves, const graph_node *n)
 {
-    graph_node moved;
-    if (graph_is_take(n)) {
-        uint32_t event = moves->events[graph_event_of(n->right)];
-        uint32_t before = moves->nodes[graph_before(n)];
-        LEAT_ASSERT((before == 0) == (graph_before(n) == 0));
-        moved.left = GRAPH_TAKE | before;
-        moved.right = graph_step_of(n->right) << GRAPH_EVENT_BITS | event;
-        moved.least = before == 0 ? event : g->nodes[before - 1].least;
-        moved.most = before == 0 ? event : g->nodes[before - 1].most;
-        g->takes++;
-    } else {
-        moved.left = moves->nodes[n->left];
-        moved.right = moves->nodes[n->right];
-        const graph_node *left = &g->nodes[moved.left - 1];
-        const graph_node *right = &g->nodes[moved.right - 1];
-        moved.least = left->least < right->least ? left->least : right->least;
-        moved.most = left->most;
-        LEAT_ASSERT(left->most >= right->most);
+    uint32_t event = moves->events[graph_event_of(n->right)];
+    uint32_t before = moves->nodes[graph_before(n)];
+    LEAT_ASSERT((before == 0) == (graph_before(n) == 0));
+    return (graph_node){
+        .left = GRAPH_TAKE | before,
+        .right = graph_step_of(n->right) << GRAPH_EVENT_BITS | event,
+        .least = before == 0 ? event : nodes[before].least,
+        .most = before == 0 ? event : nodes[before].most,
+    };
+}
+
+/* What is below a number has its new one by now. */
+static void move_nodes(graph *g, const graph_moves *moves)
+{
+    graph_node *nodes = g->nodes - 1; /* from 1 */
+    uint32_t *places = moves->nodes;
+    uint32_t count = g->nodes_count;
+    uint32_t kept = 0;
+    uint32_t takes = 0;
+    for (uint32_t i = 1; i <= count; i++) {
+        if (places[i] == 0) continue;
+        const graph_node n = nodes[i];
+        if (graph_is_take(&n)) {
+            takes++;
+            nodes[++kept] = moved_take(nodes, moves, &n);
+            places[i] = kept;
+            continue;
+        }
+        uint32_t left = places[n.left];
+        uint32_t right = places[n.right];
+        LEAT_ASSERT(left != 0); /* as most is its most */
+        places[i] = left;
+        if (right == 0) continue; /* that side was dead, and not marked */
+        const graph_node *a = &nodes[left];
+        const graph_node *b = &nodes[right];
+        LEAT_ASSERT(a->most >= b->most);
+        uint32_t least = a->least < b->least ? a->least : b->least;
+        nodes[++kept] = (graph_node){left, right, least, a->most};
+        places[i] = kept;
     }
-    g->nodes[(*kept)++] = moved;
+    g->nodes_count = kept;
+    g->takes = takes;
 }
 
 bool graph_collect(graph *g, graph_moves *moves, uint32_t bound)
@@ -111,23 +137,7 @@ bool graph_collect(graph *g, graph_moves *moves, uint32_t bound)
     LEAT_ASSERT(moves->nodes_size > g->nodes_count && bound <= g->bound);
     if (!mark_below(g, moves, bound)) return false;
     move_events(g, moves);
-    uint32_t kept = 0;
-    g->takes = 0;
-    for (uint32_t i = 1; i <= g->nodes_count; i++) {
-        if (moves->nodes[i] == 0) continue;
-        graph_node n = g->nodes[i - 1];
-        /* A side that is dead was not marked. What is below a number has its new one by now. */
-        bool left = graph_is_take(&n) || moves->nodes[n.left] != 0;
-        bool right = graph_is_take(&n) || moves->nodes[n.right] != 0;
-        LEAT_ASSERT(left); /* as most is its most */
-        if (!right) {
-            moves->nodes[i] = moves->nodes[n.left];
-            continue;
-        }
-        move_node(g, moves, &n, &kept);
-        moves->nodes[i] = kept;
-    }
-    g->nodes_count = kept;
+    move_nodes(g, moves);
     g->bound = moves->events[g->bound];
     return true;
 }

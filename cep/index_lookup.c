@@ -36,8 +36,8 @@ typedef struct known {
 struct leat_lookup {
     const leat_index *index;
     const leat_eval *base;
-    leat_eval eval;      /* base's, with what the steps are; of event number `evaluated` */
-    uint64_t event;      /* number of the one in hand */
+    leat_eval eval; /* base's, with what the steps are; of event number `evaluated` */
+    uint64_t event; /* number of the one in hand */
     uint64_t evaluated;
     known *known;   /* by predicate */
     uint32_t *live; /* predicates that are not known to be false */

@@ -21,6 +21,7 @@
 
 #define INSERT_MAX 16 /* more at once are sorted in together */
 #define DEAD_MAX   16 /* of so few bundles none stays that is dead */
+#define END_TRIES  3  /* bundles at the end that are looked at before places are halved */
 
 static size_t bundle_words(const machine *m)
 {
@@ -96,12 +97,14 @@ static int compare(const machine *m, const bundle *a, const bundle *b)
     return 0;
 }
 
-/* The first of the list that is not before c. Most of what is new goes to the end. */
+/* The first of the list that is not before c. Most of what is new goes to the end, or in front of
+ * the few bundles that have come further. */
 static size_t place_of(const machine *m, const bundles *list, const bundle *c)
 {
     size_t from = 0;
     size_t to = list->count;
-    if (to > 0 && compare(m, bundle_at(m, list, to - 1), c) < 0) return to;
+    for (int i = 0; i < END_TRIES && to > 0; i++, to--)
+        if (compare(m, bundle_at(m, list, to - 1), c) < 0) return to;
     while (from < to) {
         size_t middle = from + (to - from) / 2;
         if (compare(m, bundle_at(m, list, middle), c) < 0)
@@ -130,7 +133,8 @@ size_t bundles_end(const machine *m, const bundles *list, size_t at)
     size_t from = at + 1;
     size_t to = list->count;
     if (from == to || bundle_at(m, list, from)->config != config) return from;
-    if (bundle_at(m, list, to - 1)->config == config) return to;
+    for (int i = 0; i < END_TRIES; i++, to--)
+        if (bundle_at(m, list, to - 1)->config == config) return to;
     while (from < to) {
         size_t middle = from + (to - from) / 2;
         if (bundle_at(m, list, middle)->config <= config)

@@ -144,8 +144,7 @@ static unsigned check_together(expr_harness *h, const leat_looks *looks,
         if ((seen.unknown >> i & 1) != 0) continue;
         told++;
         leat_code code = leat_expr_eval(exprs[i], &h->eval, &value, &h->err);
-        cr_expect(code == LEAT_OK && value.tag == LEAT_BOOL &&
-                      value.as.b == (seen.holds >> i & 1),
+        cr_expect(code == LEAT_OK && value.tag == LEAT_BOOL && value.as.b == (seen.holds >> i & 1),
                   "condition %u of %u, slots %u and %u", i, count, h->slots[0].tag,
                   h->slots[1].tag);
     }
