@@ -199,6 +199,21 @@ static bool fill_slot(look_slot *s, const leat_form *key, const leat_form *const
                                  : fill_numbers(s, keys, count, arena);
 }
 
+/* The slots of keys of ints, or of all others; *told: conditions that a slot tells of. */
+static bool add_slots(look_slot *slots, uint32_t *slots_count, const leat_form *const *keys,
+                      uint32_t count, bool ints, uint64_t *told, leat_arena *arena)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        look_slot *s = &slots[*slots_count];
+        if (keys[i] == NULL || (*told >> i & 1) != 0) continue;
+        if ((keys[i]->constant.tag == LEAT_INT) != ints) continue;
+        if (!fill_slot(s, keys[i], keys, count, arena)) return false;
+        *told |= s->all;
+        ++*slots_count;
+    }
+    return true;
+}
+
 const leat_looks *leat_looks_new(const leat_form *const *forms, uint32_t count, leat_arena *arena)
 {
     const leat_form *keys[64];
@@ -214,20 +229,12 @@ const leat_looks *leat_looks_new(const leat_form *const *forms, uint32_t count, 
         if (keys[i] == NULL) made->others |= (uint64_t)1 << i;
         if (keys[i] != NULL && keys[i] == forms[i]) made->exact |= (uint64_t)1 << i;
     }
-    for (int round = 0; round < 2; round++) {
-        for (uint32_t i = 0; i < count; i++) {
-            look_slot *s = &slots[made->slots_count];
-            if (keys[i] == NULL || (told >> i & 1) != 0) continue;
-            if (round == 0 && keys[i]->constant.tag != LEAT_INT) continue;
-            if (!fill_slot(s, keys[i], keys, count, arena)) return NULL;
-            told |= s->all;
-            made->slots_count++;
-        }
-        if (round == 0) made->ints_count = made->slots_count;
-    }
-    LEAT_ASSERT((told & made->others) == 0);
     made->slots = slots;
     made->forms = kept;
+    if (!add_slots(slots, &made->slots_count, keys, count, true, &told, arena)) return NULL;
+    made->ints_count = made->slots_count;
+    if (!add_slots(slots, &made->slots_count, keys, count, false, &told, arena)) return NULL;
+    LEAT_ASSERT((told & made->others) == 0);
     return made;
 }
 

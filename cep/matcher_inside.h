@@ -33,7 +33,7 @@ typedef struct bundle {
     uint32_t slots[]; /* machine->slots_count; those that do not matter are 0 */
 } bundle;
 
-#define BUNDLE_WORDS 3                  /* without slots */
+#define BUNDLE_WORDS ((size_t)3)        /* without slots */
 #define BUNDLES_OWN  (2 * BUNDLE_WORDS) /* two bundles without slots */
 
 /* Of one machine: all have as many words. (The scratch's are of one machine after the other.) */
