@@ -407,6 +407,7 @@ static leat_code turn(leat_shard *shard, leat_err *err)
         shard->must_rewind || shard->code != LEAT_OK ? LEAT_OK : work_through(shard, count, err);
     type->release(shard->input);
     LEAT_TRY(code);
+    if (shard->code != LEAT_OK) return LEAT_OK; /* failed in a callback of poll: it ends */
     if (shard->must_rewind) LEAT_TRY(leat_shard_rewind(shard, err));
     LEAT_TRY(leat_shard_look_for_schemas(shard, err));
     LEAT_TRY(leat_shard_tables(shard, err));

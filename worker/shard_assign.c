@@ -78,8 +78,9 @@ void leat_shard_assigned(void *context, leat_partition *partitions, size_t count
 {
     leat_shard *shard = context;
     leat_err err;
-    leat_code code = leat_shard_commit(shard, &err);
     shard->joined = true;
+    if (shard->code != LEAT_OK) return; /* it ends: what is open must not be committed */
+    leat_code code = leat_shard_commit(shard, &err);
     for (size_t i = 0; code == LEAT_OK && i < count; i++)
         code = assign_one(shard, &partitions[i], &err);
     if (code != LEAT_OK) leat_shard_fail(shard, &err);

@@ -117,6 +117,7 @@ static leat_code commit_sessions(leat_shard *shard, leat_err *err)
 leat_code leat_shard_commit(leat_shard *shard, leat_err *err)
 {
     if (shard->began_ms == 0) return LEAT_OK;
+    if (shard->must_rewind) return leat_shard_rewind(shard, err);
     leat_code code = flush_tasks(shard, err);
     if (code == LEAT_OK) code = commit_sessions(shard, err);
     if (code == LEAT_OK) {
@@ -156,7 +157,7 @@ static leat_code rewind_task(leat_shard *shard, leat_task *task, leat_err *err)
 leat_code leat_shard_rewind(leat_shard *shard, leat_err *err)
 {
     leat_pipeline *pipeline = shard->pipeline;
-    shard->must_rewind = false;
+    shard->must_rewind = true; /* until all of it is done: what is open must not be committed */
     shard->aborts_in_a_row++;
     atomic_fetch_add_explicit(&shard->counts.aborts, 1, memory_order_relaxed);
     if (shard->output != NULL) LEAT_TRY(pipeline->output_type->abort(shard->output, err));
@@ -166,6 +167,7 @@ leat_code leat_shard_rewind(leat_shard *shard, leat_err *err)
         LEAT_TRY(rewind_task(shard, shard->tasks[i], err));
     shard->began_ms = 0;
     shard->ended = false;
+    shard->must_rewind = false;
     return LEAT_OK;
 }
 
