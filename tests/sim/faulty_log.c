@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every function of the port is that of leat_log_memory with a draw before it, and a draw behind it
- * where an effect without an answer makes a difference.
+ * where an effect without an answer makes a difference. A call may also take long: then the others
+ * go on from inside of it, and it goes on in a group that has forgotten its worker.
  *
  * Who is dead gets DENIED from every call, which nothing else here says: the shard unwinds, and
  * none of what it tries on the way reaches the log. Its session is not closed but crashes, so its
@@ -68,10 +69,20 @@ static leat_code die_perhaps(uint32_t worker, leat_err *err)
     return died(err);
 }
 
+static void freeze_perhaps(uint32_t worker)
+{
+    if (faults->frozen || !sim_chance(&faults->random, faults->freezes)) return;
+    faults->counted_freezes++;
+    faults->frozen = true;
+    faults->freeze(faults->self, worker);
+    faults->frozen = false;
+}
+
 /* Before a call. code: what it fails with. */
 static leat_code fate(uint32_t worker, leat_code code, leat_err *err)
 {
     faults->counted_calls++;
+    freeze_perhaps(worker);
     LEAT_TRY(die_perhaps(worker, err));
     if (!sim_chance(&faults->random, faults->errors)) return LEAT_OK;
     faults->counted_errors++;

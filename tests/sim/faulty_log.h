@@ -19,11 +19,15 @@ bool sim_chance(sim_random *random, uint32_t per_ten_thousand);
 
 typedef struct sim_faults {
     sim_random random;
-    uint32_t errors, deaths; /* of ten thousand calls */
-    uint32_t batch_max;      /* messages of a poll */
+    uint32_t errors, deaths, freezes; /* of ten thousand calls */
+    /* The others go on while a worker is frozen amid a call: not called again meanwhile. */
+    void (*freeze)(void *self, uint32_t worker);
+    void *self;
+    bool frozen;
+    uint32_t batch_max; /* messages of a poll */
     bool dead[SIM_WORKERS_MAX];
     uint32_t worker; /* sessions that are opened belong to it */
-    uint64_t counted_errors, counted_deaths, counted_calls;
+    uint64_t counted_errors, counted_deaths, counted_freezes, counted_calls;
 } sim_faults;
 
 /* The one that sim_log goes by; no session may be open. */

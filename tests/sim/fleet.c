@@ -122,6 +122,20 @@ bool sim_worker_ready(const sim_fleet *fleet, uint32_t worker)
 
 /* --- the fleet --- */
 
+void sim_fleet_freeze(void *context, uint32_t worker)
+{
+    sim_fleet *fleet = context;
+    int64_t until_ms = sim_time_ms() + sim_below(&fleet->random, 4000);
+    while (sim_time_ms() < until_ms) {
+        sim_time_pass(1 + sim_below(&fleet->random, 100));
+        for (uint32_t i = 0; i < fleet->workers_max; i++) {
+            const sim_worker *w = &fleet->workers[i];
+            if (i != worker && w->pipeline != NULL && w->stalled_until_ms <= sim_time_ms())
+                sim_worker_turn(fleet, i);
+        }
+    }
+}
+
 static void befall(sim_fleet *fleet, uint32_t worker)
 {
     sim_worker *w = &fleet->workers[worker];

@@ -37,6 +37,8 @@ void sim_worker_stop(sim_fleet *fleet, uint32_t worker); /* SIGTERM */
 void sim_worker_kill(sim_fleet *fleet, uint32_t worker); /* SIGKILL */
 /* All partitions of the input are its own, their state is restored and no outputs are left. */
 bool sim_worker_ready(const sim_fleet *fleet, uint32_t worker);
+/* For sim_faults.freeze: time passes for the others. */
+void sim_fleet_freeze(void *fleet, uint32_t worker);
 void sim_fleet_turn(sim_fleet *fleet); /* of every worker that does not stall */
 /* Time passes, and what happens to the fleet is drawn; then a turn. */
 void sim_fleet_step(sim_fleet *fleet);

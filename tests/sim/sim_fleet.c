@@ -61,7 +61,7 @@ typedef struct scenario {
     event events[EVENTS_MAX + PARTITIONS];
     event table[TABLE_EVENTS];
     uint32_t commit_ms, rebalance_ms, transaction_ms;
-    uint32_t workers, batch_max, errors, deaths;
+    uint32_t workers, batch_max, errors, deaths, freezes;
     bool named, doubles; /* doubles: at least once */
     bool idle;           /* silence moves the watermark: each run has outputs of its own */
     size_t portion;
@@ -216,7 +216,7 @@ static bool any_up(const sim_fleet *fleet)
 static void finish(sim_fleet *fleet, world *w, const char *dump)
 {
     feed(w, total(w->s));
-    fleet->faults.errors = fleet->faults.deaths = 0;
+    fleet->faults.errors = fleet->faults.deaths = fleet->faults.freezes = 0;
     for (uint32_t turn = 0; turn < TURNS_MAX && any_up(fleet) && !all_committed(w); turn++) {
         sim_time_pass(10);
         sim_fleet_turn(fleet);
@@ -312,6 +312,9 @@ static void begin_fleet(sim_fleet *fleet, const scenario *s, bool disturbed)
     if (disturbed) {
         fleet->faults.errors = s->errors;
         fleet->faults.deaths = s->deaths;
+        fleet->faults.freezes = s->freezes;
+        fleet->faults.freeze = sim_fleet_freeze;
+        fleet->faults.self = fleet;
     }
     sim_time_begin();
     sim_faults_set(&fleet->faults);
@@ -369,6 +372,7 @@ static void draw(scenario *s, uint64_t seed)
     s->portion = sim_below(&random, 2) == 0 ? 0 : 100 + sim_below(&random, 3000);
     s->errors = sim_below(&random, 60);
     s->deaths = sim_below(&random, 20);
+    s->freezes = sim_below(&random, 20);
     make_events(s, &random);
 }
 
@@ -412,15 +416,16 @@ static bool run_seed(uint64_t seed, bool verbose)
     sim_lines_free(&want);
     leat_cli_unload(&s.loaded);
     if (verbose)
-        printf(
-            "seed %llu: %s, %u events, %d partitions, %u workers: %llu calls, %llu failed, %llu "
-            "deaths in them; %llu starts, %llu stops, %llu kills, %llu stalls, %llu ended badly\n",
-            (unsigned long long)seed, s.name, s.count, (int)s.partitions, s.workers,
-            (unsigned long long)fleet.faults.counted_calls,
-            (unsigned long long)fleet.faults.counted_errors,
-            (unsigned long long)fleet.faults.counted_deaths, (unsigned long long)fleet.starts,
-            (unsigned long long)fleet.stops, (unsigned long long)fleet.kills,
-            (unsigned long long)fleet.stalls, (unsigned long long)fleet.failures);
+        printf("seed %llu: %s, %u events, %d partitions, %u workers: %llu calls, %llu failed, %llu "
+               "deaths and %llu freezes in them; %llu starts, %llu stops, %llu kills, %llu stalls, "
+               "%llu ended badly\n",
+               (unsigned long long)seed, s.name, s.count, (int)s.partitions, s.workers,
+               (unsigned long long)fleet.faults.counted_calls,
+               (unsigned long long)fleet.faults.counted_errors,
+               (unsigned long long)fleet.faults.counted_deaths,
+               (unsigned long long)fleet.faults.counted_freezes, (unsigned long long)fleet.starts,
+               (unsigned long long)fleet.stops, (unsigned long long)fleet.kills,
+               (unsigned long long)fleet.stalls, (unsigned long long)fleet.failures);
     if (fleet.wrong[0] == '\0') return true;
     printf("FAILED seed %llu (%s): %s\n  again: sim_fleet --seed %llu --count 1 -v\n",
            (unsigned long long)seed, s.name, fleet.wrong, (unsigned long long)seed);
