@@ -29,7 +29,8 @@
  * table and its alerts: the predicate index, the matchers of the key (an array here), the event's
  * text copied when it is taken, matches walked through. json_events_per_second: the whole task,
  * from the message's bytes to alerts as JSON, with table, timers, and a commit every 20,000 events.
- * Time is CPU time of the thread, the best of ROUNDS (default 2); events are made outside of it.
+ * Time is CPU time of the thread, the best of ROUNDS (default 2); events are made outside of it,
+ * those that are decoded with their slots.
  * bytes_held: of the heap, at the end of the decoded pass, for the takes that are held then (an
  * event that is taken by several partial matches once) and their events. state_bytes: what the
  * table counts; json_bytes_held: of the heap, after the last commit of the whole task.

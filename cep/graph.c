@@ -15,6 +15,10 @@
 
 #include "core/mem.h"
 
+/* Of memory of their own: what outgrows the graph's is soon more than one more. */
+#define NODES_LEAST  ((size_t)2 * GRAPH_OWN_NODES)
+#define EVENTS_LEAST ((size_t)2 * GRAPH_OWN_EVENTS)
+
 static leat_code grow(void **items, size_t *size, size_t count, size_t bytes, leat_err *err)
 {
     if (count < *size) return LEAT_OK;
@@ -66,6 +70,7 @@ leat_code graph_grow(graph *g, uint32_t nodes, leat_err *err)
         return LEAT_OK;
     }
     size_t size = (size_t)g->nodes_size + g->nodes_size / 2;
+    if (size < NODES_LEAST) size = NODES_LEAST;
     if (size < need) size = need;
     if (size > GRAPH_NODES_MAX)
         return leat_err_set(err, LEAT_ERR_LIMIT, "a key's partial matches need too much memory");
@@ -83,6 +88,7 @@ leat_code graph_event_add(graph *g, leat_event *event, uint32_t *number, leat_er
         g->events_size = GRAPH_OWN_EVENTS;
     } else if (g->events_count == g->events_size) {
         size_t size = (size_t)g->events_size + (g->events_size + 1) / 2;
+        if (size < EVENTS_LEAST) size = EVENTS_LEAST;
         if (size > GRAPH_EVENTS_MAX) size = GRAPH_EVENTS_MAX;
         if (size == g->events_count)
             return leat_err_set(err, LEAT_ERR_LIMIT, "a key holds more than %u events",

@@ -108,16 +108,24 @@ static inline void leat_marks_clear(leat_marks *marks)
         marks->summary[s] = 0;
     }
 }
-/* The first pattern in marks that is in a word behind that one; false: there is none. */
-bool leat_marks_later(const leat_marks *marks, uint32_t word, uint32_t *pattern);
+/* The first pattern in marks of summary s or one behind it; false: there is none. */
+bool leat_marks_later(const leat_marks *marks, uint32_t s, uint32_t *pattern);
 /* The first pattern in marks that is not before `from`; false: there is none. */
 static inline bool leat_marks_next(const leat_marks *marks, uint32_t from, uint32_t *pattern)
 {
     uint32_t word = from / 64;
-    if (word >= marks->count * 64) return false;
-    uint64_t bits = marks->words[word] & UINT64_MAX << from % 64;
-    if (bits == 0) return leat_marks_later(marks, word, pattern);
-    *pattern = word * 64 + (uint32_t)__builtin_ctzll(bits);
+    uint32_t s = word / 64;
+    if (s >= marks->count) return false;
+    uint64_t words = marks->summary[s] >> word % 64; /* the first of them is `word` */
+    uint64_t bits = marks->words[word] >> from % 64;
+    if (bits != 0) {
+        *pattern = from + (uint32_t)__builtin_ctzll(bits);
+        return true;
+    }
+    words &= ~(uint64_t)1;
+    if (words == 0) return s + 1 < marks->count && leat_marks_later(marks, s + 1, pattern);
+    word += (uint32_t)__builtin_ctzll(words);
+    *pattern = word * 64 + (uint32_t)__builtin_ctzll(marks->words[word]);
     return true;
 }
 /* marks |= other */

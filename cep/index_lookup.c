@@ -68,15 +68,12 @@ void leat_marks_release(leat_marks *marks)
     *marks = (leat_marks){0};
 }
 
-bool leat_marks_later(const leat_marks *marks, uint32_t word, uint32_t *pattern)
+bool leat_marks_later(const leat_marks *marks, uint32_t s, uint32_t *pattern)
 {
-    uint32_t s = ++word / 64;
+    while (s < marks->count && marks->summary[s] == 0)
+        s++;
     if (s >= marks->count) return false;
-    uint64_t words = marks->summary[s] & UINT64_MAX << word % 64;
-    while (words == 0 && ++s < marks->count)
-        words = marks->summary[s];
-    if (words == 0) return false;
-    word = s * 64 + (uint32_t)__builtin_ctzll(words);
+    uint32_t word = s * 64 + (uint32_t)__builtin_ctzll(marks->summary[s]);
     LEAT_ASSERT(marks->words[word] != 0);
     *pattern = word * 64 + (uint32_t)__builtin_ctzll(marks->words[word]);
     return true;
