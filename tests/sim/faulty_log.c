@@ -50,10 +50,11 @@ void sim_faults_set(sim_faults *set)
 
 static uint32_t worker_of(const leat_session *session)
 {
-    for (size_t i = 0; i < SESSIONS_MAX; i++)
-        if (sessions[i].session == session) return sessions[i].worker;
-    LEAT_ASSERT(!"a session that was opened here");
-    return 0;
+    size_t at = 0;
+    while (at < SESSIONS_MAX && sessions[at].session != session)
+        at++;
+    LEAT_ASSERT(at < SESSIONS_MAX);
+    return sessions[at].worker;
 }
 
 static leat_code died(leat_err *err)

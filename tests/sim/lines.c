@@ -77,12 +77,13 @@ typedef struct taking {
 /* Its place among those of its key, so that sorted lines tell disorder too. */
 static uint32_t ordinal(taking *t, leat_str key)
 {
-    for (size_t i = 0; i < KEYS_MAX; i++) {
-        if (t->keys[i][0] == '\0') snprintf(t->keys[i], 16, "%.*s", LEAT_STR_ARG(key));
-        if (leat_str_is(key, t->keys[i])) return t->counts[i]++;
-    }
-    LEAT_ASSERT(!"more keys than there are");
-    return 0;
+    size_t at = 0;
+    while (at < KEYS_MAX && t->keys[at][0] != '\0' && !leat_str_is(key, t->keys[at]))
+        at++;
+    LEAT_ASSERT(at < KEYS_MAX && key.len < sizeof t->keys[at]);
+    if (t->keys[at][0] == '\0')
+        snprintf(t->keys[at], sizeof t->keys[at], "%.*s", LEAT_STR_ARG(key));
+    return t->counts[at]++;
 }
 
 static void take_output(void *context, const leat_message *message)

@@ -108,7 +108,7 @@ static void make_events(scenario *s, sim_random *random)
         snprintf(e->key, sizeof e->key, "k%u",
                  sim_below(random, 4) * PARTITIONS + (unsigned)e->partition);
         snprintf(e->value, sizeof e->value, "{\"at\":%lld,\"name\":\"n%u\"}",
-                 (long long)BASE_MS + i * 500, sim_below(random, 5));
+                 (long long)(BASE_MS + (int64_t)i * 500), sim_below(random, 5));
     }
 }
 
@@ -397,14 +397,15 @@ static bool load(scenario *s)
     return code == LEAT_OK && s->loaded.plan != NULL;
 }
 
-static uint64_t present_seed; /* for whoever asks why the process has ended */
+static char present_text[64]; /* of the seed, for whoever asks why the process has ended */
 
 static bool run_seed(uint64_t seed, bool verbose)
 {
     static scenario s;
     static sim_fleet fleet;
     sim_lines want, have;
-    present_seed = seed;
+    snprintf(present_text, sizeof present_text, "sim_fleet: in seed %llu\n",
+             (unsigned long long)seed);
     draw(&s, seed);
     if (!load(&s)) return false;
     run(&s, &fleet, false, &want);
@@ -435,10 +436,7 @@ static bool run_seed(uint64_t seed, bool verbose)
 static void on_abort(int signal_number)
 {
     (void)signal_number;
-    char text[96];
-    int len =
-        snprintf(text, sizeof text, "sim_fleet: in seed %llu\n", (unsigned long long)present_seed);
-    if (write(STDERR_FILENO, text, (size_t)len) < 0) _exit(2);
+    if (write(STDERR_FILENO, present_text, sizeof present_text) < 0) _exit(2);
 }
 
 int main(int argc, char **argv)
