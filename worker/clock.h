@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The clocks that shards and the embedded log go by. A simulation (tests/sim) puts its own in their
+/* The clocks that the worker goes by. A simulation (tests/sim) puts its own in their
  * place, in which hours pass in a moment and every run of a seed is the same.
  * Thread: any; leat_clock_replace before there is more than one. Cost of a look: about 20 ns. */
 #ifndef LEAT_WORKER_CLOCK_H

@@ -9,10 +9,10 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/mem.h"
 #include "worker/cli.h"
+#include "worker/clock.h"
 #include "worker/generator.h"
 
 static int dev_run(int argc, char **argv);
@@ -59,13 +59,6 @@ typedef struct dev {
     _Atomic uint64_t seen;
     _Atomic bool reader_stop;
 } dev;
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void speak(void *context, int level, const char *facility, const char *text)
 {
@@ -190,7 +183,7 @@ static bool may_send(const dev *self, uint64_t sent, int64_t began)
 {
     if (sent > leat_pipeline_counts_get(self->pipeline).records_in + AHEAD_MAX) return false;
     if (self->rate == 0) return true;
-    return (int64_t)sent <= (now_ms() - began) * self->rate / 1000;
+    return (int64_t)sent <= (leat_clock_ms() - began) * self->rate / 1000;
 }
 
 static leat_code feed(dev *self, leat_err *err)
@@ -202,7 +195,7 @@ static leat_code feed(dev *self, leat_err *err)
     LEAT_TRY(self->type->session_open(self->log, &config, &topic, 1, &session, err));
     leat_code code = LEAT_OK;
     leat_str key, value;
-    int64_t at_ms, began = now_ms();
+    int64_t at_ms, began = leat_clock_ms();
     for (uint64_t sent = 0; code == LEAT_OK; sent++) {
         if (sent % 64 == 0) leat_cli_wait(0);
         while (!leat_cli_stopped() && leat_pipeline_running(self->pipeline) &&
@@ -299,9 +292,9 @@ static leat_code dev_pipeline(dev *self, const char *file, const leat_flag *set,
     leat_logger_set(config.log_level < LEAT_LEVEL_WARN ? LEAT_LEVEL_WARN : config.log_level, false);
     leat_pipeline_options options = {.embedded = true, .finish = true};
     LEAT_TRY(leat_pipeline_open(self->loaded.plan, &config, &options, &self->pipeline, err));
-    int64_t began = now_ms();
+    int64_t began = leat_clock_ms();
     LEAT_TRY(run_to_end(self, err));
-    summarize(self, now_ms() - began);
+    summarize(self, leat_clock_ms() - began);
     return LEAT_OK;
 }
 

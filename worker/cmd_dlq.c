@@ -5,6 +5,7 @@
  * Everything is read anew each time, from the start of the topic: dead letters are few, and a
  * reader without a group changes nothing. */
 #include "worker/cmd_dlq.h"
+#include "worker/clock.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -87,13 +88,6 @@ void dlq_time(leat_buf *out, int64_t ms)
 
 /* --- filters --- */
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static leat_code read_time(const leat_flag *flag, int64_t *ms, leat_err *err)
 {
     leat_value value;
@@ -108,7 +102,7 @@ static leat_code read_time(const leat_flag *flag, int64_t *ms, leat_err *err)
         return leat_err_set(err, LEAT_ERR_CONFIG,
                             "--%s %.*s: write an RFC 3339 time, or how long ago, as 2h or 7d",
                             flag->name, LEAT_STR_ARG(text));
-    *ms = now_ms() - ago;
+    *ms = leat_clock_wall_ms() - ago;
     return LEAT_OK;
 }
 

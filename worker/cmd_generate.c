@@ -7,10 +7,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/mem.h"
 #include "worker/cli.h"
+#include "worker/clock.h"
 #include "worker/generator.h"
 
 static int generate_run(int argc, char **argv);
@@ -46,13 +46,6 @@ typedef struct target {
     leat_session *session;
     leat_str topic;
 } target;
-
-static int64_t now_ms(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void speak(void *context, int level, const char *facility, const char *text)
 {
@@ -135,11 +128,11 @@ static leat_code close_target(target *to, leat_code code, leat_err *err)
 static leat_code pour(leat_generator *generator, target *to, int64_t rate, leat_err *err)
 {
     leat_str key, value;
-    int64_t at_ms, began = now_ms(CLOCK_MONOTONIC);
+    int64_t at_ms, began = leat_clock_ms();
     for (uint64_t sent = 0; !leat_cli_stopped(); sent++) {
         if (sent % 64 == 0) leat_cli_wait(0);
         while (rate > 0 && !leat_cli_stopped() &&
-               (int64_t)sent > (now_ms(CLOCK_MONOTONIC) - began) * rate / 1000)
+               (int64_t)sent > (leat_clock_ms() - began) * rate / 1000)
             leat_cli_wait(1);
         if (!leat_generator_next(generator, &key, &value, &at_ms)) break;
         LEAT_TRY(put(to, key, value, at_ms, err));
@@ -158,7 +151,7 @@ static int generate_run(int argc, char **argv)
                               [KAFKA] = {.name = "kafka", .takes_value = true, .repeats = true}};
     leat_arguments arguments;
     int exit_code = LEAT_EXIT_USAGE;
-    int64_t count, rate, seed, base = now_ms(CLOCK_REALTIME);
+    int64_t count, rate, seed, base = leat_clock_wall_ms();
     leat_generator *generator = NULL;
     target to = {0};
     leat_err err;

@@ -12,8 +12,8 @@
  * Refused: remembering offsets over runs. A bounded run that is repeated shall do the same again.
  */
 #include "worker/log_file.h"
+#include "worker/clock.h"
 
-#include <time.h>
 #include <unistd.h>
 
 #include "core/mem.h"
@@ -231,11 +231,8 @@ static leat_code file_poll(leat_session *session, int timeout_ms, leat_message *
     }
     if (ended)
         *state = LEAT_POLL_ENDED;
-    else if (timeout_ms > 0) { /* all that is left is paused */
-        struct timespec pause = {.tv_sec = timeout_ms / 1000,
-                                 .tv_nsec = timeout_ms % 1000 * 1000000L};
-        nanosleep(&pause, NULL);
-    }
+    else if (timeout_ms > 0)
+        leat_clock_sleep(timeout_ms); /* all that is left is paused */
     return LEAT_OK;
 }
 

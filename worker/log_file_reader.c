@@ -15,13 +15,13 @@
  * A seek only notes the line in its file: files are opened where their notes say, and the first
  * that has not ended is the one to read. So it does not matter in which order several are sought.
  * Refused: mmap, which turns a read error or a file cut short into a signal. */
+#include "worker/clock.h"
 #include "worker/log_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/mem.h"
@@ -205,17 +205,10 @@ static leat_str tidy_line(leat_str line, bool first)
     return line;
 }
 
-static int64_t wall_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static size_t take_lines(leat_file_reader *reader, leat_message *messages, size_t size)
 {
     const char *path = reader->places[reader->current].path;
-    int64_t now = wall_ms();
+    int64_t now = leat_clock_wall_ms();
     size_t count = 0;
     while (count < size) {
         leat_str line;
@@ -301,7 +294,7 @@ leat_code leat_file_reader_read(leat_file_reader *reader, int timeout_ms, leat_m
         if (!place->container)
             *count = take_lines(reader, messages, size);
         else
-            LEAT_TRY(leat_file_avro_take(reader, wall_ms(), messages, size, count, err));
+            LEAT_TRY(leat_file_avro_take(reader, leat_clock_wall_ms(), messages, size, count, err));
         if (*count > 0) return LEAT_OK;
         if (reader->at_end) {
             place->ended = true;

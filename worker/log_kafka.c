@@ -13,6 +13,7 @@
  * Refused: one handle for everything. Readers of the group, of changelogs and of ends need
  * different isolation levels. */
 #include "worker/log_kafka.h"
+#include "worker/clock.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -117,14 +118,14 @@ static leat_code kafka_describe(leat_log *log, leat_str name, int timeout_ms, le
     rd_kafka_topic_t *topic = rd_kafka_topic_new(admin, text, NULL);
     leat_mem_free(text);
     if (topic == NULL) return leat_kafka_fail(rd_kafka_last_error(), NULL, doing, err);
-    int64_t deadline = leat_kafka_now_ms() + timeout_ms;
+    int64_t deadline = leat_clock_ms() + timeout_ms;
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
     bool settled = false;
-    while (!settled && leat_kafka_now_ms() < deadline && !leat_kafka_refused(&log->admin_notice)) {
-        int64_t left = deadline - leat_kafka_now_ms();
+    while (!settled && leat_clock_ms() < deadline && !leat_kafka_refused(&log->admin_notice)) {
+        int64_t left = deadline - leat_clock_ms();
         settled = look(admin, topic, left < LEAT_KAFKA_WAIT_MS ? (int)left + 1 : LEAT_KAFKA_WAIT_MS,
                        info, &code);
-        if (!settled) leat_kafka_doze(20);
+        if (!settled) leat_clock_sleep(20);
     }
     rd_kafka_topic_destroy(topic);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -241,13 +242,13 @@ static leat_code create_topic(leat_log *log, rd_kafka_NewTopic_t *topic, int tim
 static leat_code wait_for_topic(leat_log *log, const leat_topic_spec *spec, int timeout_ms,
                                 const char *doing, leat_err *err)
 {
-    int64_t deadline = leat_kafka_now_ms() + timeout_ms;
+    int64_t deadline = leat_clock_ms() + timeout_ms;
     leat_topic_info info = {0};
     while (!info.exists) {
         LEAT_TRY(kafka_describe(log, spec->name, timeout_ms, &info, err));
-        if (!info.exists && leat_kafka_now_ms() >= deadline)
+        if (!info.exists && leat_clock_ms() >= deadline)
             return leat_kafka_fail(RD_KAFKA_RESP_ERR__TIMED_OUT, NULL, doing, err);
-        if (!info.exists) leat_kafka_doze(50);
+        if (!info.exists) leat_clock_sleep(50);
     }
     if (info.partitions == spec->partitions) return LEAT_OK;
     return leat_err_set(err, LEAT_ERR_CONFIG,
@@ -330,11 +331,11 @@ static void kafka_session_close(leat_session **session, int timeout_ms)
     leat_session *closing = *session;
     if (closing == NULL) return;
     LEAT_ASSERT(!closing->calling); /* not from inside a listener */
-    int64_t deadline = leat_kafka_now_ms() + timeout_ms;
+    int64_t deadline = leat_clock_ms() + timeout_ms;
     leat_kafka_census_stop(closing, timeout_ms);
-    int64_t left = deadline - leat_kafka_now_ms();
+    int64_t left = deadline - leat_clock_ms();
     leat_kafka_consumer_close(closing, left < 100 ? 100 : (int)left);
-    left = deadline - leat_kafka_now_ms();
+    left = deadline - leat_clock_ms();
     leat_kafka_producer_close(closing, left < 100 ? 100 : (int)left);
     LEAT_ASSERT(closing->restores == 0); /* restores are closed before their session */
     if (!closing->hangs) session_free(closing);
@@ -360,7 +361,7 @@ static leat_code kafka_session_open(leat_log *log, const leat_session_config *co
     pthread_mutex_init(&session->producer_notice.lock, NULL);
     pthread_mutex_init(&session->restorer_notice.lock, NULL);
     if (getrandom(&session->nonce, sizeof session->nonce, 0) != sizeof session->nonce)
-        session->nonce = (uint64_t)leat_kafka_now_ms();
+        session->nonce = (uint64_t)leat_clock_ms();
     leat_code code = start_session(session, config, topics, topics_count, err);
     if (code != LEAT_OK) {
         leat_session *failed = session;

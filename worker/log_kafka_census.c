@@ -30,6 +30,7 @@
 
 #include "core/mem.h"
 #include "core/regex.h"
+#include "worker/clock.h"
 #include "worker/log_kafka_client.h"
 
 #define SLICE_MS   100  /* between looks at the stop flag */
@@ -232,9 +233,9 @@ static void join(kafka_census *census, rd_kafka_t *handle, const visitor *guest)
 {
     rd_kafka_poll_set_consumer(handle);
     rd_kafka_resp_err_t code = leat_kafka_subscribe(census->session, handle);
-    int64_t deadline = leat_kafka_now_ms() + VISIT_MS;
+    int64_t deadline = leat_clock_ms() + VISIT_MS;
     while (code == RD_KAFKA_RESP_ERR_NO_ERROR && !guest->assigned && !stopping(census) &&
-           leat_kafka_now_ms() < deadline) {
+           leat_clock_ms() < deadline) {
         rd_kafka_message_t *message = rd_kafka_consumer_poll(handle, SLICE_MS);
         if (message != NULL) rd_kafka_message_destroy(message); /* on_log has said what it was */
     }
@@ -288,11 +289,11 @@ static sight look_and_act(kafka_census *census, outlook *kept, int64_t *pause_ms
     kept->sightings = seen == UNOWNED ? kept->sightings + 1 : 0;
     if (seen != UNOWNED) return seen;
     *pause_ms = SIGHT_MS + dice(SIGHT_MS);
-    if (kept->sightings < SIGHTINGS || leat_kafka_now_ms() < kept->visit_ms) return seen;
+    if (kept->sightings < SIGHTINGS || leat_clock_ms() < kept->visit_ms) return seen;
     kept->sightings = 0;
     if (kept->visits < VISITS_MAX) {
         visit(census, unowned);
-        kept->visit_ms = leat_kafka_now_ms() + ((int64_t)AGAIN_MS << kept->visits++);
+        kept->visit_ms = leat_clock_ms() + ((int64_t)AGAIN_MS << kept->visits++);
     } else {
         leat_kafka_speak(census->session->log, 1, "census",
                          "partitions of the input still have no owner: does a member of the group "
@@ -306,7 +307,7 @@ static sight look_and_act(kafka_census *census, outlook *kept, int64_t *pause_ms
 static bool rest(kafka_census *census, int64_t pause_ms)
 {
     uint64_t changes = census->changes;
-    int64_t due_ms = leat_kafka_now_ms() + pause_ms;
+    int64_t due_ms = leat_clock_ms() + pause_ms;
     struct timespec until = {.tv_sec = due_ms / 1000, .tv_nsec = due_ms % 1000 * 1000000};
     int code = 0;
     while (code == 0 && !census->stopping && census->changes == changes)

@@ -139,8 +139,6 @@ typedef enum leat_kafka_kind {
     LEAT_KAFKA_RESTORER,
 } leat_kafka_kind;
 
-int64_t leat_kafka_now_ms(void); /* monotonic */
-void leat_kafka_doze(int ms);
 void leat_kafka_tune_heap(void); /* once for the process */
 void leat_kafka_speak(const leat_log *log, int level, const char *facility, const char *text);
 /* Are all names and values fine for the library? settings may override the log's; NULL: none. */

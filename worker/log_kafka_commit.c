@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "core/mem.h"
+#include "worker/clock.h"
 #include "worker/log_kafka_client.h"
 
 /* A partition whose leader was killed has a new one after some ten seconds (the brokers'
@@ -94,7 +95,7 @@ static step flush(leat_session *session, int64_t deadline, leat_err *err)
             return STEP_FATAL;
         }
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return STEP_DONE;
-        if (leat_kafka_now_ms() < deadline) continue;
+        if (leat_clock_ms() < deadline) continue;
         leat_kafka_fail_noticed(code, &session->producer_notice, "sending records", err);
         return STEP_UNKNOWN;
     }
@@ -114,8 +115,8 @@ static step send_offsets(leat_session *session, const rd_kafka_topic_partition_l
                                                                        group, LEAT_KAFKA_WAIT_MS);
         result = error == NULL ? STEP_DONE
                                : judge(session, error, "committing offsets in a transaction", err);
-        if (leat_kafka_now_ms() >= deadline) break;
-        if (result == STEP_UNKNOWN) leat_kafka_doze(5);
+        if (leat_clock_ms() >= deadline) break;
+        if (result == STEP_UNKNOWN) leat_clock_sleep(5);
     }
     rd_kafka_consumer_group_metadata_destroy(group);
     return result;
@@ -130,8 +131,8 @@ static step end(leat_session *session, bool commit, int64_t deadline, leat_err *
         if (error == NULL) return STEP_DONE;
         step result = judge(session, error,
                             commit ? "committing a transaction" : "aborting a transaction", err);
-        if (result != STEP_UNKNOWN || leat_kafka_now_ms() >= deadline) return result;
-        leat_kafka_doze(5);
+        if (result != STEP_UNKNOWN || leat_clock_ms() >= deadline) return result;
+        leat_clock_sleep(5);
     }
 }
 
@@ -173,10 +174,10 @@ static void mark_of(const leat_session *session, char *mark)
 static leat_code settle(leat_session *session, const rd_kafka_topic_partition_list_t *offsets,
                         leat_err *err)
 {
-    int64_t deadline = leat_kafka_now_ms() + SETTLE_MS;
+    int64_t deadline = leat_clock_ms() + SETTLE_MS;
     leat_kafka_speak(session->log, 2, "commit", "its outcome is not known: asking the group");
     leat_code code = replace(session, LEAT_KAFKA_START_MS, err);
-    while (code != LEAT_OK && !is_final(session, code) && leat_kafka_now_ms() < deadline)
+    while (code != LEAT_OK && !is_final(session, code) && leat_clock_ms() < deadline)
         code = leat_kafka_producer_open(session, LEAT_KAFKA_OUTCOME_MS, err);
     if (code == LEAT_OK && offsets == NULL)
         return leat_err_set(
@@ -187,8 +188,8 @@ static leat_code settle(leat_session *session, const rd_kafka_topic_partition_li
     if (code == LEAT_OK) {
         leat_kafka_speak(session->log, 1, "commit", "a new producer has taken over");
         list = rd_kafka_topic_partition_list_copy(offsets);
-        code = leat_kafka_ask_committed(session, list, (int)(deadline - leat_kafka_now_ms() + 1000),
-                                        err);
+        code =
+            leat_kafka_ask_committed(session, list, (int)(deadline - leat_clock_ms() + 1000), err);
     }
     if (code != LEAT_OK) {
         if (list != NULL) rd_kafka_topic_partition_list_destroy(list);
@@ -259,8 +260,8 @@ static leat_code commit_transaction(leat_session *session, const leat_partition 
     rd_kafka_topic_partition_list_t *list = count == 0 ? NULL : list_of(session, offsets, count);
     bool ending = false;
     int flush_ms = session->own_id ? FLUSH_OWN_MS : FLUSH_MS;
-    step result = flush(session, leat_kafka_now_ms() + flush_ms, err);
-    int64_t deadline = leat_kafka_now_ms() + LEAT_KAFKA_OUTCOME_MS;
+    step result = flush(session, leat_clock_ms() + flush_ms, err);
+    int64_t deadline = leat_clock_ms() + LEAT_KAFKA_OUTCOME_MS;
     if (result == STEP_DONE && list != NULL) result = send_offsets(session, list, deadline, err);
     if (result == STEP_DONE) {
         ending = true;
@@ -276,9 +277,9 @@ static leat_code commit_transaction(leat_session *session, const leat_partition 
 static leat_code commit_offsets(leat_session *session, const rd_kafka_topic_partition_list_t *list,
                                 leat_err *err)
 {
-    int64_t deadline = leat_kafka_now_ms() + LEAT_KAFKA_OUTCOME_MS;
+    int64_t deadline = leat_clock_ms() + LEAT_KAFKA_OUTCOME_MS;
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
-    while (leat_kafka_now_ms() < deadline) {
+    while (leat_clock_ms() < deadline) {
         /* The synchronous call has no time-out of its own. */
         rd_kafka_queue_t *answers = rd_kafka_queue_new(session->consumer);
         code = rd_kafka_commit_queue(session->consumer, list, answers, NULL, NULL);
@@ -293,7 +294,7 @@ static leat_code commit_offsets(leat_session *session, const rd_kafka_topic_part
             leat_kafka_fail_noticed(code, &session->consumer_notice, "committing offsets", err);
         if (ours == LEAT_ERR_FENCED) return err->code = LEAT_ERR_ABORTED; /* poll mends it */
         if (ours != LEAT_ERR_UNAVAILABLE) return ours;
-        leat_kafka_doze(100);
+        leat_clock_sleep(100);
     }
     return err->code;
 }
@@ -302,7 +303,7 @@ static leat_code commit_plain(leat_session *session, const leat_partition *offse
                               leat_err *err)
 {
     if (session->producer != NULL && session->dirty) {
-        step result = flush(session, leat_kafka_now_ms() + FLUSH_PLAIN_MS, err);
+        step result = flush(session, leat_clock_ms() + FLUSH_PLAIN_MS, err);
         if (result == STEP_FATAL && !leat_kafka_gives_way(session, err->code))
             return give_up(session, err);
         if (result != STEP_DONE) return err->code;
@@ -345,7 +346,7 @@ leat_code leat_kafka_abort(leat_session *session, leat_err *err)
     if (session->producer == NULL)
         return leat_kafka_producer_open(session, LEAT_KAFKA_OUTCOME_MS, err);
     if (!session->open) return LEAT_OK;
-    step result = end(session, false, leat_kafka_now_ms() + LEAT_KAFKA_OUTCOME_MS, err);
+    step result = end(session, false, leat_clock_ms() + LEAT_KAFKA_OUTCOME_MS, err);
     session->undelivered = RD_KAFKA_RESP_ERR_NO_ERROR;
     if (result == STEP_DONE) {
         session->open = false;

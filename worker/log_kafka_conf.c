@@ -17,7 +17,6 @@
  * directly. */
 #include <malloc.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "core/mem.h"
 #include "worker/log_kafka.h"
@@ -94,19 +93,6 @@ static const pair forced_admin[] = {
     {"isolation.level", "read_uncommitted"}, /* the end that restores must reach */
     {NULL, NULL},
 };
-
-int64_t leat_kafka_now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-void leat_kafka_doze(int ms)
-{
-    struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
-    nanosleep(&pause, NULL);
-}
 
 const char *leat_log_kafka_version(void)
 {

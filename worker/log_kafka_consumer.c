@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "core/mem.h"
+#include "worker/clock.h"
 #include "worker/log_kafka_client.h"
 
 #define SEEK_MS           5000
@@ -149,7 +150,7 @@ static void wake_fetchers(leat_session *session)
     if (rd_kafka_version() >= OLD_FETCH || session->owned_count == 0 ||
         rd_kafka_queue_length(session->queue) > WAKE_BELOW)
         return;
-    int64_t now = leat_kafka_now_ms();
+    int64_t now = leat_clock_ms();
     if (now - session->woken_ms < WAKE_MS) return;
     session->woken_ms = now;
     rd_kafka_topic_partition_list_t *list = NULL;
@@ -367,7 +368,7 @@ leat_code leat_kafka_poll(leat_session *session, int timeout_ms, leat_message *m
         if (session->producer != NULL)
             rd_kafka_poll(session->producer, timeout_ms);
         else
-            leat_kafka_doze(timeout_ms);
+            leat_clock_sleep(timeout_ms);
         return LEAT_OK;
     }
     call_back_strays(session);

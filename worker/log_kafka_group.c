@@ -16,6 +16,7 @@
 
 #include "core/mem.h"
 #include "core/regex.h"
+#include "worker/clock.h"
 #include "worker/log_kafka_client.h"
 
 #define ASSIGN_MS   60000 /* to learn where to begin */
@@ -93,7 +94,7 @@ static void asker_end(asker *asks, leat_session *session)
 static void asker_complain(asker *asks, const leat_session *session, rd_kafka_resp_err_t code)
 {
     char text[LEAT_KAFKA_REASON_MAX];
-    int64_t now = leat_kafka_now_ms();
+    int64_t now = leat_clock_ms();
     if (now - asks->said_ms < COMPLAIN_MS) return;
     asks->said_ms = now;
     snprintf(text, sizeof text, "the committed offsets of group %.128s cannot be read yet: %s",
@@ -104,7 +105,7 @@ static void asker_complain(asker *asks, const leat_session *session, rd_kafka_re
 static leat_code ask_committed(leat_session *session, asker *asks,
                                rd_kafka_topic_partition_list_t *list, int timeout_ms, leat_err *err)
 {
-    int64_t deadline = leat_kafka_now_ms() + timeout_ms;
+    int64_t deadline = leat_clock_ms() + timeout_ms;
     if (rd_kafka_fatal_error(session->consumer, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR)
         asker_start(asks, session);
     for (;;) {
@@ -119,12 +120,12 @@ static leat_code ask_committed(leat_session *session, asker *asks,
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return LEAT_OK;
         bool hopeless = code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED ||
                         code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
-        if (hopeless || leat_kafka_now_ms() >= deadline)
+        if (hopeless || leat_clock_ms() >= deadline)
             return leat_kafka_fail_noticed(code, &session->consumer_notice,
                                            "reading the group's committed offsets", err);
         asker_complain(asks, session, code);
         if (code == RD_KAFKA_RESP_ERR__TIMED_OUT) asker_start(asks, session);
-        leat_kafka_doze(RETRY_MS);
+        leat_clock_sleep(RETRY_MS);
     }
 }
 
@@ -141,7 +142,7 @@ leat_code leat_kafka_ask_committed(leat_session *session, rd_kafka_topic_partiti
 static leat_code ask_offsets(leat_session *session, rd_kafka_topic_partition_list_t *list,
                              leat_err *err)
 {
-    int64_t deadline = leat_kafka_now_ms() + ASSIGN_MS;
+    int64_t deadline = leat_clock_ms() + ASSIGN_MS;
     for (;;) {
         rd_kafka_topic_partition_list_t *asked = rd_kafka_topic_partition_list_copy(list);
         rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(session->consumer, asked, ASK_MS);
@@ -152,10 +153,10 @@ static leat_code ask_offsets(leat_session *session, rd_kafka_topic_partition_lis
                 list, asked->elems[i].topic, asked->elems[i].partition, asked->elems[i].offset);
         rd_kafka_topic_partition_list_destroy(asked);
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return LEAT_OK;
-        if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED || leat_kafka_now_ms() >= deadline)
+        if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED || leat_clock_ms() >= deadline)
             return leat_kafka_fail_noticed(code, &session->consumer_notice,
                                            "asking where the input begins and ends", err);
-        leat_kafka_doze(RETRY_MS);
+        leat_clock_sleep(RETRY_MS);
     }
 }
 

@@ -23,6 +23,7 @@
 #include <time.h>
 
 #include "core/mem.h"
+#include "worker/clock.h"
 #include "worker/log_kafka_client.h"
 
 #define RETRY_MS      100
@@ -39,8 +40,8 @@
 
 static void wait_for_assignment(leat_session *session)
 {
-    int64_t deadline = leat_kafka_now_ms() + FIRST_JOIN_MS;
-    while (!session->assigned && session->failed == LEAT_OK && leat_kafka_now_ms() < deadline) {
+    int64_t deadline = leat_clock_ms() + FIRST_JOIN_MS;
+    while (!session->assigned && session->failed == LEAT_OK && leat_clock_ms() < deadline) {
         session->held_count = leat_kafka_take(session->queue, RETRY_MS, session->held, 1);
         leat_kafka_release(session);
     }
@@ -57,7 +58,7 @@ static bool close_handle(rd_kafka_t *handle, int64_t deadline)
         return true;
     }
     /* Taken one by one: poll_callback asserts that no message is among the calls. */
-    while (!rd_kafka_consumer_closed(handle) && leat_kafka_now_ms() < deadline) {
+    while (!rd_kafka_consumer_closed(handle) && leat_clock_ms() < deadline) {
         rd_kafka_message_t *late = rd_kafka_consume_queue(queue, RETRY_MS);
         if (late != NULL) rd_kafka_message_destroy(late);
     }
@@ -140,7 +141,7 @@ void leat_kafka_consumer_close(leat_session *session, int timeout_ms)
     session->reopen_ms = 0;
     if (session->consumer == NULL) return;
     leat_kafka_release(session);
-    bool closed = leave_group(session, leat_kafka_now_ms() + timeout_ms);
+    bool closed = leave_group(session, leat_clock_ms() + timeout_ms);
     drop_handle(session, closed);
 }
 
@@ -162,7 +163,7 @@ static int64_t session_timeout_ms(const leat_session *session)
 /* Notes the death of a joined consumer; true: there were too many lately. */
 static bool too_often(leat_session *session)
 {
-    int64_t now = leat_kafka_now_ms();
+    int64_t now = leat_clock_ms();
     int64_t *oldest = &session->died_ms[session->died % LEAT_KAFKA_DEATHS_MAX];
     bool lately = session->died >= LEAT_KAFKA_DEATHS_MAX &&
                   now - *oldest < WINDOW * session_timeout_ms(session);
@@ -195,8 +196,7 @@ static bool can_be_destroyed(rd_kafka_t *handle, bool assigned)
 
 bool leat_kafka_handle_leave(rd_kafka_t *handle, bool assigned, int timeout_ms)
 {
-    return can_be_destroyed(handle, assigned) &&
-           close_handle(handle, leat_kafka_now_ms() + timeout_ms);
+    return can_be_destroyed(handle, assigned) && close_handle(handle, leat_clock_ms() + timeout_ms);
 }
 
 static leat_code bury(leat_session *session, leat_err *err)
@@ -213,7 +213,7 @@ static leat_code bury(leat_session *session, leat_err *err)
     leat_kafka_speak(session->log, 2, "consumer", text);
     leat_kafka_release(session);
     drop_handle(session, can_be_destroyed(session->consumer, session->assigned));
-    session->reopen_ms = leat_kafka_now_ms() + pause;
+    session->reopen_ms = leat_clock_ms() + pause;
     return LEAT_OK;
 }
 
@@ -223,9 +223,9 @@ leat_code leat_kafka_consumer_mend(leat_session *session, int timeout_ms, bool *
         rd_kafka_fatal_error(session->consumer, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR)
         LEAT_TRY(bury(session, err));
     if (session->reopen_ms == 0) return LEAT_OK;
-    int64_t left = session->reopen_ms - leat_kafka_now_ms();
+    int64_t left = session->reopen_ms - leat_clock_ms();
     *none = left > timeout_ms;
-    if (left > 0) leat_kafka_doze((int)(*none ? timeout_ms : left));
+    if (left > 0) leat_clock_sleep((int)(*none ? timeout_ms : left));
     if (*none) return LEAT_OK;
     session->reopen_ms = 0;
     return leat_kafka_consumer_open(session, err);

@@ -12,9 +12,9 @@
  * Refused: rd_kafka_produce_batch. It takes no timestamps and no headers, and saves some 30 ns. */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/mem.h"
+#include "worker/clock.h"
 #include "worker/log_kafka_client.h"
 
 #define TOPICS_MAX    10000
@@ -70,7 +70,7 @@ static leat_code init_transactions(leat_session *session, int timeout_ms, leat_e
 {
     char doing[320];
     snprintf(doing, sizeof doing, "taking over transactional id '%s'", session->transactional_id);
-    int64_t deadline = leat_kafka_now_ms() + timeout_ms;
+    int64_t deadline = leat_clock_ms() + timeout_ms;
     for (;;) {
         rd_kafka_error_t *error = rd_kafka_init_transactions(session->producer, LEAT_KAFKA_WAIT_MS);
         if (error == NULL) return LEAT_OK;
@@ -81,9 +81,9 @@ static leat_code init_transactions(leat_session *session, int timeout_ms, leat_e
         if (!again && !rd_kafka_error_is_retriable(error))
             return leat_kafka_fail_error(session->producer, error, doing, err);
         rd_kafka_error_destroy(error);
-        if (!again || leat_kafka_now_ms() >= deadline)
+        if (!again || leat_clock_ms() >= deadline)
             return leat_kafka_fail_noticed(code, &session->producer_notice, doing, err);
-        leat_kafka_doze(10);
+        leat_clock_sleep(10);
     }
 }
 
@@ -211,7 +211,7 @@ static leat_code topic_ask(leat_session *session, kafka_topic *topic, leat_err *
         code = metadata->topics[0].err;
     if (there) topic->partitions = metadata->topics[0].partition_cnt;
     if (metadata != NULL) rd_kafka_metadata_destroy(metadata);
-    topic->checked_ms = leat_kafka_now_ms();
+    topic->checked_ms = leat_clock_ms();
     if (there) {
         topic->handle = handle;
     } else if (topic->handle == NULL) {
@@ -230,11 +230,11 @@ leat_code leat_kafka_producer_warm(leat_session *session, const leat_str *topics
         LEAT_TRY(topic_add(session, topics[i], &topic, err));
         /* It exists, but if it is new, the broker that is asked here may not have heard of it, and
          * its first records would be refused. */
-        int64_t deadline = leat_kafka_now_ms() + KNOWN_MS;
+        int64_t deadline = leat_clock_ms() + KNOWN_MS;
         for (;;) {
             LEAT_TRY(topic_ask(session, topic, err));
-            if (topic->handle != NULL || leat_kafka_now_ms() >= deadline) break;
-            leat_kafka_doze(50);
+            if (topic->handle != NULL || leat_clock_ms() >= deadline) break;
+            leat_clock_sleep(50);
         }
     }
     return LEAT_OK;
@@ -254,7 +254,7 @@ static leat_code topic_for(leat_session *session, const leat_produce *record, ka
     }
     bool wanting = topic->handle == NULL || record->partition >= topic->partitions;
     if (LEAT_UNLIKELY(wanting) &&
-        (topic->checked_ms == 0 || leat_kafka_now_ms() - topic->checked_ms >= UNKNOWN_MS))
+        (topic->checked_ms == 0 || leat_clock_ms() - topic->checked_ms >= UNKNOWN_MS))
         LEAT_TRY(topic_ask(session, topic, err));
     if (LEAT_UNLIKELY(topic->handle == NULL))
         return leat_err_set(err, LEAT_ERR_INVALID, "topic '%s' does not exist", topic->name);
@@ -274,9 +274,7 @@ static int64_t timestamp_of(const leat_session *session, int64_t timestamp_ms)
     if (timestamp_ms == LEAT_TIME_NONE) return 0; /* now */
     if (timestamp_ms < 1) return 1;
     if (!session->no_future) return timestamp_ms;
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return timestamp_ms > (int64_t)now.tv_sec * 1000 + FUTURE_MS ? 0 : timestamp_ms;
+    return timestamp_ms > leat_clock_wall_ms() + FUTURE_MS ? 0 : timestamp_ms;
 }
 
 static rd_kafka_headers_t *headers_of(const leat_produce *record)
@@ -347,7 +345,7 @@ leat_code leat_kafka_produce(leat_session *session, const leat_produce *record, 
     rd_kafka_resp_err_t code = hand_over(session, topic, record, headers);
     int64_t deadline = 0;
     while (LEAT_UNLIKELY(code == RD_KAFKA_RESP_ERR__QUEUE_FULL)) {
-        int64_t now = leat_kafka_now_ms();
+        int64_t now = leat_clock_ms();
         if (deadline == 0) deadline = now + LEAT_KAFKA_QUEUE_MS;
         if (now >= deadline || session->undelivered != RD_KAFKA_RESP_ERR_NO_ERROR) break;
         rd_kafka_poll(session->producer, QUEUE_WAIT_MS);

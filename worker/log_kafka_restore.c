@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "core/mem.h"
+#include "worker/clock.h"
 #include "worker/log_kafka_client.h"
 
 #define OPEN_MS     5000 /* to learn the end */
@@ -55,7 +56,7 @@ static leat_code ask_ends(leat_session *session, const char *name, int32_t parti
 {
     rd_kafka_t *admin = NULL;
     LEAT_TRY(leat_kafka_admin_get(session->log, &admin, err));
-    int64_t deadline = leat_kafka_now_ms() + OPEN_MS;
+    int64_t deadline = leat_clock_ms() + OPEN_MS;
     char doing[320];
     snprintf(doing, sizeof doing, "asking for the end of topic %s partition %d", name, partition);
     for (;;) {
@@ -65,7 +66,7 @@ static leat_code ask_ends(leat_session *session, const char *name, int32_t parti
             code = ask_end(admin, name, partition, RD_KAFKA_OFFSET_END, end);
         rd_kafka_poll(admin, 0);
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return LEAT_OK;
-        if (leat_kafka_now_ms() >= deadline || code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+        if (leat_clock_ms() >= deadline || code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
             return leat_kafka_fail_noticed(code, &session->log->admin_notice, doing, err);
         rd_kafka_topic_t *topic = rd_kafka_topic_new(admin, name, NULL);
         const struct rd_kafka_metadata *metadata = NULL;
@@ -73,7 +74,7 @@ static leat_code ask_ends(leat_session *session, const char *name, int32_t parti
             rd_kafka_metadata(admin, 0, topic, &metadata, ASK_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
             rd_kafka_metadata_destroy(metadata);
         if (topic != NULL) rd_kafka_topic_destroy(topic);
-        leat_kafka_doze(100);
+        leat_clock_sleep(100);
     }
 }
 
@@ -107,7 +108,7 @@ leat_code leat_kafka_restore_open(leat_session *session, leat_str topic, int32_t
     made->name = leat_mem_need(topic.len + 1);
     memcpy(made->name, topic.data, topic.len);
     made->partition = partition;
-    made->moved_ms = leat_kafka_now_ms();
+    made->moved_ms = leat_clock_ms();
     leat_code code = ask_ends(session, made->name, partition, &made->position, &made->end, err);
     if (code == LEAT_OK && made->position < made->end) code = start(session, made, err);
     if (code != LEAT_OK) {
@@ -167,7 +168,7 @@ leat_code leat_kafka_restore_read(leat_restore *restore, int timeout_ms, leat_me
                         size < LEAT_KAFKA_BATCH_MAX ? size : LEAT_KAFKA_BATCH_MAX);
     LEAT_TRY(hand_out(restore, messages, count, err));
     *done = restore->position >= restore->end;
-    int64_t now = leat_kafka_now_ms();
+    int64_t now = leat_clock_ms();
     if (restore->position != before) restore->moved_ms = now;
     if (*done || now - restore->moved_ms < STANDING_MS) return LEAT_OK;
     return leat_err_set(err, LEAT_ERR_UNAVAILABLE,

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include "cep/op_detect.h"
 #include "core/mem.h"
@@ -22,7 +21,7 @@
 
 #define ADMIN_TIMEOUT_MS 15000
 #define LOOK_UPS         4
-#define LOOK_UP_PAUSE_NS 500000000
+#define LOOK_UP_PAUSE_MS 500
 #define ARENA_BYTES_MAX  ((size_t)64 << 20)
 
 int leat_exit_code(leat_code code)
@@ -146,7 +145,7 @@ static leat_code look_up(const leat_log_type *type, leat_log *log, leat_str topi
 {
     for (int tries = 0; tries < LOOK_UPS; tries++) {
         *info = (leat_topic_info){0};
-        if (tries > 0) nanosleep(&(struct timespec){.tv_nsec = LOOK_UP_PAUSE_NS}, NULL);
+        if (tries > 0) leat_clock_sleep(LOOK_UP_PAUSE_MS);
         LEAT_TRY(type->describe(log, topic, ADMIN_TIMEOUT_MS, info, err));
         if (info->exists) break;
     }

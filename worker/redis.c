@@ -14,6 +14,7 @@
  * ends the worker. Refused: Redis Cluster. A script may only touch keys of one slot there, so that
  * an effect and its guard could not be changed together without forcing a hash tag on every key. */
 #include "worker/redis.h"
+#include "worker/clock.h"
 
 #include <stdio.h>
 #include <sys/random.h>
@@ -158,7 +159,7 @@ static void note_failure(leat_redis *redis, const leat_err *why)
     leat_redis_add(&redis->counts->failures, 1);
     leat_log_repeat(LEAT_LEVEL_WARN, "redis", redis->pipeline, "redis failed", "%s", why->text);
     if (redis->failures < settings->breaker_failures) return;
-    redis->open_until_ms = leat_stream_now_ms() + settings->breaker_open_ms;
+    redis->open_until_ms = leat_clock_ms() + settings->breaker_open_ms;
     leat_redis_add(&redis->counts->breaker_opened, 1);
     leat_log_line(LEAT_LEVEL_WARN, "redis", redis->pipeline,
                   "%.*s: %lld failure(s) in a row: nothing is asked for %lld ms",
@@ -187,13 +188,13 @@ static void back_off(leat_redis *redis)
     if (pause > settings->backoff_max_ms) pause = settings->backoff_max_ms;
     redis->attempts++;
     uint64_t half = (uint64_t)(pause / 2 + 1);
-    redis->next_ms = leat_stream_now_ms() + pause / 2 + (int64_t)(next_chance(redis) % half);
+    redis->next_ms = leat_clock_ms() + pause / 2 + (int64_t)(next_chance(redis) % half);
 }
 
 /* May it be asked now? */
 static leat_code gate(leat_redis *redis, leat_err *err)
 {
-    int64_t now = leat_stream_now_ms();
+    int64_t now = leat_clock_ms();
     const char *place = redis->settings->place.data;
     int len = (int)redis->settings->place.len;
     if (now < redis->open_until_ms)
@@ -385,7 +386,7 @@ static leat_code try_addresses(leat_redis *redis, int64_t deadline_ms, leat_err 
     for (size_t i = 0; i < settings->addresses_count; i++) {
         char host[256];
         leat_redis_address address = settings->addresses[i];
-        int64_t now = leat_stream_now_ms();
+        int64_t now = leat_clock_ms();
         int64_t until = now + (deadline_ms - now) / (int64_t)(settings->addresses_count - i);
         code = LEAT_OK;
         if (settings->master.len > 0)
@@ -396,7 +397,7 @@ static leat_code try_addresses(leat_redis *redis, int64_t deadline_ms, leat_err 
         if (code == LEAT_OK) return LEAT_OK;
         disconnect(redis);
         if (leat_code_blame(code) != LEAT_BLAME_TASK) break;
-        if (leat_stream_now_ms() >= deadline_ms) break;
+        if (leat_clock_ms() >= deadline_ms) break;
     }
     if (code == LEAT_ERR_UNAVAILABLE && settings->tls && settings->cert.data == NULL) {
         leat_err was = *err; /* a server that misses a certificate may just hang up */
@@ -410,7 +411,7 @@ static leat_code try_addresses(leat_redis *redis, int64_t deadline_ms, leat_err 
 
 static leat_code connect_now(leat_redis *redis, leat_err *err)
 {
-    int64_t deadline_ms = leat_stream_now_ms() + redis->settings->connect_timeout_ms;
+    int64_t deadline_ms = leat_clock_ms() + redis->settings->connect_timeout_ms;
     leat_code code = try_addresses(redis, deadline_ms, err);
     if (code == LEAT_OK) return LEAT_OK;
     if (leat_code_blame(code) == LEAT_BLAME_TASK) back_off(redis);
@@ -435,12 +436,12 @@ static leat_code ask(leat_redis *redis, leat_str commands, size_t count, int64_t
 {
     bool any = false, reused = redis->stream != NULL;
     if (!reused) LEAT_TRY(connect_now(redis, err));
-    int64_t deadline_ms = leat_stream_now_ms() + timeout_ms;
+    int64_t deadline_ms = leat_clock_ms() + timeout_ms;
     leat_code code = converse(redis, commands, count, deadline_ms, arena, replies, &any, err);
     if (code == LEAT_ERR_UNAVAILABLE && reused && !any) { /* closed while it was idle */
         disconnect(redis);
         LEAT_TRY(connect_now(redis, err));
-        deadline_ms = leat_stream_now_ms() + timeout_ms;
+        deadline_ms = leat_clock_ms() + timeout_ms;
         code = converse(redis, commands, count, deadline_ms, arena, replies, &any, err);
     }
     if (code == LEAT_OK) return LEAT_OK;

@@ -6,6 +6,7 @@
  * answer of its own, and not MGET: it costs the server the same, and one key of a wrong type would
  * hide behind a null. Cost: ~1 us a key on the server, some 0.3 us here. */
 #include "worker/redis_lookup.h"
+#include "worker/clock.h"
 
 #include "core/mem.h"
 #include "worker/redis_stream.h"
@@ -109,7 +110,7 @@ static leat_code ask(void *self, uint32_t index, leat_lookup_kind kind,
 static int64_t now_ms(void *self)
 {
     (void)self;
-    return leat_stream_now_ms();
+    return leat_clock_ms();
 }
 
 static void note(void *self, uint32_t index, uint64_t cached, uint64_t asked, uint64_t missing,

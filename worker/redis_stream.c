@@ -9,6 +9,7 @@
  * TLS: 1.2 at least, the server's name and certificate are checked unless the pipeline says not to.
  * What is wrong with a certificate stays wrong, so it is an error of the configuration. */
 #include "worker/redis_stream.h"
+#include "worker/clock.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -21,7 +22,6 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/mem.h"
@@ -37,13 +37,6 @@ struct leat_stream {
     SSL *ssl; /* NULL: plain */
     char place[300];
 };
-
-int64_t leat_stream_now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* --- certificates --- */
 
@@ -114,7 +107,7 @@ static leat_code wait_for(const leat_stream *stream, short events, int64_t deadl
                           leat_err *err)
 {
     for (;;) {
-        int64_t left = deadline_ms - leat_stream_now_ms();
+        int64_t left = deadline_ms - leat_clock_ms();
         if (left <= 0) return leat_err_set(err, LEAT_ERR_TIMEOUT, "%s: timed out", stream->place);
         struct pollfd wait = {.fd = stream->fd, .events = events};
         int ready = poll(&wait, 1, left > 60000 ? 60000 : (int)left);
@@ -167,7 +160,7 @@ static leat_code connect_any(leat_stream *stream, const leat_redis_address *addr
     for (const struct addrinfo *to = found; to != NULL; to = to->ai_next)
         left++;
     for (const struct addrinfo *to = found; to != NULL; to = to->ai_next, left--) {
-        int64_t now = leat_stream_now_ms(); /* each has its share of the time */
+        int64_t now = leat_clock_ms(); /* each has its share of the time */
         code = connect_one(stream, to, now + (deadline_ms - now) / left, err);
         if (code == LEAT_OK) break;
         if (stream->fd >= 0) close(stream->fd);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A connection as bytes: TCP, with TLS where asked for, never blocking past a deadline.
  *
- * Deadlines are milliseconds of leat_stream_now_ms. Names are resolved by the system's resolver,
+ * Deadlines are milliseconds of leat_clock_ms. Names are resolved by the system's resolver,
  * which has time-outs of its own. Owner: whoever opened it. Thread: one.
  * Errors: UNAVAILABLE and TIMEOUT name host and port; CONFIG where a certificate, key or authority
  * is wrong, so that trying again is no use. */
@@ -12,8 +12,6 @@
 
 typedef struct leat_stream leat_stream;
 typedef struct leat_stream_tls leat_stream_tls; /* certificates and keys, for many streams */
-
-int64_t leat_stream_now_ms(void); /* monotonic */
 
 /* NULL in *tls where the settings ask for none. */
 leat_code leat_stream_tls_new(const leat_redis_settings *settings, leat_stream_tls **tls,

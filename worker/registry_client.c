@@ -13,6 +13,7 @@
  *
  * Pauses double from 100 ms to 10 s; all addresses are tried before each. */
 #include "worker/registry_client.h"
+#include "worker/clock.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -58,13 +59,6 @@ struct leat_registry_client {
     leat_map *index; /* key of a want -> entry * */
     _Atomic bool stopping;
 };
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* --- entries ---------------------------------------------------------------------------------- */
 
@@ -145,7 +139,7 @@ leat_code leat_registry_client_ask(leat_registry_client *client, const leat_want
     *ready = false;
     pthread_mutex_lock(&client->lock);
     leat_code code = entry_of(client, want, &it, err);
-    if (code == LEAT_OK && it->state == ENTRY_UNKNOWN && now_ms() >= it->until_ms) {
+    if (code == LEAT_OK && it->state == ENTRY_UNKNOWN && leat_clock_ms() >= it->until_ms) {
         it->state = ENTRY_WANTED;
         it->until_ms = 0;
         pthread_cond_signal(&client->wake);
@@ -354,7 +348,7 @@ static void fetch(leat_registry_client *client, const leat_want *want, outcome *
 /* Under the lock. The entry that is due, or NULL and when one will be. */
 static entry *due_entry(const leat_registry_client *client, int64_t *next_ms)
 {
-    int64_t now = now_ms();
+    int64_t now = leat_clock_ms();
     *next_ms = now + PAUSE_MS_MAX;
     for (entry *it = client->entries; it != NULL; it = it->next) {
         if (it->state != ENTRY_WANTED) continue;
@@ -372,9 +366,9 @@ static void settle(leat_registry_client *client, entry *it, const outcome *made)
     it->answer = made->answer;
     it->conflicts = made->conflict ? it->conflicts + 1 : 0;
     it->tries = made->state == ENTRY_WANTED ? it->tries + 1 : 0;
-    it->until_ms =
-        now_ms() + (made->state == ENTRY_WANTED ? (pause > PAUSE_MS_MAX ? PAUSE_MS_MAX : pause)
-                                                : client->settings->retry_unknown_ms);
+    it->until_ms = leat_clock_ms() + (made->state == ENTRY_WANTED
+                                          ? (pause > PAUSE_MS_MAX ? PAUSE_MS_MAX : pause)
+                                          : client->settings->retry_unknown_ms);
     leat_buf_reset(&it->said);
     leat_buf_add(&it->said, made->said);
 }

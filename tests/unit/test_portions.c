@@ -264,24 +264,32 @@ static void begin_old(test_bed *bed)
     bed_commit(bed);
 }
 
-static void go_on_with(const char *pipeline, const char *want)
+/* The old bed's log under another pipeline, after a crash: what rests comes out, portion by
+ * portion. */
+static void go_on(test_bed *bed, const char *pipeline, const char *want)
 {
-    test_bed old, bed;
+    test_bed old;
     begin_old(&old);
-    bed_open_with(&bed, pipeline, &leat_operator_detect);
-    bed.log = old.log;
-    bed.log_count = old.log_count;
+    bed_open_with(bed, pipeline, &leat_operator_detect);
+    bed->log = old.log;
+    bed->log_count = old.log_count;
     old.log = NULL;
     old.log_count = 0;
     bed_close(&old);
-    bed_crash(&bed);
-    for (int i = 0; i < 20 && leat_exec_more(bed.exec); i++) {
-        leat_exec_portion(bed.exec, 1);
-        one_more(&bed);
-        bed_commit(&bed);
+    bed_crash(bed);
+    for (int i = 0; i < 20 && leat_exec_more(bed->exec); i++) {
+        leat_exec_portion(bed->exec, 1);
+        one_more(bed);
+        bed_commit(bed);
     }
-    cr_expect_not(leat_exec_more(bed.exec));
-    bed_expect(&bed, want);
+    cr_expect_not(leat_exec_more(bed->exec));
+    bed_expect(bed, want);
+}
+
+static void go_on_with(const char *pipeline, const char *want)
+{
+    test_bed bed;
+    go_on(&bed, pipeline, want);
     bed_close(&bed);
 }
 
@@ -293,21 +301,8 @@ Test(portions, outlive_another_key)
     const char *key = strstr(same, "\"c\"");
     cr_assert_not_null(key);
     (void)snprintf(text, sizeof text, "%.*s\"v + 1\"%s", (int)(key - same), same, key + 3);
-    test_bed old, bed;
-    begin_old(&old);
-    bed_open_with(&bed, text, &leat_operator_detect);
-    bed.log = old.log;
-    bed.log_count = old.log_count;
-    old.log = NULL;
-    old.log_count = 0;
-    bed_close(&old);
-    bed_crash(&bed);
-    for (int i = 0; i < 20 && leat_exec_more(bed.exec); i++) {
-        leat_exec_portion(bed.exec, 1);
-        one_more(&bed);
-        bed_commit(&bed);
-    }
-    bed_expect(&bed, "out: {\"x\":\"21\"}\nout: {\"x\":\"31\"}\n");
+    test_bed bed;
+    go_on(&bed, text, "out: {\"x\":\"21\"}\nout: {\"x\":\"31\"}\n");
     leat_exec_portion(bed.exec, SIZE_MAX);
     bed.offset = 7;
     bed_send_at(&bed, "{\"ts\":20,\"k\":\"b\",\"v\":0}", 20);
