@@ -6,7 +6,7 @@
  *                            waiting ------^      the rest -> held
  *
  * A record that the batch's own end releases never leaves the batch arena; one that stays is
- * written as bytes (exec_held.c) and put to those that wait (exec_waiting.c). The table "order"
+ * written as bytes (exec_held.c) and put to those that wait (exec_waiting.c). The table "held"
  * learns of it at a flush only: records that come and go between two commits cost the changelog
  * nothing.
  *
@@ -108,7 +108,8 @@ static void order_release(void *self, void *live)
 
 static const leat_table_type order_type = {order_encode, order_decode, order_release, NULL, NULL};
 
-/* What the slots of these records mean: requests of the codec, and fields that steps have set. */
+/* What the slots of these records mean: requests of the codec, and fields that steps have set. And
+ * which of them are memos, as a slot that was a field's is not empty. */
 static void fingerprint_fields(const leat_field *field, leat_buf *buf)
 {
     for (; field != NULL; field = field->next) {
@@ -134,6 +135,8 @@ static leat_code fingerprint(const leat_shape *shape, const leat_field *layout, 
             leat_buf_add_bytes(buf, request->path.names[n]);
         leat_buf_add_char(buf, '\0');
     }
+    for (size_t i = 0; i < shape->memos_count; i++)
+        leat_buf_add_u32(buf, shape->memos[i]);
     fingerprint_fields(layout, buf);
     LEAT_TRY(leat_buf_check(buf, "the fields of a pipeline", err));
     *print = leat_str_hash_fixed(leat_buf_str(buf));
@@ -158,7 +161,7 @@ leat_code exec_order_setup(leat_exec *exec, exec_node *node, exec_order *order, 
 leat_code exec_order_open(leat_exec *exec, exec_node *node, leat_err *err)
 {
     node->order = leat_mem_need(sizeof *node->order);
-    return exec_order_setup(exec, node, node->order, "order", err);
+    return exec_order_setup(exec, node, node->order, "held", err);
 }
 
 /* Forgets what is held; the table keeps its own. */

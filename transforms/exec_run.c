@@ -103,25 +103,29 @@ static exec_node *node_of(leat_run *run)
     return (exec_node *)run;
 }
 
-/* "streams.clean.steps[2].detect" -> "2": where the step stands in its stream. */
-static leat_str step_number(const leat_step *step)
+/* How many steps of its kind stand before it in its stream. A table is known by that, and not by
+ * the place of its step: one that is put in front, or taken out, leaves the state of others alone.
+ * There is one reorder buffer a stream, whichever step is behind it. */
+static uint32_t table_number(const leat_plan *plan, const leat_plan_node *node)
 {
-    static const leat_str before = {".steps[", 7};
-    ptrdiff_t at = leat_str_find(step->place, before);
-    if (at < 0) return step->place;
-    leat_str rest = leat_str_slice(step->place, (size_t)at + before.len, step->place.len);
-    ptrdiff_t end = leat_str_find(rest, LEAT_STR("]"));
-    return end < 0 ? rest : leat_str_slice(rest, 0, (size_t)end);
+    uint32_t number = 0;
+    for (uint32_t i = 0; i < node->index; i++) {
+        const leat_plan_node *other = &plan->nodes[i];
+        number += other->at == LEAT_AT_STEP && other->step->type == node->step->type &&
+                  leat_str_equal(other->step->stream, node->step->stream);
+    }
+    return number;
 }
 
 leat_code exec_run_table(leat_run *run, const char *name, const leat_table_type *type, void *self,
                          uint64_t bytes_max, leat_table **table, leat_err *err)
 {
-    const leat_step *step = node_of(run)->plan->step;
+    const leat_plan_node *node = node_of(run)->plan;
     leat_arena *own = run->exec->own;
-    leat_str number = step_number(step);
-    leat_str full = leat_arena_print(own, "%.*s.%.*s.%s", LEAT_STR_ARG(step->stream),
-                                     LEAT_STR_ARG(number), name);
+    bool order = node->at == LEAT_AT_ORDER;
+    leat_str full = leat_arena_print(own, "%.*s.%s.%u.%s", LEAT_STR_ARG(node->step->stream),
+                                     order ? "order" : node->step->type->name,
+                                     order ? 0 : table_number(run->exec->plan, node), name);
     if (full.data == NULL) return leat_arena_full(own, err);
     return exec_table_add(run->exec, full.data, type, self, bytes_max, table, err);
 }

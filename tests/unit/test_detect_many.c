@@ -251,15 +251,20 @@ Test(detect_many, the_first_pattern_that_fails_reports)
     "{\"name\":\"" name "\",\"steps\":[{\"name\":\"a\",\"where\":\"v == 1\"},{\"name\":\"b\","     \
     "\"where\":\"w > 5\"}]}"
 
-static void open_patterns(test_bed *bed, const char *key, const char *patterns)
+static void open_behind(test_bed *bed, const char *before, const char *key, const char *patterns)
 {
     char text[2000];
     (void)snprintf(text, sizeof text,
                    "{\"name\":\"p\",\"sources\":{\"s\":{\"topic\":\"in\"}},\"streams\":{\"a\":{"
-                   "\"from\":\"s\",\"steps\":[{\"detect\":{\"key\":\"%s\",\"patterns\":[%s]}}],"
+                   "\"from\":\"s\",\"steps\":[%s{\"detect\":{\"key\":\"%s\",\"patterns\":[%s]}}],"
                    "\"to\":\"out\"}},\"dead_letter\":{\"topic\":\"dead\"}}",
-                   key, patterns);
+                   before, key, patterns);
     bed_open_with(bed, text, &leat_operator_detect);
+}
+
+static void open_patterns(test_bed *bed, const char *key, const char *patterns)
+{
+    open_behind(bed, "", key, patterns);
 }
 
 /* An event is looked at when time has passed over it. */
@@ -371,6 +376,35 @@ Test(detect_many, another_key_is_another_state)
     bed_commit(&bed);
     cr_expect_eq(cells(&bed), 0);
     bed_close(&bed);
+}
+
+/* Steps are put in front: what is held for the patterns stays, and so does what waits to be looked
+ * at, whichever step it is now that keeps state first. */
+Test(detect_many, steps_in_front_leave_the_state_alone)
+{
+    static const char *const before[] = {"", "{\"set\":{\"x\":\"1\"}},",
+                                         "{\"filter\":\"v > 0\"},{\"keep\":[\"k\",\"v\"]},",
+                                         "{\"dedupe\":{\"key\":\"k * 9 + v\",\"within\":\"1h\"}},",
+                                         "{\"set\":{\"x\":\"v\"}},{\"throttle\":{\"key\":\"k * 9 + "
+                                         "v\",\"limit\":1,\"per\":\"1ms\"}},"};
+    for (size_t i = 0; i < sizeof before / sizeof before[0]; i++) {
+        test_bed old, bed;
+        open_patterns(&old, "k", PATTERN("p", ""));
+        bed_send(&old, "{\"k\":1,\"v\":1}");
+        bed_send(&old, "{\"k\":2,\"v\":1}"); /* waits */
+        bed_commit(&old);
+        open_behind(&bed, before[i], "k", PATTERN("p", ""));
+        hand_over(&old, &bed);
+        bed_send(&bed, "{\"k\":1,\"v\":2}");
+        bed_send(&bed, "{\"k\":2,\"v\":2}");
+        bed_send(&bed, "{\"k\":0,\"v\":3}");
+        leat_buf_add_char(&bed.out, '\0');
+        const char *first = strstr(bed.out.data, "\"key\":1");
+        cr_expect(first != NULL && strstr(first, "\"key\":2") != NULL, "%s: %s", before[i],
+                  bed.out.data);
+        bed_commit(&bed);
+        bed_close(&bed);
+    }
 }
 
 /* A worker that finds these bytes, and an event for them. */

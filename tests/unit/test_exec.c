@@ -549,8 +549,8 @@ Test(exec, damaged_state_is_refused)
                  {"progress", {"task", 4}, {"\1\5\12\0\4\10", 6}},
                  {"progress", {"task", 4}, {"\1\5\12\0\4\10\2\1\1", 9}},
                  {"progress", {"task", 4}, {"\1\5\12\0\4\10\1\1\1\1", 10}},
-                 {"t.1.order", {"\0\0\0\0\0\0\0\1", 8}, {"\1", 1}},
-                 {"t.1.order", {"\0\0\0\0\0\0\0\1", 8}, {"\2abcdefghijkl", 13}}};
+                 {"t.order.0.held", {"\0\0\0\0\0\0\0\1", 8}, {"\1", 1}},
+                 {"t.order.0.held", {"\0\0\0\0\0\0\0\1", 8}, {"\2abcdefghijkl", 13}}};
     for (size_t i = 0; i < sizeof cells / sizeof cells[0]; i++) {
         test_bed bed;
         leat_err err;

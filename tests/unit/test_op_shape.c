@@ -149,7 +149,7 @@ Test(op_shape, exploded_records_are_told_apart_when_they_wait)
     for (uint64_t seed = 1; seed <= 40; seed++) {
         leat_random random = {seed};
         wild_draw(&s, &random, write_list);
-        lines += wild_check(pipeline, &leat_operator_probe, &s, seed, "a.1.cells");
+        lines += wild_check(pipeline, &leat_operator_probe, &s, seed, "a.probe.0.cells");
     }
     cr_expect_gt(lines, 5000);
 }

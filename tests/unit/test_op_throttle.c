@@ -161,7 +161,7 @@ Test(op_throttle, refuses_damaged_state)
         test_bed bed;
         leat_err err;
         bed_open(&bed, PIPELINE("", DEDUPE));
-        leat_table *table = leat_exec_table(bed.exec, LEAT_STR("a.0.passed"));
+        leat_table *table = leat_exec_table(bed.exec, LEAT_STR("a.dedupe.0.passed"));
         cr_assert_not_null(table);
         cr_assert_eq(leat_table_restore(table, LEAT_STR("1"), (leat_str){bad[i], lens[i]}, &err),
                      LEAT_OK);
@@ -209,10 +209,10 @@ Test(op_throttle, agrees_with_a_plain_list_through_crashes)
         wild_draw(&s, &random, write_key);
         /* Nothing is late: timestamps are at most 3 ms behind. */
         size_t throttled = wild_check(PIPELINE(",\"out_of_orderness\":\"4ms\"", THROTTLE), NULL, &s,
-                                      seed, "a.0.passed");
+                                      seed, "a.throttle.0.passed");
         cr_expect_eq(throttled, naive(&s, 3, 10), "seed %llu", (unsigned long long)seed);
         size_t deduped = wild_check(PIPELINE(",\"out_of_orderness\":\"4ms\"", DEDUPE), NULL, &s,
-                                    seed, "a.0.passed");
+                                    seed, "a.dedupe.0.passed");
         cr_expect_eq(deduped, naive(&s, 1, 10), "seed %llu", (unsigned long long)seed);
         lines += throttled + deduped;
     }
