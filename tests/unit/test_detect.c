@@ -481,7 +481,8 @@ Test(detect, depends_on_the_sequence_of_records_alone)
     for (uint64_t seed = 1; seed <= 60; seed++) {
         leat_random random = {seed};
         wild_draw(&s, &random, write_event);
-        alerts += wild_check(random_pipeline, &leat_operator_detect, &s, seed, "a.detect.0.matches");
+        alerts +=
+            wild_check(random_pipeline, &leat_operator_detect, &s, seed, "a.detect.0.matches");
     }
     cr_expect_gt(alerts, 1000);
 }
