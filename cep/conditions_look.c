@@ -43,6 +43,7 @@ typedef struct look_slot {
 struct leat_looks {
     const look_slot *slots; /* of ints first */
     uint32_t ints_count, slots_count;
+    bool short_one;  /* there is one slot, of ints and one block of cuts */
     uint64_t exact;  /* conditions that are what their slot tells */
     uint64_t others; /* that no slot tells of */
     const leat_form **forms;
@@ -235,6 +236,7 @@ const leat_looks *leat_looks_new(const leat_form *const *forms, uint32_t count, 
     made->ints_count = made->slots_count;
     if (!add_slots(slots, &made->slots_count, keys, count, false, &told, arena)) return NULL;
     LEAT_ASSERT((told & made->others) == 0);
+    made->short_one = made->slots_count == 1 && made->ints_count == 1 && slots[0].count <= BLOCK;
     return made;
 }
 
@@ -308,7 +310,8 @@ static __attribute__((noinline)) leat_seen look_on(const leat_looks *looks, cons
     return seen;
 }
 
-leat_seen leat_looks_at(const leat_looks *looks, const leat_value *slots)
+static __attribute__((noinline)) leat_seen look_at_all(const leat_looks *looks,
+                                                       const leat_value *slots)
 {
     uint64_t holds = 0;
     uint64_t ask = looks->others;
@@ -322,6 +325,18 @@ leat_seen leat_looks_at(const leat_looks *looks, const leat_value *slots)
     }
     bool all = looks->ints_count == looks->slots_count && (ask | (holds & ~looks->exact)) == 0;
     return LEAT_LIKELY(all) ? (leat_seen){holds, 0} : look_on(looks, slots, holds, ask);
+}
+
+/* Most patterns ask for one field of their own kind of events. */
+leat_seen leat_looks_at(const leat_looks *looks, const leat_value *slots)
+{
+    const look_slot *s = looks->slots;
+    if (LEAT_UNLIKELY(!looks->short_one)) return look_at_all(looks, slots);
+    const leat_value *value = &slots[s->slot];
+    if (LEAT_UNLIKELY(value->tag != LEAT_INT)) return look_at_all(looks, slots);
+    uint64_t holds = s->holds[below(s->cuts, order_of_int(value->as.i))];
+    uint64_t ask = looks->others | (holds & ~looks->exact);
+    return LEAT_LIKELY(ask == 0) ? (leat_seen){holds, 0} : look_on(looks, slots, holds, ask);
 }
 
 bool leat_conditions_look(const leat_conditions *conditions, const leat_value *slots,

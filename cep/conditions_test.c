@@ -187,16 +187,6 @@ static link_verdict verdict_of_link(leat_testing *testing, const leat_condition_
     return link_compare(link->op, left, right);
 }
 
-static bool link_of(void *self, uint32_t condition, leat_matcher_link *found)
-{
-    leat_testing *testing = self;
-    const leat_condition_link *link = &testing->conditions->links[condition];
-    if (link->link == NULL || link->link->op == LEAT_LINK_NE) return false;
-    *found = (leat_matcher_link){.link = link->link, .step = link->step, .lone = link->lone};
-    return link_value(testing, link->link, &found->value) &&
-           link_kind_of(found->value) != LINK_OTHER;
-}
-
 static leat_code test_plain(void *self, uint32_t condition, const leat_take *takes, bool *holds,
                             leat_err *err);
 
@@ -214,6 +204,17 @@ static bool holds_with_link(const leat_testing *testing, uint32_t condition)
             return false;
     }
     return true;
+}
+
+static bool link_of(void *self, uint32_t condition, leat_matcher_link *found)
+{
+    leat_testing *testing = self;
+    const leat_condition_link *link = &testing->conditions->links[condition];
+    if (link->link == NULL || link->link->op == LEAT_LINK_NE) return false;
+    *found = (leat_matcher_link){.link = link->link, .step = link->step, .lone = link->lone};
+    if (!link_value(testing, link->link, &found->value)) return false;
+    found->decides = link->lone && holds_with_link(testing, condition);
+    return link_kind_of(found->value) != LINK_OTHER;
 }
 
 /* A link that does not hold decides. Where one holds and nothing else reads a step, the outcome is

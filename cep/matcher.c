@@ -199,6 +199,24 @@ leat_code matcher_ask(const feeding *f, const bundle *c, uint32_t condition, boo
     return ask_run(f, c, condition, holds);
 }
 
+/* What becomes of all bundles of a configuration, as far as that is known without asking; NULL: it
+ * is not. */
+static inline const machine_leaf *settled_leaf(const feeding *f, uint32_t config)
+{
+    const machine *m = f->machine;
+    const machine_known *told = &f->work->known;
+    uint32_t at = machine_config_at(m, config)->tree;
+    while ((at & MACHINE_LEAF) == 0) {
+        if (at == 0) return NULL;
+        const struct machine_branch *branch = &m->branches[at];
+        uint32_t word = branch->condition >> 6;
+        uint32_t bit = branch->condition & 63;
+        if ((told->known[word] >> bit & 1) == 0) return NULL;
+        at = branch->next[told->holds[word] >> bit & 1];
+    }
+    return m->leaves[at & ~MACHINE_LEAF];
+}
+
 leat_code matcher_decide(const feeding *f, const bundle *c, const machine_leaf **leaf, bool *alike)
 {
     machine *m = f->machine;
@@ -415,11 +433,12 @@ static leat_code feed_start(const feeding *f)
 {
     uint32_t words[3 + MACHINE_SLOTS_MAX + 1];
     bundles one = {.words = words, .count = 1};
-    const machine_leaf *leaf = NULL;
+    const machine_leaf *leaf = settled_leaf(f, 0);
     bundle *start = bundle_at(f->machine, &one, 0);
-    memset(words, 0, (3 + f->machine->slots_count) * sizeof *words);
     bool alike = false;
-    LEAT_TRY(matcher_decide(f, start, &leaf, &alike));
+    if (leaf != NULL && leaf->takes_count == 0) return LEAT_OK;
+    memset(words, 0, (3 + f->machine->slots_count) * sizeof *words);
+    if (leaf == NULL) LEAT_TRY(matcher_decide(f, start, &leaf, &alike));
     LEAT_ASSERT(!leaf->completes);
     return matcher_apply(f, start, leaf);
 }
@@ -469,7 +488,13 @@ static leat_code feed_all(const feeding *f)
     bool gone = false;
     for (size_t i = 0; i < list->count; i++) {
         bool settled = false;
-        if (i >= tried && many_alike(f, i)) {
+        uint32_t config = bundle_at(f->machine, list, i)->config;
+        const machine_leaf *leaf = settled_leaf(f, config);
+        if (leaf != NULL && leaf_idle(leaf, config)) {
+            i = bundles_end(f->machine, list, i) - 1;
+            continue;
+        }
+        if (leaf == NULL && i >= tried && many_alike(f, i)) {
             tried = bundles_end(f->machine, list, i);
             LEAT_TRY(matcher_select(f, i, tried, &settled));
         }
@@ -481,8 +506,9 @@ static leat_code feed_all(const feeding *f)
     LEAT_TRY(feed_start(f));
     LEAT_TRY(seal(f));
     if (gone) bundles_drop_dead(f->matcher);
-    LEAT_TRY(bundles_merge(f->matcher, f->work, f->err));
-    LEAT_TRY(skip_emit(f->matcher, f->work, f->matches, f->err));
+    if (work->fresh.count > 0) LEAT_TRY(bundles_merge(f->matcher, work, f->err));
+    if (work->done_count > 0 || f->pattern->skip != LEAT_SKIP_NONE)
+        LEAT_TRY(skip_emit(f->matcher, work, f->matches, f->err));
     if (LEAT_LIKELY(f->matcher->rest.then == REST_NONE)) return matcher_limit(f);
     f->matcher->rest.then = REST_FED;
     return LEAT_OK;

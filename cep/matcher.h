@@ -38,7 +38,8 @@ typedef struct leat_matcher_link {
     const leat_link *link; /* not NE */
     uint32_t step;
     leat_value value;
-    bool lone; /* nothing else of the condition reads a step */
+    bool lone;    /* nothing else of the condition reads a step */
+    bool decides; /* the condition holds where this does */
 } leat_matcher_link;
 
 /* What conditions are for the event in hand, whatever was taken: a bit per condition. */

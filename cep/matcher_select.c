@@ -47,16 +47,22 @@ typedef struct selecting {
 
 /* --- the way of most --- */
 
-/* What comes next in the tree; above 0: its root. */
-static leat_code go_down(const selecting *s, uint32_t above, bool holds, const machine_known *path,
-                         uint32_t *at)
+static leat_code grow_below(const selecting *s, uint32_t above, bool holds,
+                            const machine_known *path, uint32_t *at)
 {
     machine *m = s->f->machine;
-    *at = above == 0 ? m->configs[s->config]->tree : m->branches[above].next[holds];
-    if (LEAT_LIKELY(*at != 0)) return LEAT_OK;
     LEAT_TRY(machine_grow(m, s->config, path, at, s->f->err));
     *(above == 0 ? &m->configs[s->config]->tree : &m->branches[above].next[holds]) = *at;
     return LEAT_OK;
+}
+
+/* What comes next in the tree; above 0: its root. */
+static inline LEAT_CHECKED leat_code go_down(const selecting *s, uint32_t above, bool holds,
+                                             const machine_known *path, uint32_t *at)
+{
+    const machine *m = s->f->machine;
+    *at = above == 0 ? m->configs[s->config]->tree : m->branches[above].next[holds];
+    return LEAT_LIKELY(*at != 0) ? LEAT_OK : grow_below(s, above, holds, path, at);
 }
 
 static void note(machine_known *path, uint32_t condition, bool holds)
@@ -138,7 +144,9 @@ static leat_code plan(selecting *s, bool *good)
         if (!known) {
             if (s->count == LINKS_MAX) return LEAT_OK;
             chosen *l = &s->links[s->count];
-            *l = (chosen){.branch = at, .condition = condition, .before = path};
+            l->branch = at;
+            l->condition = condition;
+            l->before = path;
             LEAT_TRY(index_of(s, condition, &l->link, &l->index));
             if (l->index == NULL) return LEAT_OK;
             s->count++;
@@ -253,7 +261,8 @@ static bool free_of_limits(const feeding *f, const machine_leaf *leaf, uint32_t 
     return f->pattern->beyond != LEAT_DROP_NEWEST || takes < f->pattern->runs_max;
 }
 
-/* What becomes of the bundles for which the comparison holds; NULL: it depends. c: one of them. */
+/* What becomes of the bundles for which the comparison holds; NULL: it depends. c: one of them, or
+ * NULL where the comparison alone decides. */
 static leat_code decide_all(const selecting *s, const bundle *c, const machine_leaf **leaf,
                             bool *idle)
 {
@@ -263,10 +272,10 @@ static leat_code decide_all(const selecting *s, const bundle *c, const machine_l
     uint32_t above = l->branch;
     uint32_t at = 0;
     uint32_t condition = l->condition;
-    bool holds = false;
+    bool holds = true;
     bool alike = true;
     *leaf = NULL;
-    LEAT_TRY(matcher_ask(s->f, c, condition, &holds, &alike));
+    if (c != NULL) LEAT_TRY(matcher_ask(s->f, c, condition, &holds, &alike));
     *idle = !holds; /* as the condition fails for all of them */
     if (*idle) return LEAT_OK;
     for (;;) {
@@ -295,35 +304,59 @@ static leat_code sum_up(const selecting *s, const index_found *found, bundle *al
     return LEAT_OK;
 }
 
+/* Whether those of which the index is sure can be fed as one. */
+static bool summable(const selecting *s, const index_found *found)
+{
+    const chosen *l = &s->links[0];
+    bool many = found->sure_count > FEW;
+    if (s->count > 1 || !l->link.lone || l->index->leaky) return false;
+    for (uint32_t i = 0; i < found->sure_count && !many; i++)
+        many = bundle_index_many(l->index, &found->sure[i], FEW);
+    return many;
+}
+
+/* One of those of which the index is sure; NULL: none of them lives. *lost: it is not in the list.
+ */
+static const bundle *one_of(const selecting *s, const index_found *found, bool *lost)
+{
+    const feeding *f = s->f;
+    bundle_index *index = s->links[0].index;
+    const index_item *item = NULL;
+    size_t at = 0;
+    *lost = false;
+    for (uint32_t i = 0; i < found->sure_count && item == NULL; i++)
+        item = bundle_index_one(index, &found->sure[i], f->matcher->graph.bound);
+    if (item == NULL) return NULL;
+    const uint32_t *slots = bundle_index_slots(f->machine, index, item);
+    *lost = !bundles_find(f->machine, &f->matcher->bundles, s->config, slots, &at);
+    return *lost ? NULL : bundle_at(f->machine, &f->matcher->bundles, at);
+}
+
 /* *settled: what the index is sure of was fed as one; else nothing has happened. */
 static leat_code feed_together(const selecting *s, const index_found *found, bool *settled)
 {
     const feeding *f = s->f;
-    const chosen *l = &s->links[0];
     const machine *m = f->machine;
     uint32_t words[3 + MACHINE_SLOTS_MAX + 1];
     bundles one = {.words = words, .count = 1};
     bundle *all = bundle_at(m, &one, 0);
-    const index_item *item = NULL;
+    const bundle *c = NULL;
     const machine_leaf *leaf = NULL;
-    bool many = false;
     bool idle = false;
-    size_t at = 0;
+    bool lost = false;
     *settled = false;
-    for (uint32_t i = 0; i < found->sure_count && !many; i++)
-        many = found->sure_count > FEW || bundle_index_many(l->index, &found->sure[i], FEW);
-    if (s->count > 1 || !l->link.lone || l->index->leaky || !many) return LEAT_OK;
-    for (uint32_t i = 0; i < found->sure_count && item == NULL; i++)
-        item = bundle_index_one(l->index, &found->sure[i], f->matcher->graph.bound);
-    *settled = item == NULL;
-    if (*settled) return LEAT_OK;
-    const uint32_t *slots = bundle_index_slots(m, l->index, item);
-    if (!bundles_find(m, &f->matcher->bundles, s->config, slots, &at)) return LEAT_OK;
-    const bundle *c = bundle_at(m, &f->matcher->bundles, at);
+    if (!summable(s, found)) return LEAT_OK;
+    if (!s->links[0].link.decides) {
+        c = one_of(s, found, &lost);
+        *settled = c == NULL && !lost;
+        if (c == NULL) return LEAT_OK;
+    }
     LEAT_TRY(decide_all(s, c, &leaf, &idle));
     *settled = idle;
     if (leaf == NULL || idle || !merges(s, leaf)) return LEAT_OK;
-    memcpy(words, c, (3 + m->slots_count) * sizeof *words);
+    /* What tells them apart is forgotten or written over, and other slots do not matter. */
+    memset(words, 0, (3 + m->slots_count) * sizeof *words);
+    all->config = s->config;
     LEAT_TRY(sum_up(s, found, all));
     if (!free_of_limits(f, leaf, all->depth)) return LEAT_OK;
     *settled = true;
@@ -345,7 +378,12 @@ leat_code matcher_select(const feeding *f, size_t from, size_t end, bool *settle
     leat_matcher_work *work = f->work;
     const bundle *first = bundle_at(f->machine, &f->matcher->bundles, from);
     const machine_config *config = machine_config_at(f->machine, first->config);
-    selecting s = {.f = f, .from = from, .end = end, .config = first->config};
+    selecting s; /* links are filled as they are chosen */
+    s.f = f;
+    s.from = from;
+    s.end = end;
+    s.config = first->config;
+    s.count = 0;
     bool together = false;
     *settled = false;
     if (config->whole || config->slots == 0 || !any_lives(&s)) return LEAT_OK;
