@@ -141,6 +141,7 @@ typedef struct player {
     const cep_case *c;
     leat_arena *plan, *arena;
     leat_index_pattern *patterns;
+    leat_map *forms; /* as op_detect's plan has them */
     leat_lookup *lookup;
     leat_testing *testing;
     leat_matcher **matchers; /* by key and pattern */
@@ -197,6 +198,7 @@ static leat_index_pattern pattern_new(player *p, uint32_t n, leat_buf *text)
         leat_conditions_new(pattern, &fields, compile, p->plan, p->plan, &findings, &conditions);
     if (good) bench_must(leat_nfa_new(pattern, p->plan, &findings, &nfa, &err), &err);
     if (nfa == NULL) bench_fail("%.*s", LEAT_STR_ARG(findings.items[0].message));
+    bench_must(leat_nfa_kin(p->forms, nfa, &err), &err);
     return (leat_index_pattern){conditions, nfa, 0};
 }
 
@@ -220,9 +222,11 @@ static void open_player(player *p, const cep_case *c)
     bench_must(leat_arena_new(&p->arena, PLAN_MAX, &err), &err);
     p->matchers = leat_mem_need((size_t)c->keys * c->patterns * sizeof(leat_matcher *));
     p->patterns = leat_mem_need(c->patterns * sizeof *p->patterns);
+    p->forms = leat_map_new();
     for (uint32_t n = 0; n < c->patterns; n++)
         p->patterns[n] = pattern_new(p, n, &text);
     bench_must(leat_index_new(p->patterns, c->patterns, p->plan, &index, &err), &err);
+    leat_map_free(&p->forms);
     p->lookup = leat_lookup_new(index);
     p->testing = leat_testing_new(p->patterns[0].conditions);
     leat_marks_init(&p->visits, c->patterns);

@@ -51,6 +51,7 @@ typedef struct detect_planner {
     detect_config *config;
     uint32_t size, groups_size; /* of config->patterns, config->groups */
     leat_map *names;            /* of all patterns, enabled or not */
+    leat_map *forms;            /* of automata (leat_nfa_kin) */
 } detect_planner;
 
 static leat_expr *compile(void *self, const leat_node *node, leat_scope *scope)
@@ -164,6 +165,8 @@ static void plan_pattern(detect_planner *d, const leat_node *node)
     (void)leat_conditions_new(pattern, fields, compile, d, d->arena, d->findings, &conditions);
     if (good && leat_nfa_new(pattern, d->arena, d->findings, &nfa, &err) != LEAT_OK)
         leat_findings_add(d->findings, node, false, "%s", err.text);
+    if (nfa != NULL && leat_nfa_kin(d->forms, nfa, &err) != LEAT_OK)
+        leat_findings_add(d->findings, node, false, "%s", err.text);
     if (nfa != NULL) leat_pattern_warn(nfa, conditions, d->findings);
     detect_pattern planned = {.pattern = pattern, .nfa = nfa, .conditions = conditions};
     planned.events = d->settings->events && pattern->events;
@@ -276,7 +279,8 @@ bool detect_plan(leat_planner *planner, leat_step *step, const leat_node *json)
                         .arena = leat_planner_arena(planner),
                         .settings = &settings,
                         .config = leat_planner_alloc(planner, sizeof(detect_config)),
-                        .names = leat_map_new()};
+                        .names = leat_map_new(),
+                        .forms = leat_map_new()};
     size_t before = d.findings->errors;
     (void)leat_options_read(detect_options, DETECT_OPTIONS_COUNT, json, &settings, d.findings);
     const leat_node *patterns = settings.patterns;
@@ -289,6 +293,7 @@ bool detect_plan(leat_planner *planner, leat_step *step, const leat_node *json)
         plan_item(&d, patterns);
     }
     leat_map_free(&d.names);
+    leat_map_free(&d.forms);
     if (d.findings->errors == before) plan_index(&d);
     leat_planner_new_shape(planner, step);
     plan_ports(&d);

@@ -87,13 +87,14 @@ static leat_code widen(leat_matcher_work *work, leat_err *err)
 leat_code matcher_attach_first(leat_matcher *matcher, leat_matcher_work *work, leat_err *err)
 {
     LEAT_TRY(widen(work, err));
-    machine **slot = machine_place(work->machines, work->machines_size, matcher->nfa);
+    const leat_nfa *kin = matcher->nfa->kin;
+    machine **slot = machine_place(work->machines, work->machines_size, kin);
     if (*slot == NULL) {
-        *slot = machine_new(matcher->nfa, err);
+        *slot = machine_new(kin, err);
         if (*slot == NULL) return err->code;
         work->machines_count++;
     }
-    LEAT_ASSERT((*slot)->nfa == matcher->nfa);
+    LEAT_ASSERT((*slot)->nfa == kin);
     matcher->machine = *slot;
     return LEAT_OK;
 }

@@ -18,8 +18,6 @@
  * Refused: counters kept in the partial match, which make every edge test arithmetic. */
 #include "cep/nfa.h"
 
-#include "core/map.h"
-
 typedef struct way {
     uint64_t not_next, not_between; /* parts: negations passed */
     uint64_t bans;                  /* edges of the state being filled */
@@ -550,6 +548,7 @@ leat_code leat_nfa_new(const leat_pattern *pattern, leat_arena *arena, leat_find
         return LEAT_OK;
     }
     made->fingerprint = fingerprint(made);
+    made->kin = made;
     *nfa = made;
     return LEAT_OK;
 }

@@ -18,6 +18,7 @@
 #define LEAT_CEP_NFA_H
 
 #include "cep/pattern.h"
+#include "core/map.h"
 
 #define LEAT_NFA_STATES_MAX 16384
 #define LEAT_NFA_EDGES_MAX  64    /* of one state: sets of them are bits of a word */
@@ -62,12 +63,19 @@ typedef struct leat_nfa {
     bool timeouts; /* what time puts an end to is told; as the pattern says */
     bool strict;   /* an event can matter although no condition holds for it (next, not next) */
     uint64_t fingerprint; /* of all that decides what a stored partial match means */
+    /* One that differs in nothing but what its conditions say, or itself: what is worked out about
+     * its states, with conditions known by number, is so for both (leat_nfa_kin). */
+    const struct leat_nfa *kin;
 } leat_nfa;
 
 /* A pattern that unfolds into too many states or edges is a finding at the pattern, and *nfa is
  * NULL; LEAT_OK also then. An error is one of memory. Cost: states times steps. */
 leat_code leat_nfa_new(const leat_pattern *pattern, leat_arena *arena, leat_findings *findings,
                        leat_nfa **nfa, leat_err *err) LEAT_CHECKED;
+/* Sets the automaton's kin: the first of those given with the same forms (an empty map at first, of
+ * no other use) that is alike, which must live as long. To be called before anybody matches with
+ * it, when its conditions are compiled: what they read of earlier takes counts. Cost: a pass. */
+leat_code leat_nfa_kin(leat_map *forms, leat_nfa *nfa, leat_err *err) LEAT_CHECKED;
 /* One line per state and edge, for people and tests. */
 void leat_nfa_print(const leat_nfa *nfa, leat_buf *out);
 

@@ -327,3 +327,59 @@ Test(machine, trees_say_what_the_rules_say)
         cep_close(&bed);
     }
 }
+
+/* --- automata that are alike --- */
+
+/* Whether the automaton of the second pattern gets the first one as its kin. */
+static bool akin(const char *first, const char *second)
+{
+    cep_bed a, b;
+    leat_err err;
+    leat_map *forms = leat_map_new();
+    cr_assert(cep_read(&a, first), "%.*s", LEAT_STR_ARG(leat_buf_str(&a.out)));
+    cr_assert(cep_read(&b, second), "%.*s", LEAT_STR_ARG(leat_buf_str(&b.out)));
+    cr_assert_eq(a.nfa->kin, a.nfa);
+    cr_assert_eq(leat_nfa_kin(forms, a.nfa, &err), LEAT_OK);
+    cr_assert_eq(leat_nfa_kin(forms, b.nfa, &err), LEAT_OK);
+    cr_assert_eq(a.nfa->kin, a.nfa);
+    bool shared = b.nfa->kin == a.nfa;
+    cr_assert(shared || b.nfa->kin == b.nfa);
+    leat_map_free(&forms);
+    cep_close(&a);
+    cep_close(&b);
+    return shared;
+}
+
+#define AB(more) P(S("A", "a", "") "," S("B", "b", more))
+#define WITH(fields)                                                                               \
+    "{\"name\":\"p\"," fields ",\"steps\":[" S("A", "a", "") "," S("B", "b", "") "]}"
+
+Test(machine, alike_is_what_differs_in_its_conditions_alone)
+{
+    cr_expect(akin(AB(""), AB("")));
+    cr_expect(akin(AB(""), P(S("X", "x", "") "," S("Y", "yz", ""))));
+    cr_expect(akin(AB(""), WITH("\"limits\":{\"matches\":7}"))); /* asked of the pattern */
+    cr_expect(
+        akin(P(S("A", "a", "") "," S("B", "=A", "")), P(S("X", "x", "") "," S("Y", "=X", ""))));
+    static const char *const others[] = {
+        AB(NEXT),
+        AB(ANY),
+        AB(PLUS),
+        AB(",\"optional\":true"),
+        AB(",\"within\":\"5ms\""),
+        P(S("A", "a", "") "," S("B", "a", "")), /* one condition */
+        P(S("A", "a", "") ","
+                          "{\"name\":\"B\"}"),   /* any event */
+        P(S("A", "a", "") "," S("B", "=A", "")), /* reads an earlier step */
+        P(S("A", "a", "") "," NOT("c", "") "," S("B", "b", "")),
+        P(S("A", "a", "") "," S("B", "b", "") "," S("C", "c", "")),
+        WITH("\"within\":\"5ms\""),
+        WITH("\"skip\":\"skip_to_next\""),
+        WITH("\"limits\":{\"partial_matches\":7}"),
+        WITH("\"limits\":{\"events\":7}"),
+    };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        cr_expect_not(akin(AB(""), others[i]), "%s", others[i]);
+        cr_expect(akin(others[i], others[i]), "%s", others[i]);
+    }
+}
