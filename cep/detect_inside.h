@@ -154,6 +154,10 @@ typedef struct detect_paused {
     uint64_t seq;  /* the record's */
     int64_t at_ms; /* the timer's, or the record's */
     leat_buf key;  /* of the cell */
+    /* The list of patterns was edited: who has seen the record is in `seen`, not all that stand in
+     * front of index. */
+    bool moved;
+    leat_marks seen;
 } detect_paused;
 
 struct detect_state {

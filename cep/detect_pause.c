@@ -7,20 +7,34 @@
  * whether a record has let them go or time.
  *
  *   record   it comes again as the first of the next round, is shown to no pattern up to the one
- *            whose matches rest, and to those behind it when they are out
+ *            whose matches rest, and to those behind it when they are out. The list may be edited
+ *            meanwhile: so the names of those that have seen it are written down, and of whatever
+ *            is in the list then, the others are shown it
  *   timer    matches first; then other timers, and the record in front of which they fire
  *
  * It is state, a cell of its own that is there only meanwhile: a restart between two rounds goes on
  * with the very next match. If the pattern is gone by then its matches are, too, as are its partial
- * matches (pattern_gone); the record goes to the patterns behind it.
+ * matches (pattern_gone); the record goes to those that have not seen it.
  *
- *   version 1 | timer | rejected | pattern's number, its fingerprint |
- *   number of the record | time | key of the cell */
+ *   version 2 | timer | rejected | pattern's fingerprint | number of the record | time |
+ *   key of the cell | hashes of the names of those that have seen the record */
 #include "cep/detect_inside.h"
 
-#define VERSION 1
+#define VERSION 2
 
 static const leat_str paused_key = {"step", 4};
+
+static uint64_t name_hash(const detect_state *state, uint32_t index)
+{
+    return leat_str_hash_fixed(state->config->patterns[index].pattern->name);
+}
+
+/* Has it been shown the record. */
+static bool has_seen(const detect_paused *paused, uint32_t index)
+{
+    if (paused->moved) return leat_marks_has(&paused->seen, index);
+    return index <= paused->index;
+}
 
 static leat_code encode(void *self, void *live, leat_buf *out, leat_err *err)
 {
@@ -31,11 +45,12 @@ static leat_code encode(void *self, void *live, leat_buf *out, leat_err *err)
     leat_buf_add_char(out, VERSION);
     leat_buf_add_char(out, (char)paused->timer);
     leat_buf_add_char(out, (char)paused->rejected);
-    leat_buf_add_varuint(out, paused->index);
     leat_buf_add_u64(out, gone ? 0 : state->config->patterns[paused->index].nfa->fingerprint);
     leat_buf_add_varuint(out, paused->seq);
     leat_buf_add_varint(out, paused->at_ms);
     leat_buf_add_bytes(out, leat_buf_str(&paused->key));
+    for (uint32_t i = 0; i < state->config->count && !paused->timer; i++)
+        if (has_seen(paused, i)) leat_buf_add_u64(out, name_hash(state, i));
     return leat_buf_check(out, "where a step stands", err);
 }
 
@@ -57,12 +72,14 @@ static const leat_table_type paused_type = {encode, decode, release, NULL, NULL}
 leat_code detect_pause_open(detect_state *state, leat_err *err)
 {
     leat_buf_init(&state->paused.key, DETECT_CELL_BYTES_MAX);
+    leat_marks_init(&state->paused.seen, state->config->count);
     return leat_run_table(state->run, "paused", &paused_type, state, &state->paused_table, err);
 }
 
 void detect_pause_close(detect_state *state)
 {
     leat_buf_release(&state->paused.key);
+    leat_marks_release(&state->paused.seen);
 }
 
 /* The cell changes, or is there now. */
@@ -159,6 +176,25 @@ void detect_pause_meet(detect_state *state, const leat_record *record)
 
 /* --- after a restart or an abort --- */
 
+/* Those that have seen the record, as far as they are still in the list. */
+static leat_code restore_seen(detect_state *state, leat_reader names, leat_err *err)
+{
+    detect_paused *paused = &state->paused;
+    uint32_t count = state->config->count;
+    uint64_t hash = 0;
+    uint32_t i = 0;
+    leat_marks_clear(&paused->seen);
+    for (leat_reader in = names; leat_reader_u64(&in, &hash);)
+        for (i = 0; i < count; i++)
+            if (name_hash(state, i) == hash) leat_marks_add(&paused->seen, i);
+    if ((names.end - names.at) % 8 != 0)
+        return leat_err_set(err, LEAT_ERR_DAMAGED, "where a step stood cannot be read");
+    for (i = 0; i < count && leat_marks_has(&paused->seen, i) == (i <= paused->index);)
+        i++;
+    paused->moved = !paused->timer && i < count;
+    return LEAT_OK;
+}
+
 static leat_code restore_cell(void *context, leat_str key, leat_str committed, leat_err *err)
 {
     detect_state *state = context;
@@ -167,23 +203,20 @@ static leat_code restore_cell(void *context, leat_str key, leat_str committed, l
     uint8_t version = 0;
     uint8_t timer = 0;
     uint8_t rejected = 0;
-    uint64_t number = 0;
     uint64_t fingerprint = 0;
     leat_str cell = LEAT_STR_NONE;
     if (committed.data == NULL) return LEAT_OK;
     if (!leat_str_equal(key, paused_key) || !leat_reader_u8(&in, &version) || version != VERSION ||
         !leat_reader_u8(&in, &timer) || !leat_reader_u8(&in, &rejected) ||
-        !leat_reader_varuint(&in, &number) || !leat_reader_u64(&in, &fingerprint) ||
-        !leat_reader_varuint(&in, &paused->seq) || !leat_reader_varint(&in, &paused->at_ms) ||
-        !leat_reader_bytes(&in, &cell))
+        !leat_reader_u64(&in, &fingerprint) || !leat_reader_varuint(&in, &paused->seq) ||
+        !leat_reader_varint(&in, &paused->at_ms) || !leat_reader_bytes(&in, &cell))
         return leat_err_set(err, LEAT_ERR_DAMAGED, "where a step stood cannot be read");
-    uint32_t count = state->config->count;
     uint32_t index = detect_by_fingerprint(state->config, fingerprint);
     paused->is = true;
     paused->timer = timer != 0;
     paused->rejected = rejected != 0;
-    paused->index = index != DETECT_NONE ? index : count;
-    if (index == DETECT_NONE && !paused->timer && number < count) paused->index = (uint32_t)number;
+    paused->index = index != DETECT_NONE ? index : state->config->count;
+    LEAT_TRY(restore_seen(state, in, err));
     leat_buf_reset(&paused->key);
     leat_buf_add(&paused->key, cell);
     return leat_buf_check(&paused->key, "a key", err);
@@ -191,6 +224,6 @@ static leat_code restore_cell(void *context, leat_str key, leat_str committed, l
 
 leat_code detect_pause_restored(detect_state *state, leat_err *err)
 {
-    state->paused.is = false;
+    state->paused.is = state->paused.moved = false;
     return leat_table_visit(state->paused_table, restore_cell, state, err);
 }

@@ -269,24 +269,30 @@ static leat_code mark_all(detect_state *state, const leat_eval *eval, bool *any,
     return LEAT_OK;
 }
 
-/* again: matches of it rest, and patterns behind theirs have not seen it. */
+/* again: matches of it rest, and patterns behind theirs have not seen it; or, if the list was
+ * edited meanwhile, those that are not in paused.seen. */
 static leat_code process_record(detect_state *state, const leat_eval *eval, bool again,
                                 leat_err *err)
 {
-    uint32_t from = again ? state->paused.index + 1 : 0;
+    detect_paused *paused = &state->paused;
+    bool moved = again && paused->moved;
+    uint32_t from = again && !moved ? paused->index + 1 : 0;
     bool any = false;
     LEAT_TRY(mark_all(state, eval, &any, err));
     if (LEAT_UNLIKELY(again)) LEAT_TRY(detect_go_on(state, eval, err));
-    while (any && !state->paused.is) {
+    while (any && !paused->is) {
         uint32_t next = DETECT_NONE;
         uint32_t broken = DETECT_NONE;
         (void)leat_marks_next(&state->visits, from, &next);
         if (!state->rejected) (void)leat_marks_next(&state->broken, from, &broken);
         if (broken < next) next = broken;
         if (next == DETECT_NONE) break;
-        LEAT_TRY(visit(state, next, eval, err));
         from = next + 1;
+        if (LEAT_UNLIKELY(moved) && leat_marks_has(&paused->seen, next)) continue;
+        if (LEAT_UNLIKELY(moved)) leat_marks_add(&paused->seen, next);
+        LEAT_TRY(visit(state, next, eval, err));
     }
+    if (LEAT_UNLIKELY(moved)) paused->moved = paused->is;
     return detect_keys_settle(state, err);
 }
 

@@ -228,19 +228,21 @@ Test(portions, make_no_difference)
 
 /* --- the pipeline is edited while matches rest --- */
 
-#define EDITED(before, pattern)                                                                    \
+#define LISTED(before, patterns)                                                                   \
     "{\"name\":\"p\",\"sources\":{\"s\":{\"topic\":\"in\",\"key\":\"c\",\"timestamp\":\"ts\"}},"   \
-    "\"streams\":{\"a\":{\"from\":\"s\",\"steps\":[" before                                        \
-    "{\"detect\":{\"patterns\":[{\"name\":\"" pattern                                              \
-    "\",\"emit\":{\"x\":\"string(a[0].v) + string(b[0].v)\"},\"events\":false,\"steps\":["         \
-    "{\"name\":\"a\",\"where\":\"k == 'a'\"},{\"name\":\"b\",\"contiguity\":\"followed_by_any\","  \
-    "\"where\":\"k == 'b'\"}],\"within\":\"1m\"}]}},{\"keep\":[\"x\"]}],\"to\":\"out\"}},"         \
+    "\"streams\":{\"a\":{\"from\":\"s\",\"steps\":[" before "{\"detect\":{\"patterns\":[" patterns \
+    "]}},{\"keep\":[\"x\"]}],\"to\":\"out\"}},"                                                    \
     "\"dead_letter\":{\"topic\":\"dead\"}}"
+#define SAYING(pattern, says)                                                                      \
+    "{\"name\":\"" pattern "\",\"emit\":{\"x\":\"" says "string(a[0].v) + string(b[0].v)\"},"      \
+    "\"events\":false,\"steps\":[{\"name\":\"a\",\"where\":\"k == 'a'\"},{\"name\":\"b\","         \
+    "\"contiguity\":\"followed_by_any\",\"where\":\"k == 'b'\"}],\"within\":\"1m\"}"
+#define EDITED(before, pattern) LISTED(before, SAYING(pattern, ""))
 
 #define SAME "{\"set\":{\"w\":\"0\"}},"
 
 /* Rests behind the first match of b1; b2 and b3 have not been worked on. */
-static void begin_old(test_bed *bed)
+static void begin_old(test_bed *bed, const char *pipeline, const char *want)
 {
     leat_message messages[7];
     char texts[7][64];
@@ -256,26 +258,24 @@ static void begin_old(test_bed *bed)
                                      .timestamp_ms = 10 + i,
                                      .value = leat_str_of(texts[i])};
     }
-    bed_open_with(bed, EDITED(SAME, "p"), &leat_operator_detect);
+    bed_open_with(bed, pipeline, &leat_operator_detect);
     leat_exec_portion(bed->exec, 1);
     bed_batch(bed, messages, 7);
-    bed_expect(bed, "out: {\"x\":\"11\"}\n");
+    bed_expect(bed, want);
     cr_assert(leat_exec_more(bed->exec));
     bed_commit(bed);
 }
 
 /* The old bed's log under another pipeline, after a crash: what rests comes out, portion by
  * portion. */
-static void go_on(test_bed *bed, const char *pipeline, const char *want)
+static void go_on_from(test_bed *old, test_bed *bed, const char *pipeline, const char *want)
 {
-    test_bed old;
-    begin_old(&old);
     bed_open_with(bed, pipeline, &leat_operator_detect);
-    bed->log = old.log;
-    bed->log_count = old.log_count;
-    old.log = NULL;
-    old.log_count = 0;
-    bed_close(&old);
+    bed->log = old->log;
+    bed->log_count = old->log_count;
+    old->log = NULL;
+    old->log_count = 0;
+    bed_close(old);
     bed_crash(bed);
     for (int i = 0; i < 20 && leat_exec_more(bed->exec); i++) {
         leat_exec_portion(bed->exec, 1);
@@ -284,6 +284,13 @@ static void go_on(test_bed *bed, const char *pipeline, const char *want)
     }
     cr_expect_not(leat_exec_more(bed->exec));
     bed_expect(bed, want);
+}
+
+static void go_on(test_bed *bed, const char *pipeline, const char *want)
+{
+    test_bed old;
+    begin_old(&old, EDITED(SAME, "p"), "out: {\"x\":\"11\"}\n");
+    go_on_from(&old, bed, pipeline, want);
 }
 
 static void go_on_with(const char *pipeline, const char *want)
@@ -328,4 +335,52 @@ Test(portions, outlive_an_edit)
                "out: {\"x\":\"13\"}\nout: {\"x\":\"23\"}\nout: {\"x\":\"33\"}\n");
     /* Another pattern: */
     go_on_with(EDITED(SAME, "q"), "");
+}
+
+#define ALL_OF(name, b)                                                                            \
+    "out: {\"x\":\"" name "1" b "\"}\nout: {\"x\":\"" name "2" b "\"}\nout: {\"x\":\"" name "3" b  \
+    "\"}\n"
+
+/* Between two portions of what a record brings about, patterns change their places: each is shown
+ * the record once, wherever it stands now. */
+Test(portions, outlive_another_order)
+{
+    static const char second[] = "out: {\"x\":\"q21\"}\nout: {\"x\":\"q31\"}\n";
+    static const struct {
+        const char *pipeline, *want_b1, *of_each[3];
+    } cases[] = {
+        {LISTED(SAME, SAYING("r", "'r' + ") "," SAYING("q", "'q' + ") "," SAYING("p", "'p' + ")),
+         ALL_OF("r", "1"),
+         {"r", "q", "p"}},
+        {LISTED(SAME, SAYING("q", "'q' + ") "," SAYING("p", "'p' + ") "," SAYING("r", "'r' + ")),
+         ALL_OF("r", "1"),
+         {"q", "p", "r"}},
+        {LISTED("{\"set\":{\"u\":\"0\"}},", SAYING("q", "'q' + ") "," SAYING("r", "'r' + ")),
+         ALL_OF("r", "1"),
+         {"q", "r", NULL}},
+        {LISTED(SAME, SAYING("q", "'q' + ") "," SAYING("p", "'p' + ")), "", {"q", "p", NULL}}};
+    static const char first[] =
+        "out: {\"x\":\"p21\"}\nout: {\"x\":\"p31\"}\nout: {\"x\":\"q11\"}\n";
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        test_bed old, bed;
+        char want[2048];
+        begin_old(
+            &old,
+            LISTED(SAME, SAYING("p", "'p' + ") "," SAYING("q", "'q' + ") "," SAYING("r", "'r' + ")),
+            "out: {\"x\":\"p11\"}\n");
+        while (strlen(first) > old.out.len && leat_exec_more(old.exec)) {
+            leat_exec_portion(old.exec, 1);
+            one_more(&old);
+            bed_commit(&old);
+        }
+        bed_expect(&old, first);
+        size_t len = (size_t)snprintf(want, sizeof want, "%s%s", second, cases[i].want_b1);
+        for (int b = 2; b <= 3; b++)
+            for (int n = 0; n < 3 && cases[i].of_each[n] != NULL; n++)
+                for (int a = 1; a <= 3; a++)
+                    len += (size_t)snprintf(want + len, sizeof want - len,
+                                            "out: {\"x\":\"%s%d%d\"}\n", cases[i].of_each[n], a, b);
+        go_on_from(&old, &bed, cases[i].pipeline, want);
+        bed_close(&bed);
+    }
 }
