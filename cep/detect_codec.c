@@ -166,7 +166,19 @@ static bool all_own(void *self, const void *live)
     return true;
 }
 
-const leat_table_type detect_cell_type = {encode, decode, release, decode_own, all_own};
+static void ahead(void *self, const void *live, uint32_t depth)
+{
+    const detect_cell *cell = live;
+    (void)self;
+    if (cell->parts != &cell->one) /* of many parts few are going to be used */
+        __builtin_prefetch(cell->parts);
+    else if (depth == 1)
+        leat_matcher_ahead(cell->one.matcher);
+    else
+        leat_matcher_ahead_of(cell->one.matcher);
+}
+
+const leat_table_type detect_cell_type = {encode, decode, release, decode_own, all_own, ahead};
 
 leat_code detect_cell_look(leat_str bytes, int64_t now_ms, detect_due *due, int64_t *deadline_ms,
                            leat_err *err)

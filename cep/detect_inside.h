@@ -3,6 +3,7 @@
  *
  *   op_detect.c      the operator: records and timers in, alerts out
  *   detect_plan.c    patterns loaded, checked and compiled
+ *   detect_ahead.c   what the records to come will need from memory
  *   detect_key.c     keys: evaluated, found in the table, settled
  *   detect_cell.c    the state of one key: that of all patterns which hold something for it
  *   detect_codec.c   that as bytes, and after a restart
@@ -124,6 +125,7 @@ leat_code detect_cells_restored(detect_state *state, leat_err *err) LEAT_CHECKED
 /* A group's key for the record or timer in hand. */
 typedef struct detect_key {
     leat_buf buf;      /* the cell's key: text, NUL, and the key as JSON */
+    uint32_t hash;     /* of it */
     uint64_t event;    /* of which event the rest is */
     leat_code code;    /* the key's evaluation */
     leat_err why;      /* its error */
@@ -131,6 +133,23 @@ typedef struct detect_key {
     bool touched;      /* the table knows that it changes */
     uint32_t reporter; /* code is an error: the pattern that reports it */
 } detect_key;
+
+/* A record that is looked at before its turn. */
+typedef struct detect_ahead {
+    leat_lookup *lookup;
+    leat_eval eval;
+    bool begun;     /* lookup is of the record, by eval */
+    uint32_t group; /* whose key is evaluated too; DETECT_NONE: no group's */
+    leat_code code; /* of that */
+    leat_err why;
+    leat_buf key;
+    uint32_t hash; /* of the key */
+} detect_ahead;
+
+/* A timer that fires soon, and how far what it needs has been asked for. */
+typedef struct detect_soon {
+    uint32_t hash, depth;
+} detect_soon;
 
 /* Whose matches are coming out. */
 typedef struct detect_sending {
@@ -166,7 +185,12 @@ struct detect_state {
     leat_table *table; /* group's text, NUL, key as JSON -> cell */
     leat_timers *timers;
     leat_matcher_work *work;
-    leat_lookup *lookup;
+    detect_ahead *aheads;  /* the record in hand and those to come, by their place in the batch */
+    uint32_t aheads_count; /* a power of two */
+    size_t aheads_end;     /* of the batch: so many have been looked at */
+    detect_ahead *ahead;   /* the record in hand, or the last that was */
+    detect_soon soon[LEAT_TIMERS_SOON];
+    leat_lookup *lookup;   /* its */
     leat_testing *testing; /* of whichever pattern is in hand */
     leat_testing **held;   /* of those with order_by */
     leat_matches matches;  /* to detect_out */
@@ -193,9 +217,12 @@ struct detect_state {
  * code and why. */
 leat_code detect_key_find(detect_state *state, uint32_t group, const leat_eval *eval,
                           detect_key **key, leat_err *err) LEAT_CHECKED;
-/* The same of a timer's cell. */
-leat_code detect_key_set(detect_state *state, leat_str whole, detect_key **key,
+/* The same of a timer's cell. hash: leat_slots_hash(whole). */
+leat_code detect_key_set(detect_state *state, leat_str whole, uint32_t hash, detect_key **key,
                          leat_err *err) LEAT_CHECKED;
+/* A group's key for a record, as it is in cells' keys. */
+leat_code detect_key_write(const detect_group *group, const leat_record *record,
+                           const leat_eval *eval, leat_buf *buf, leat_err *err) LEAT_CHECKED;
 /* The key as JSON. */
 leat_str detect_key_json(const detect_key *key);
 /* Before the cell is changed. */
@@ -203,10 +230,23 @@ void detect_key_touch(detect_state *state, detect_key *key);
 /* A cell where there was none yet. */
 leat_code detect_key_put(detect_state *state, detect_key *key, leat_err *err) LEAT_CHECKED;
 /* The cell's timer; LEAT_TIME_MAX: it has none. */
-leat_code detect_timer_set(detect_state *state, leat_str whole, int64_t at_ms,
+leat_code detect_timer_set(detect_state *state, leat_str whole, uint32_t hash, int64_t at_ms,
                            leat_err *err) LEAT_CHECKED;
 /* After the record or timer: timers of the cells that were changed, or the end of those cells. */
 leat_code detect_keys_settle(detect_state *state, leat_err *err) LEAT_CHECKED;
+
+/* --- detect_ahead.c --- */
+void detect_ahead_open(detect_state *state);
+void detect_ahead_close(detect_state *state);
+/* Another batch. */
+static inline void detect_ahead_batch(detect_state *state)
+{
+    state->aheads_end = 0;
+}
+/* Record r comes next: looks at it and those behind it. */
+void detect_ahead_to(detect_state *state, const leat_batch *in, size_t r);
+/* The group's key for the record in hand, if it is known; else false. */
+bool detect_ahead_key(detect_state *state, uint32_t group, detect_key *key);
 
 /* --- detect_pause.c --- */
 leat_code detect_pause_open(detect_state *state, leat_err *err) LEAT_CHECKED;

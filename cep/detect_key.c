@@ -15,12 +15,14 @@
 
 #include "schemas/codec_json.h"
 
-static leat_code write_key(detect_state *state, const detect_group *group, const leat_eval *eval,
-                           leat_buf *buf, leat_err *err)
+leat_code detect_key_write(const detect_group *group, const leat_record *record,
+                           const leat_eval *eval, leat_buf *buf, leat_err *err)
 {
     leat_value value = LEAT_VALUE_NULL;
-    const leat_record *record = state->record;
     LEAT_ASSERT(record != NULL);
+    leat_buf_reset(buf);
+    leat_buf_add(buf, group->text);
+    leat_buf_add_char(buf, '\0');
     if (group->expr != NULL)
         LEAT_TRY(leat_expr_eval(group->expr, eval, &value, err));
     else if (group->kind == DETECT_KEY_RECORD && record->key.data != NULL)
@@ -35,7 +37,7 @@ static leat_code find_cell(detect_state *state, detect_key *key, leat_err *err)
 {
     void *live = NULL;
     leat_str whole = leat_buf_str(&key->buf);
-    LEAT_TRY(leat_table_find(state->table, whole, &live, err));
+    LEAT_TRY(leat_table_find_hashed(state->table, whole, key->hash, &live, err));
     key->cell = live;
     if (live == NULL || key->cell->count > 0) return LEAT_OK;
     leat_table_remove(state->table, whole);
@@ -62,16 +64,17 @@ leat_code detect_key_find(detect_state *state, uint32_t group, const leat_eval *
     *key = k;
     if (k->event == state->event) return LEAT_OK;
     use(state, k);
-    leat_buf_reset(&k->buf);
-    leat_buf_add(&k->buf, of->text);
-    leat_buf_add_char(&k->buf, '\0');
-    k->code = write_key(state, of, eval, &k->buf, &k->why);
+    if (!detect_ahead_key(state, group, k)) {
+        k->code = detect_key_write(of, state->record, eval, &k->buf, &k->why);
+        k->hash = leat_slots_hash(leat_buf_str(&k->buf));
+    }
     if (k->code != LEAT_OK)
         return leat_code_blame(k->code) == LEAT_BLAME_RECORD ? LEAT_OK : (*err = k->why, k->code);
     return find_cell(state, k, err);
 }
 
-leat_code detect_key_set(detect_state *state, leat_str whole, detect_key **key, leat_err *err)
+leat_code detect_key_set(detect_state *state, leat_str whole, uint32_t hash, detect_key **key,
+                         leat_err *err)
 {
     detect_key *k = &state->keys[state->config->groups_count]; /* behind those of the groups */
     *key = k;
@@ -79,6 +82,7 @@ leat_code detect_key_set(detect_state *state, leat_str whole, detect_key **key, 
     leat_buf_reset(&k->buf);
     leat_buf_add(&k->buf, whole);
     LEAT_TRY(leat_buf_check(&k->buf, "a key", err));
+    k->hash = hash;
     return find_cell(state, k, err);
 }
 
@@ -104,7 +108,8 @@ leat_code detect_key_put(detect_state *state, detect_key *key, leat_err *err)
     detect_cell *cell = detect_cell_new(err);
     if (cell == NULL) return LEAT_ERR_MEMORY;
     void *live = cell;
-    leat_code code = leat_table_put(state->table, leat_buf_str(&key->buf), &live, err);
+    leat_code code =
+        leat_table_put_hashed(state->table, leat_buf_str(&key->buf), key->hash, &live, err);
     if (code != LEAT_OK) {
         detect_cell_free(&cell);
         return code;
@@ -114,10 +119,12 @@ leat_code detect_key_put(detect_state *state, detect_key *key, leat_err *err)
     return LEAT_OK;
 }
 
-leat_code detect_timer_set(detect_state *state, leat_str whole, int64_t at_ms, leat_err *err)
+leat_code detect_timer_set(detect_state *state, leat_str whole, uint32_t hash, int64_t at_ms,
+                           leat_err *err)
 {
-    if (at_ms != LEAT_TIME_MAX) return leat_timers_set(state->timers, whole, at_ms, err);
-    leat_timers_cancel(state->timers, whole);
+    if (at_ms != LEAT_TIME_MAX)
+        return leat_timers_set_hashed(state->timers, whole, hash, at_ms, err);
+    leat_timers_cancel_hashed(state->timers, whole, hash);
     return LEAT_OK;
 }
 
@@ -126,14 +133,14 @@ static leat_code settle(detect_state *state, const detect_key *key, leat_err *er
     detect_cell *cell = key->cell;
     leat_str whole = leat_buf_str(&key->buf);
     if (cell->count == 0) {
-        leat_timers_cancel(state->timers, whole);
-        leat_table_remove(state->table, whole);
+        leat_timers_cancel_hashed(state->timers, whole, key->hash);
+        leat_table_remove_hashed(state->table, whole, key->hash);
         return LEAT_OK;
     }
     int64_t deadline_ms = detect_cell_deadline(cell);
     if (deadline_ms == cell->timer_ms) return LEAT_OK;
     cell->timer_ms = deadline_ms;
-    return detect_timer_set(state, whole, deadline_ms, err);
+    return detect_timer_set(state, whole, key->hash, deadline_ms, err);
 }
 
 leat_code detect_keys_settle(detect_state *state, leat_err *err)

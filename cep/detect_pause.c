@@ -67,7 +67,7 @@ static void release(void *self, void *live)
     LEAT_ASSERT(live == self);
 }
 
-static const leat_table_type paused_type = {encode, decode, release, NULL, NULL};
+static const leat_table_type paused_type = {encode, decode, release, NULL, NULL, NULL};
 
 leat_code detect_pause_open(detect_state *state, leat_err *err)
 {
@@ -121,12 +121,12 @@ static leat_code find_key(detect_state *state, const leat_eval *eval, detect_key
     leat_str whole = leat_buf_str(&paused->key);
     if (eval == NULL) {
         state->event++;
-        return detect_key_set(state, whole, key, err);
+        return detect_key_set(state, whole, leat_slots_hash(whole), key, err);
     }
     LEAT_TRY(detect_key_find(state, state->config->patterns[paused->index].group, eval, key, err));
     if ((*key)->code == LEAT_OK && leat_str_equal(leat_buf_str(&(*key)->buf), whole))
         return LEAT_OK;
-    return detect_key_set(state, whole, key, err);
+    return detect_key_set(state, whole, leat_slots_hash(whole), key, err);
 }
 
 static leat_code go_on(detect_state *state, const leat_eval *eval, detect_key *key,

@@ -32,6 +32,7 @@
  * matcher_shape.c has, which shares takes among all: a limit must not depend on the way. */
 #define SHARE_MAX       4
 #define SHARE_ALIKE_MAX 64
+#define AHEAD_EVENTS    2       /* that are asked for ahead: what the graph itself has room for */
 #define DROPS_COUNTED   100000u /* matches that are counted one by one when a limit ends them */
 
 /* --- life --- */
@@ -68,6 +69,20 @@ void leat_matcher_free(leat_matcher **matcher)
     leat_mem_free(gone->waiting);
     leat_mem_free(gone);
     *matcher = NULL;
+}
+
+void leat_matcher_ahead_of(const leat_matcher *matcher)
+{
+    if (matcher == NULL) return;
+    const graph *g = &matcher->graph;
+    __builtin_prefetch(g->nodes);
+    __builtin_prefetch(matcher->bundles.words);
+    if (g->events_count > AHEAD_EVENTS) __builtin_prefetch(g->events);
+    for (uint32_t i = 0; i < g->events_count && i < AHEAD_EVENTS; i++) {
+        __builtin_prefetch(g->events[i].event);
+        __builtin_prefetch((const char *)g->events[i].event + 64);
+        __builtin_prefetch((const char *)g->events[i].event + 128);
+    }
 }
 
 const leat_nfa *leat_matcher_nfa(const leat_matcher *matcher)

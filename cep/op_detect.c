@@ -250,7 +250,7 @@ static leat_code mark_group(detect_state *state, uint32_t group, const leat_eval
 static leat_code mark_all(detect_state *state, const leat_eval *eval, bool *any, leat_err *err)
 {
     const detect_config *config = state->config;
-    LEAT_TRY(leat_lookup_begin(state->lookup, eval, err));
+    if (!state->ahead->begun) LEAT_TRY(leat_lookup_begin(state->lookup, eval, err));
     uint64_t groups = leat_lookup_groups(state->lookup) | config->strict_groups;
     *any = groups != 0 || config->held_count > 0;
     if (!*any) return LEAT_OK; /* most events mean nothing to anybody */
@@ -332,33 +332,35 @@ static leat_code fire_part(detect_state *state, const detect_key *key, detect_pa
 }
 
 /* A cell that is just bytes, and from which nothing comes out: *done. */
-static leat_code fire_bytes(detect_state *state, leat_str timer_key, int64_t at_ms, bool *done,
-                            leat_err *err)
+static leat_code fire_bytes(detect_state *state, const leat_timer *timer, bool *done, leat_err *err)
 {
     detect_due due = DETECT_DUE_OPEN;
+    int64_t at_ms = timer->at_ms;
     int64_t deadline_ms = at_ms;
-    leat_str bytes = leat_table_peek(state->table, timer_key);
+    leat_str key = timer->key;
+    leat_str bytes = leat_table_peek(state->table, key, timer->hash);
     if (bytes.data != NULL) LEAT_TRY(detect_cell_look(bytes, at_ms, &due, &deadline_ms, err));
     *done = due != DETECT_DUE_OPEN;
-    if (due == DETECT_DUE_LATER) return detect_timer_set(state, timer_key, deadline_ms, err);
+    if (due == DETECT_DUE_LATER) return detect_timer_set(state, key, timer->hash, deadline_ms, err);
     if (due == DETECT_DUE_OPEN) return LEAT_OK;
-    if (!leat_timers_pop(state->timers, at_ms, &timer_key, &at_ms)) LEAT_ASSERT(false);
-    leat_table_remove(state->table, timer_key);
+    if (!leat_timers_pop(state->timers, at_ms, &key, &at_ms)) LEAT_ASSERT(false);
+    leat_table_remove_hashed(state->table, key, timer->hash);
     return LEAT_OK;
 }
 
-static leat_code fire(detect_state *state, leat_str timer_key, int64_t at_ms, leat_err *err)
+static leat_code fire(detect_state *state, const leat_timer *timer, leat_err *err)
 {
     detect_key *key = NULL;
     detect_part *part = NULL;
+    int64_t at_ms = timer->at_ms;
     bool done = false;
     state->event++;
-    LEAT_TRY(fire_bytes(state, timer_key, at_ms, &done, err));
+    LEAT_TRY(fire_bytes(state, timer, &done, err));
     if (done) return LEAT_OK;
-    LEAT_TRY(detect_key_set(state, timer_key, &key, err));
+    LEAT_TRY(detect_key_set(state, timer->key, timer->hash, &key, err));
     LEAT_ASSERT(key->cell != NULL && key->cell->timer_ms >= at_ms);
     if (key->cell->timer_ms > at_ms) { /* that was found out when it was encoded */
-        LEAT_TRY(detect_timer_set(state, timer_key, key->cell->timer_ms, err));
+        LEAT_TRY(detect_timer_set(state, timer->key, timer->hash, key->cell->timer_ms, err));
         return detect_keys_settle(state, err);
     }
     detect_key_touch(state, key);
@@ -370,20 +372,18 @@ static leat_code fire(detect_state *state, leat_str timer_key, int64_t at_ms, le
 /* state->parks: time did not come so far, as there is enough to send. */
 static leat_code fire_until(detect_state *state, int64_t now_ms, leat_err *err)
 {
-    leat_str key;
-    int64_t at_ms = 0;
+    leat_timer next;
     state->parks = false;
     if (LEAT_LIKELY(leat_timers_next(state->timers) > now_ms && !state->paused.is)) return LEAT_OK;
     const leat_record *record = state->record;
     state->record = NULL;
     if (state->paused.is) LEAT_TRY(detect_go_on(state, NULL, err));
     bool full = state->paused.is;
-    while (!full && leat_timers_peek(state->timers, now_ms, &key, &at_ms)) {
-        LEAT_TRY(fire(state, key, at_ms, err));
+    while (!full && leat_timers_peek(state->timers, now_ms, &next)) {
+        LEAT_TRY(fire(state, &next, err));
         full = state->paused.is || leat_run_full(state->run);
     }
-    state->parks =
-        full && (state->paused.is || leat_timers_peek(state->timers, now_ms, &key, &at_ms));
+    state->parks = full && (state->paused.is || leat_timers_peek(state->timers, now_ms, &next));
     state->record = record;
     return LEAT_OK;
 }
@@ -394,20 +394,22 @@ static leat_code detect_process(leat_run *run, const leat_batch *in, leat_err *e
 {
     detect_state *state = run->state;
     if (state->config->count == 0) return LEAT_OK;
+    detect_ahead_batch(state);
     for (size_t r = 0; r < in->count; r++) {
         const leat_record *record = in->records[r];
-        leat_eval eval;
         detect_pause_meet(state, record);
         bool again = state->paused.is && !state->paused.timer;
         LEAT_ASSERT(state->event_held == NULL);
         if (LEAT_UNLIKELY(r > 0 && leat_run_full(run))) return leat_run_park(run, in, r, err);
+        detect_ahead_to(state, in, r);
         if (!again) LEAT_TRY(fire_until(state, record->timestamp_ms, err));
         if (!again && state->parks) return leat_run_park(run, in, r, err);
         state->record = record;
         state->rejected = again && state->paused.rejected;
         state->event++;
-        leat_run_eval(run, record, &eval);
-        leat_code code = process_record(state, &eval, again, err);
+        leat_eval *eval = &state->ahead->eval;
+        leat_run_eval(run, record, eval);
+        leat_code code = process_record(state, eval, again, err);
         leat_event_release(&state->event_held);
         state->record = NULL;
         LEAT_TRY(code);
@@ -459,7 +461,7 @@ static leat_code detect_open(leat_run *run, leat_err *err)
     leat_marks_init(&state->visits, config->count);
     leat_marks_init(&state->broken, config->count);
     if (config->count > 0) {
-        state->lookup = leat_lookup_new(config->index);
+        detect_ahead_open(state);
         state->testing = leat_testing_new(config->patterns[0].conditions);
     }
     state->held = leat_mem_need((config->held_count + 1) * sizeof(leat_testing *));
@@ -479,7 +481,7 @@ static void detect_close(leat_run *run)
         leat_buf_release(&state->keys[i].buf);
     detect_pause_close(state);
     leat_testing_free(&state->testing);
-    leat_lookup_free(&state->lookup);
+    detect_ahead_close(state);
     leat_marks_release(&state->visits);
     leat_marks_release(&state->broken);
     leat_event_release(&state->event_held);

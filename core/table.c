@@ -28,45 +28,7 @@
 #include "core/table.h"
 
 #include "core/mem.h"
-#include "core/slots.h"
-#include "core/table_cell.h"
-
-#define USES_KEPT  ((size_t)4096)      /* live objects kept over a commit, */
-#define BYTES_KEPT ((uint64_t)8 << 20) /* unless their encoded forms add up to more */
-#define SPARE_KEPT ((size_t)1 << 20)   /* the buffer of pending bytes is kept up to this size; */
-#define SPARE_USED 4                   /* above, if a part of it as large as this was used */
-#define OVERHEAD   (sizeof(leat_item) + sizeof(leat_slot) + 16) /* of a cell; 16: the heap's */
-
-typedef enum use_state { FREE, CLEAN, CHANGED, REMOVED } use_state;
-
-typedef struct use {
-    void *live;
-    leat_item *cell;
-    leat_item *grown;     /* flushed: the cell that takes cell's place; NULL: it fits */
-    size_t pending_at;    /* flushed: where its bytes are in the buffer */
-    uint32_t pending_len; /* CELL_NEVER: nothing to be written */
-    uint32_t hash;
-    uint32_t before, after; /* the chain of changed uses; free ones: after */
-    use_state state;
-    bool own; /* flushed: its bytes need not be doubted */
-} use;
-
-struct leat_table {
-    leat_slots slots;
-    const leat_table_type *type;
-    void *self;
-    char *name;
-    uint64_t bytes, bytes_max;
-    leat_table_sum *sum; /* of all tables that share it; NULL: none */
-    uint64_t used_bytes; /* committed bytes of the cells in use */
-    uint64_t cells;      /* that are there: without those removed but not yet committed */
-    use *uses;           /* uses[0] is no use */
-    uint32_t uses_end, uses_size, uses_free, uses_live;
-    uint32_t first_changed, last_changed;
-    uint32_t last_found; /* whose key was asked for last; 0: none */
-    bool flushed;
-    leat_buf pending;
-};
+#include "core/table_inside.h"
 
 leat_code leat_table_new(leat_table **table, const char *name, const leat_table_type *type,
                          void *self, uint64_t bytes_max, leat_table_sum *sum, leat_err *err)
@@ -113,11 +75,11 @@ const char *leat_table_name(const leat_table *table)
 
 static uint64_t cell_bytes(const leat_item *cell)
 {
-    return OVERHEAD + cell->key_len + cell_len(cell);
+    return TABLE_OVERHEAD + cell->key_len + cell_len(cell);
 }
 
 /* Counts a cell that has come, or that goes. */
-static void count_cell(leat_table *table, const leat_item *cell, bool comes)
+void table_count_cell(leat_table *table, const leat_item *cell, bool comes)
 {
     LEAT_ASSERT(comes || table->bytes >= cell_bytes(cell));
     uint64_t bytes = comes ? cell_bytes(cell) : 0 - cell_bytes(cell);
@@ -125,10 +87,10 @@ static void count_cell(leat_table *table, const leat_item *cell, bool comes)
     if (table->sum != NULL) table->sum->bytes += bytes;
 }
 
-static void cell_drop(leat_table *table, size_t at)
+void table_cell_drop(leat_table *table, size_t at)
 {
     leat_item *cell = table->slots.slots[at].item;
-    count_cell(table, cell, false);
+    table_count_cell(table, cell, false);
     leat_slots_erase(&table->slots, at);
     leat_mem_free(cell);
 }
@@ -136,7 +98,7 @@ static void cell_drop(leat_table *table, size_t at)
 /* --- uses --- */
 
 /* must: abort without memory rather than return false. */
-static bool uses_resize(leat_table *table, uint64_t size, bool must)
+bool table_uses_resize(leat_table *table, uint64_t size, bool must)
 {
     LEAT_ASSERT(size >= table->uses_end);
     LEAT_ASSERT(size <= UINT32_MAX);
@@ -160,7 +122,7 @@ static uint32_t use_new(leat_table *table, leat_item *cell, uint32_t hash, bool 
         table->uses_free = table->uses[number].after;
     } else {
         uint64_t size = table->uses_size == 0 ? 16 : (uint64_t)table->uses_size * 2;
-        if (table->uses_end == table->uses_size && !uses_resize(table, size, must)) return 0;
+        if (table->uses_end == table->uses_size && !table_uses_resize(table, size, must)) return 0;
         number = table->uses_end++;
     }
     table->uses[number] =
@@ -176,7 +138,7 @@ static void live_drop(leat_table *table, use *u)
     u->live = NULL;
 }
 
-static void use_drop(leat_table *table, uint32_t number)
+void table_use_drop(leat_table *table, uint32_t number)
 {
     use *u = &table->uses[number];
     LEAT_ASSERT(u->state != FREE && table->uses_live > 0);
@@ -214,11 +176,6 @@ static void chain_cut(leat_table *table, uint32_t number)
         table->last_changed = u->before;
 }
 
-static size_t slot_of(const leat_table *table, const use *u)
-{
-    return leat_slots_of(&table->slots, u->cell, u->hash);
-}
-
 /* --- what operators do --- */
 
 /* The use that was found last, if key is its key: find, touch and remove come in a row. */
@@ -229,17 +186,17 @@ static uint32_t found_again(const leat_table *table, leat_str key)
     return leat_item_is(table->uses[number].cell, key) ? number : 0;
 }
 
-static leat_code no_memory(const leat_table *table, leat_err *err)
+leat_code table_no_memory(const leat_table *table, leat_err *err)
 {
     return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for a cell of table %s", table->name);
 }
 
-leat_code leat_table_find(leat_table *table, leat_str key, void **live, leat_err *err)
+leat_code leat_table_find_hashed(leat_table *table, leat_str key, uint32_t hash, void **live,
+                                 leat_err *err)
 {
     *live = NULL;
     uint32_t number = found_again(table, key);
     if (number == 0) {
-        uint32_t hash = leat_slots_hash(key);
         size_t at = leat_slots_find(&table->slots, key, hash);
         if (at == LEAT_SLOTS_NONE) return LEAT_OK;
         leat_slot *slot = &table->slots.slots[at];
@@ -253,7 +210,7 @@ leat_code leat_table_find(leat_table *table, leat_str key, void **live, leat_err
             uint32_t fresh = use_new(table, slot->item, hash, false);
             if (fresh == 0) {
                 table->type->release(table->self, made);
-                return no_memory(table, err);
+                return table_no_memory(table, err);
             }
             table->uses[fresh].live = made;
             slot->extra = fresh;
@@ -265,9 +222,9 @@ leat_code leat_table_find(leat_table *table, leat_str key, void **live, leat_err
     return LEAT_OK;
 }
 
-leat_str leat_table_peek(const leat_table *table, leat_str key)
+leat_str leat_table_peek(const leat_table *table, leat_str key, uint32_t hash)
 {
-    size_t at = leat_slots_find(&table->slots, key, leat_slots_hash(key));
+    size_t at = leat_slots_find(&table->slots, key, hash);
     if (at == LEAT_SLOTS_NONE || table->slots.slots[at].extra != 0) return LEAT_STR_NONE;
     return cell_value(table->slots.slots[at].item);
 }
@@ -285,32 +242,32 @@ static uint32_t use_of(leat_table *table, leat_str key)
 static leat_code cell_add(leat_table *table, leat_str key, uint32_t hash, uint32_t *number,
                           leat_err *err)
 {
-    uint64_t more = OVERHEAD + key.len;
+    uint64_t more = TABLE_OVERHEAD + key.len;
     bool common = table->sum != NULL && table->sum->bytes + more > table->sum->bytes_max;
     uint64_t most = common ? table->sum->bytes_max : table->bytes_max;
     if (common || table->bytes + more > most)
         return leat_err_set(err, LEAT_ERR_LIMIT, "table %s has reached its%s limit of %llu bytes",
                             table->name, common ? " task's" : "", (unsigned long long)most);
-    if (!leat_slots_reserve(&table->slots)) return no_memory(table, err);
+    if (!leat_slots_reserve(&table->slots)) return table_no_memory(table, err);
     leat_item *cell = cell_new(key, LEAT_STR_NONE);
-    if (cell == NULL) return no_memory(table, err);
+    if (cell == NULL) return table_no_memory(table, err);
     *number = use_new(table, cell, hash, false);
     if (*number == 0) {
         leat_mem_free(cell);
-        return no_memory(table, err);
+        return table_no_memory(table, err);
     }
     size_t at = leat_slots_insert(&table->slots, cell, hash);
     table->slots.slots[at].extra = *number;
-    count_cell(table, cell, true);
+    table_count_cell(table, cell, true);
     table->cells++;
     return LEAT_OK;
 }
 
-leat_code leat_table_put(leat_table *table, leat_str key, void **live, leat_err *err)
+leat_code leat_table_put_hashed(leat_table *table, leat_str key, uint32_t hash, void **live,
+                                leat_err *err)
 {
     LEAT_ASSERT(live != NULL && *live != NULL);
     LEAT_ASSERT(!table->flushed);
-    uint32_t hash = leat_slots_hash(key);
     size_t at = leat_slots_find(&table->slots, key, hash);
     uint32_t number = 0;
     if (at == LEAT_SLOTS_NONE) {
@@ -319,7 +276,7 @@ leat_code leat_table_put(leat_table *table, leat_str key, void **live, leat_err 
         leat_slot *slot = &table->slots.slots[at];
         if (slot->extra == 0) {
             slot->extra = use_new(table, slot->item, hash, false);
-            if (slot->extra == 0) return no_memory(table, err);
+            if (slot->extra == 0) return table_no_memory(table, err);
         }
         number = slot->extra;
     }
@@ -347,12 +304,11 @@ void leat_table_touch(leat_table *table, leat_str key)
     chain_add(table, number);
 }
 
-void leat_table_remove(leat_table *table, leat_str key)
+void leat_table_remove_hashed(leat_table *table, leat_str key, uint32_t hash)
 {
     LEAT_ASSERT(!table->flushed);
     uint32_t number = found_again(table, key);
     if (number == 0) {
-        uint32_t hash = leat_slots_hash(key);
         size_t at = leat_slots_find(&table->slots, key, hash);
         if (at == LEAT_SLOTS_NONE) return;
         leat_slot *slot = &table->slots.slots[at];
@@ -363,10 +319,10 @@ void leat_table_remove(leat_table *table, leat_str key)
     if (u->state == REMOVED) return;
     table->cells--;
     if (!cell_committed(u->cell)) {
-        size_t at = slot_of(table, u);
+        size_t at = table_slot_of(table, u);
         chain_cut(table, number);
-        use_drop(table, number);
-        cell_drop(table, at);
+        table_use_drop(table, number);
+        table_cell_drop(table, at);
         return;
     }
     live_drop(table, u);
@@ -374,160 +330,43 @@ void leat_table_remove(leat_table *table, leat_str key)
     u->state = REMOVED;
 }
 
-/* --- the transaction --- */
-
-bool leat_table_changed(const leat_table *table)
+void leat_table_remove(leat_table *table, leat_str key)
 {
-    return table->first_changed != 0;
+    uint32_t hash = found_again(table, key) != 0 ? 0 : leat_slots_hash(key);
+    leat_table_remove_hashed(table, key, hash);
 }
 
-/* Encodes one changed cell and keeps the bytes for commit, in the buffer or, if the cell must grow,
- * in the cell that replaces it. bytes->data NULL: they are as before. */
-static leat_code flush_use(leat_table *table, use *u, leat_str *bytes, leat_err *err)
+/* --- what is needed next --- */
+
+/* The home of what has this hash is a guess at its slot, and a good one. */
+static const leat_slot *likely_slot(const leat_table *table, uint32_t hash)
 {
-    leat_buf *out = &table->pending;
-    size_t from = out->len;
-    *bytes = LEAT_STR_NONE;
-    if (leat_buf_reserve(out, 1) == NULL) return no_memory(table, err); /* data is never NULL */
-    LEAT_TRY(table->type->encode(table->self, u->live, out, err));
-    if (out->overflow || out->len - from >= CELL_NEVER) return no_memory(table, err);
-    u->own = table->type->decode_own != NULL && table->type->own(table->self, u->live);
-    leat_str made = {out->data + from, out->len - from};
-    if (cell_committed(u->cell) && leat_str_equal(cell_value(u->cell), made)) {
-        out->len = from;
-        return LEAT_OK;
-    }
-    size_t key_len = u->cell->key_len;
-    if (cell_room(key_len, made.len) != cell_room(key_len, cell_len(u->cell))) {
-        u->grown = cell_new(leat_item_key(u->cell), made);
-        if (u->grown == NULL) return no_memory(table, err);
-        out->len = from;
-        made = cell_value(u->grown);
-    }
-    u->pending_at = from;
-    u->pending_len = (uint32_t)made.len;
-    *bytes = made;
-    return LEAT_OK;
+    size_t mask = table->slots.size - 1;
+    if (table->slots.size == 0) return NULL;
+    for (size_t at = hash & mask; table->slots.slots[at].item != NULL; at = (at + 1) & mask)
+        if (table->slots.slots[at].hash == hash) return &table->slots.slots[at];
+    return NULL;
 }
 
-leat_code leat_table_flush(leat_table *table, leat_table_sink sink, void *context, leat_err *err)
+void leat_table_ahead(const leat_table *table, uint32_t hash, uint32_t depth)
 {
-    LEAT_ASSERT(!table->flushed);
-    table->flushed = true; /* also if it fails: then only abort is left */
-    leat_buf_reset(&table->pending);
-    for (uint32_t number = table->first_changed; number != 0; number = table->uses[number].after) {
-        use *u = &table->uses[number];
-        leat_str key = leat_item_key(u->cell);
-        if (u->state == REMOVED) {
-            LEAT_TRY(sink(context, key, LEAT_STR_NONE, err));
-            continue;
-        }
-        leat_str bytes;
-        LEAT_TRY(flush_use(table, u, &bytes, err));
-        if (bytes.data != NULL) LEAT_TRY(sink(context, key, bytes, err));
+    if (depth == 0) {
+        if (table->slots.size != 0)
+            __builtin_prefetch(&table->slots.slots[hash & (table->slots.size - 1)]);
+        return;
     }
-    return LEAT_OK;
-}
-
-/* The pending bytes of a changed cell become its committed ones. */
-static void commit_use(leat_table *table, use *u)
-{
-    if (u->pending_len == CELL_NEVER) return;
-    count_cell(table, u->cell, false);
-    table->used_bytes -= cell_len(u->cell);
-    if (u->grown != NULL) {
-        table->slots.slots[slot_of(table, u)].item = u->grown;
-        leat_mem_free(u->cell);
-        u->cell = u->grown;
-        u->grown = NULL;
-    } else {
-        memcpy(u->cell->bytes + u->cell->key_len, table->pending.data + u->pending_at,
-               u->pending_len);
+    const leat_slot *slot = likely_slot(table, hash);
+    if (slot == NULL) return;
+    const use *u = &table->uses[slot->extra];
+    if (depth == 1) {
+        __builtin_prefetch(slot->item);
+        __builtin_prefetch(u);
+        return;
     }
-    u->cell->note = u->pending_len | (u->own ? CELL_OWN : 0);
-    count_cell(table, u->cell, true);
-    table->used_bytes += cell_len(u->cell);
-    u->pending_len = CELL_NEVER;
-}
-
-/* Releases live objects until what is left is within the bounds, and the array's end with them:
- * a giant transaction must not be paid for ever after. */
-static void shrink_uses(leat_table *table)
-{
-    if (table->uses_live <= USES_KEPT && table->used_bytes <= BYTES_KEPT) return;
-    uint64_t bytes = 0;
-    uint32_t kept = 0, end = 1;
-    for (uint32_t number = 1; number < table->uses_end; number++) {
-        const use *u = &table->uses[number];
-        if (u->state == FREE) continue;
-        LEAT_ASSERT(u->state == CLEAN);
-        bytes += cell_len(u->cell);
-        if (kept < USES_KEPT && bytes <= BYTES_KEPT) {
-            kept++;
-            end = number + 1;
-            continue;
-        }
-        table->slots.slots[slot_of(table, u)].extra = 0;
-        use_drop(table, number);
-    }
-    table->uses_end = end;
-    table->uses_free = 0;
-    if (table->uses_size > 8 * USES_KEPT && end <= 2 * USES_KEPT)
-        (void)uses_resize(table, 2 * USES_KEPT, false);
-    for (uint32_t number = end - 1; number != 0; number--) {
-        if (table->uses[number].state != FREE) continue;
-        table->uses[number].after = table->uses_free;
-        table->uses_free = number;
-    }
-}
-
-static void end_transaction(leat_table *table)
-{
-    table->first_changed = table->last_changed = 0;
-    table->flushed = false;
-    const leat_buf *spare = &table->pending;
-    bool keep = spare->size <= SPARE_KEPT || spare->len > spare->size / SPARE_USED;
-    leat_buf_reset(&table->pending);
-    if (!keep) leat_buf_release(&table->pending);
-}
-
-void leat_table_commit(leat_table *table)
-{
-    LEAT_ASSERT(table->flushed || table->first_changed == 0);
-    for (uint32_t number = table->first_changed, after; number != 0; number = after) {
-        use *u = &table->uses[number];
-        after = u->after;
-        if (u->state == REMOVED) {
-            size_t at = slot_of(table, u);
-            use_drop(table, number);
-            cell_drop(table, at);
-            continue;
-        }
-        LEAT_ASSERT(u->state == CHANGED);
-        commit_use(table, u);
-        u->state = CLEAN;
-    }
-    end_transaction(table);
-    shrink_uses(table);
-    leat_slots_shrink(&table->slots);
-}
-
-void leat_table_abort(leat_table *table)
-{
-    for (uint32_t number = table->first_changed, after; number != 0; number = after) {
-        const use *u = &table->uses[number];
-        after = u->after;
-        size_t at = slot_of(table, u);
-        bool is_new = !cell_committed(u->cell);
-        if (u->state == REMOVED) table->cells++;
-        table->slots.slots[at].extra = 0;
-        use_drop(table, number);
-        if (is_new) {
-            table->cells--;
-            cell_drop(table, at);
-        }
-    }
-    end_transaction(table);
+    const void *live = slot->extra == 0 ? NULL : u->live;
+    if (depth == 2) __builtin_prefetch(live);
+    if (depth > 2 && live != NULL && table->type->ahead != NULL)
+        table->type->ahead(table->self, live, depth - 2);
 }
 
 /* --- restore, visit --- */
@@ -539,28 +378,29 @@ leat_code leat_table_restore(leat_table *table, leat_str key, leat_str value, le
     if (at != LEAT_SLOTS_NONE && table->slots.slots[at].extra != 0) {
         uint32_t number = table->slots.slots[at].extra;
         LEAT_ASSERT(table->uses[number].state == CLEAN); /* not in the middle of a transaction */
-        use_drop(table, number);
+        table_use_drop(table, number);
         table->slots.slots[at].extra = 0;
     }
     if (value.data == NULL) {
         if (at == LEAT_SLOTS_NONE) return LEAT_OK;
-        cell_drop(table, at);
+        table_cell_drop(table, at);
         table->cells--;
         return LEAT_OK;
     }
-    if (at == LEAT_SLOTS_NONE && !leat_slots_reserve(&table->slots)) return no_memory(table, err);
+    if (at == LEAT_SLOTS_NONE && !leat_slots_reserve(&table->slots))
+        return table_no_memory(table, err);
     leat_item *cell = cell_new(key, value);
-    if (cell == NULL) return no_memory(table, err);
+    if (cell == NULL) return table_no_memory(table, err);
     if (at != LEAT_SLOTS_NONE) {
         leat_item *old = table->slots.slots[at].item;
-        count_cell(table, old, false);
+        table_count_cell(table, old, false);
         leat_mem_free(old);
         table->slots.slots[at].item = cell;
     } else {
         leat_slots_insert(&table->slots, cell, hash);
         table->cells++;
     }
-    count_cell(table, cell, true);
+    table_count_cell(table, cell, true);
     return LEAT_OK;
 }
 

@@ -20,6 +20,7 @@
 
 #include "core/buf.h"
 #include "core/err.h"
+#include "core/slots.h"
 #include "core/str.h"
 
 typedef struct leat_table leat_table;
@@ -36,6 +37,10 @@ typedef struct leat_table_type {
     /* With decode_own; asked after encode. False: some of these bytes are as decode was given them,
      * and nobody has looked into them since. */
     bool (*own)(void *self, const void *live);
+    /* NULL, or: the live object is going to be used soon, and what it leads to is asked for from
+     * memory; it changes nothing. depth 1: what the object itself tells (it was asked for before);
+     * 2: what that leads to, in turn. */
+    void (*ahead)(void *self, const void *live, uint32_t depth);
 } leat_table_type;
 
 /* What several tables hold together; the caller's, outlives them, starts with bytes 0. */
@@ -52,18 +57,37 @@ leat_code leat_table_new(leat_table **table, const char *name, const leat_table_
 void leat_table_free(leat_table **table);
 const char *leat_table_name(const leat_table *table);
 
+/* hash, here and below: leat_slots_hash(key), for those who use it more than once. */
+
 /* The live object of key, decoded on first use; *live NULL: no such key. */
-leat_code leat_table_find(leat_table *table, leat_str key, void **live, leat_err *err) LEAT_CHECKED;
+leat_code leat_table_find_hashed(leat_table *table, leat_str key, uint32_t hash, void **live,
+                                 leat_err *err) LEAT_CHECKED;
+LEAT_CHECKED static inline leat_code leat_table_find(leat_table *table, leat_str key, void **live,
+                                                     leat_err *err)
+{
+    return leat_table_find_hashed(table, key, leat_slots_hash(key), live, err);
+}
 /* The committed bytes of a key that has no live object: what can be told from them costs no
  * decoding. data NULL: it has one, or there is no such key. Valid until the next change. */
-leat_str leat_table_peek(const leat_table *table, leat_str key);
+leat_str leat_table_peek(const leat_table *table, leat_str key, uint32_t hash);
 /* Takes *live (nulls it) as the cell of a new key; marks it changed. A live object that the key
  * already has is released. On an error *live stays the caller's. */
-leat_code leat_table_put(leat_table *table, leat_str key, void **live, leat_err *err) LEAT_CHECKED;
+leat_code leat_table_put_hashed(leat_table *table, leat_str key, uint32_t hash, void **live,
+                                leat_err *err) LEAT_CHECKED;
+LEAT_CHECKED static inline leat_code leat_table_put(leat_table *table, leat_str key, void **live,
+                                                    leat_err *err)
+{
+    return leat_table_put_hashed(table, key, leat_slots_hash(key), live, err);
+}
 /* What was found is going to be changed: call it before changing the live object. */
 void leat_table_touch(leat_table *table, leat_str key);
 /* Releases the live object at once. A key that is not there is harmless. */
+void leat_table_remove_hashed(leat_table *table, leat_str key, uint32_t hash);
 void leat_table_remove(leat_table *table, leat_str key);
+/* Asks for what a look-up of this hash will need from memory, and for nothing else: depth 0, its
+ * slot; 1, its cell; 2, its live object; from 3 on what leat_table_type.ahead asks for. Each step
+ * reads what those before it have asked for; to call them apart is to find it there. */
+void leat_table_ahead(const leat_table *table, uint32_t hash, uint32_t depth);
 
 /* Every changed cell, encoded; value data NULL: removed. The bytes are the callback's until it
  * returns. Order: by first change; cells whose bytes are as committed are skipped. Once per

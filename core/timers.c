@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A binary heap of (time, key) and a hash index from key to place in the heap.
+/* A heap of (time, key), with four children a node, and a hash index from key to place in the heap.
  *
- *   slots: key -> item (item->note = index in the heap)
- *   heap:  {at, item} ...   heap[i] fires no later than heap[2i+1] and heap[2i+2]
+ *   slots: key -> item (item->note = index in the heap; behind its key: the key's hash)
+ *   heap:  {at, item} ...   heap[i] fires no later than heap[4i+1] .. heap[4i+4]
+ *
+ * Four children lie in one or two lines of the cache, and there are half as many levels as with
+ * two: what a move costs is the items that it passes, one a level, each of them somewhere else.
  *
  * Every move in the heap is written back to the item, so that setting a key again or cancelling it
  * finds its place at once. Ties are broken by the key's bytes, never by the heap's history: two
@@ -15,6 +18,8 @@
 #include "core/mem.h"
 #include "core/record.h"
 #include "core/slots.h"
+
+#define CHILDREN 4 /* of a node */
 
 typedef struct timer {
     int64_t at_ms;
@@ -67,7 +72,7 @@ static void sift_up(leat_timers *timers, size_t i)
 {
     timer moved = timers->heap[i];
     while (i > 0) {
-        size_t parent = (i - 1) / 2;
+        size_t parent = (i - 1) / CHILDREN;
         if (!earlier(moved, timers->heap[parent])) break;
         put_at(timers, i, timers->heap[parent]);
         i = parent;
@@ -75,13 +80,23 @@ static void sift_up(leat_timers *timers, size_t i)
     put_at(timers, i, moved);
 }
 
+/* The child of i that fires first; first: the first of them, which there is. */
+static size_t first_child(const timer *heap, size_t first, size_t count)
+{
+    size_t end = count - first < CHILDREN ? count : first + CHILDREN;
+    size_t least = first;
+    for (size_t child = first + 1; child < end; child++)
+        if (earlier(heap[child], heap[least])) least = child;
+    return least;
+}
+
 static void sift_down(leat_timers *timers, size_t i, size_t count)
 {
     timer moved = timers->heap[i];
-    for (;;) {
-        size_t child = 2 * i + 1;
-        if (child >= count) break;
-        if (child + 1 < count && earlier(timers->heap[child + 1], timers->heap[child])) child++;
+    for (size_t first; (first = CHILDREN * i + 1) < count;) {
+        size_t child = first_child(timers->heap, first, count);
+        __builtin_prefetch(timers->heap[child].item, 1);
+        __builtin_prefetch(&timers->heap[CHILDREN * child + 1]);
         if (!earlier(timers->heap[child], moved)) break;
         put_at(timers, i, timers->heap[child]);
         i = child;
@@ -102,9 +117,16 @@ static bool reserve(leat_timers *timers)
     return true;
 }
 
-leat_code leat_timers_set(leat_timers *timers, leat_str key, int64_t at_ms, leat_err *err)
+static uint32_t item_hash(const leat_item *item)
 {
-    uint32_t hash = leat_slots_hash(key);
+    uint32_t hash = 0;
+    memcpy(&hash, item->bytes + item->key_len, sizeof hash);
+    return hash;
+}
+
+leat_code leat_timers_set_hashed(leat_timers *timers, leat_str key, uint32_t hash, int64_t at_ms,
+                                 leat_err *err)
+{
     size_t at = leat_slots_find(&timers->slots, key, hash);
     if (at != LEAT_SLOTS_NONE) {
         size_t i = timers->slots.slots[at].item->note;
@@ -114,8 +136,9 @@ leat_code leat_timers_set(leat_timers *timers, leat_str key, int64_t at_ms, leat
         if (at_ms > was_ms) sift_down(timers, i, timers->slots.count);
         return LEAT_OK;
     }
-    leat_item *item = reserve(timers) ? leat_item_new(key, 0) : NULL;
+    leat_item *item = reserve(timers) ? leat_item_new(key, sizeof hash) : NULL;
     if (item == NULL) return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for a timer");
+    memcpy(item->bytes + key.len, &hash, sizeof hash);
     size_t last = timers->slots.count;
     leat_slots_insert(&timers->slots, item, hash);
     put_at(timers, last, (timer){at_ms, item});
@@ -138,9 +161,9 @@ static leat_item *take_out(leat_timers *timers, size_t i, size_t slot)
     return item;
 }
 
-void leat_timers_cancel(leat_timers *timers, leat_str key)
+void leat_timers_cancel_hashed(leat_timers *timers, leat_str key, uint32_t hash)
 {
-    size_t at = leat_slots_find(&timers->slots, key, leat_slots_hash(key));
+    size_t at = leat_slots_find(&timers->slots, key, hash);
     if (at == LEAT_SLOTS_NONE) return;
     leat_mem_free(take_out(timers, timers->slots.slots[at].item->note, at));
 }
@@ -150,11 +173,20 @@ int64_t leat_timers_next(const leat_timers *timers)
     return timers->slots.count != 0 ? timers->heap[0].at_ms : LEAT_TIME_MAX;
 }
 
-bool leat_timers_peek(const leat_timers *timers, int64_t now_ms, leat_str *key, int64_t *at_ms)
+bool leat_timers_peek(const leat_timers *timers, int64_t now_ms, leat_timer *next)
 {
     if (timers->slots.count == 0 || timers->heap[0].at_ms > now_ms) return false;
-    *at_ms = timers->heap[0].at_ms;
-    *key = leat_item_key(timers->heap[0].item);
+    const leat_item *item = timers->heap[0].item;
+    *next = (leat_timer){leat_item_key(item), timers->heap[0].at_ms, item_hash(item)};
+    return true;
+}
+
+bool leat_timers_soon(const leat_timers *timers, uint32_t nth, uint32_t *hash)
+{
+    size_t count = timers->slots.count;
+    LEAT_ASSERT(nth < LEAT_TIMERS_SOON);
+    if (count <= nth) return false;
+    *hash = item_hash(timers->heap[nth == 0 ? 0 : first_child(timers->heap, 1, count)].item);
     return true;
 }
 
@@ -165,7 +197,7 @@ bool leat_timers_pop(leat_timers *timers, int64_t now_ms, leat_str *key, int64_t
     if (timers->slots.count == 0 || timers->heap[0].at_ms > now_ms) return false;
     leat_item *item = timers->heap[0].item;
     *at_ms = timers->heap[0].at_ms;
-    size_t slot = leat_slots_of(&timers->slots, item, leat_slots_hash(leat_item_key(item)));
+    size_t slot = leat_slots_of(&timers->slots, item, item_hash(item));
     timers->popped = take_out(timers, 0, slot);
     *key = leat_item_key(item);
     return true;

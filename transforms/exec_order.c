@@ -106,7 +106,8 @@ static void order_release(void *self, void *live)
     exec_held_drop(order->exec, live);
 }
 
-static const leat_table_type order_type = {order_encode, order_decode, order_release, NULL, NULL};
+static const leat_table_type order_type = {order_encode, order_decode, order_release,
+                                           NULL,         NULL,         NULL};
 
 /* What the slots of these records mean: requests of the codec, and fields that steps have set. And
  * which of them are memos, as a slot that was a field's is not empty. */

@@ -73,8 +73,8 @@ static void progress_release(void *self, void *live)
     LEAT_ASSERT(live == self);
 }
 
-static const leat_table_type progress_type = {progress_encode, progress_decode, progress_release,
-                                              NULL, NULL};
+static const leat_table_type progress_type = {
+    progress_encode, progress_decode, progress_release, NULL, NULL, NULL};
 
 leat_code exec_progress_open(leat_exec *exec, leat_err *err)
 {

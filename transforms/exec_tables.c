@@ -170,7 +170,8 @@ static void table_release(void *self, void *live)
     cell_free(live);
 }
 
-static const leat_table_type cell_type = {table_encode, table_decode, table_release, NULL, NULL};
+static const leat_table_type cell_type = {table_encode, table_decode, table_release,
+                                          NULL,         NULL,         NULL};
 
 /* --- messages --- */
 

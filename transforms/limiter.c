@@ -109,7 +109,7 @@ static void cell_release(void *self, void *live)
     leat_mem_free(live);
 }
 
-static const leat_table_type cell_type = {cell_encode, cell_decode, cell_release, NULL, NULL};
+static const leat_table_type cell_type = {cell_encode, cell_decode, cell_release, NULL, NULL, NULL};
 
 /* --- time --- */
 

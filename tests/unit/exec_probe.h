@@ -49,7 +49,8 @@ static void probe_release(void *self, void *live)
     leat_mem_free(live);
 }
 
-static const leat_table_type probe_type = {probe_encode, probe_decode, probe_release, NULL, NULL};
+static const leat_table_type probe_type = {probe_encode, probe_decode, probe_release,
+                                           NULL,         NULL,         NULL};
 
 static bool probe_plan(leat_planner *planner, leat_step *step, const leat_node *json)
 {

@@ -53,7 +53,7 @@ static inline void release(void *self, void *ptr)
     leat_mem_free(ptr);
 }
 
-static const leat_table_type type = {encode, decode, release, NULL, NULL};
+static const leat_table_type type = {encode, decode, release, NULL, NULL, NULL};
 
 static inline leat_table *table_of_sum(uint64_t bytes_max, leat_table_sum *sum)
 {
