@@ -56,8 +56,11 @@ void bundle_index_release(leat_matcher *matcher)
     for (uint32_t i = 0; i < matcher->indexes_count; i++) {
         bundle_index *index = matcher->indexes[i];
         clear(index);
-        for (size_t j = 0; j < LINK_KINDS; j++)
+        for (size_t j = 0; j < LINK_KINDS; j++) {
             leat_mem_free(index->lists[j].items);
+            leat_mem_free(index->lists[j].sums[INDEX_LOW]);
+            leat_mem_free(index->lists[j].sums[INDEX_HIGH]);
+        }
         leat_mem_free(index->slots);
         leat_mem_free(index->groups);
         leat_mem_free(index);
@@ -471,10 +474,12 @@ static void move_list(bundle_index *index, const leat_matcher *matcher, const gr
     for (uint32_t i = 0; i < list->runs_count; i++) {
         const index_run *run = &list->runs[i];
         size_t begin = kept;
+        index_run_collected(list, i, moves, (uint32_t)begin);
         kept = move_items(index, matcher, moves, list, run->from, run->from + run->count, kept);
         if (kept > begin)
-            list->runs[runs++] =
-                (index_run){.from = (uint32_t)begin, .count = (uint32_t)(kept - begin)};
+            list->runs[runs++] = (index_run){.from = (uint32_t)begin,
+                                             .count = (uint32_t)(kept - begin),
+                                             .sums = {run->sums[INDEX_LOW], run->sums[INDEX_HIGH]}};
     }
     list->runs_count = runs;
     list->count = kept;

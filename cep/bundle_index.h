@@ -4,13 +4,15 @@
  * which the comparison holds, and need not look at the others.
  *
  *   equality   a hash table of groups of equal value
- *   order      sorted runs of doubling size, each with a tree over it:
+ *   order      sorted runs of doubling size, each with the sums of its items:
  *
- *        amounts   3 8 9 20 | 5 7 | 11            11 > 8.5?  left of here ...
- *        roots     r r r r  | r r | r             ... by trees: (r3 ∪ r8), (r5 ∪ r7)
+ *        amounts   3   8   9   20  | 5   7  | 11      8.5 > amount?  left of here ...
+ *        roots     r3  r8  r9  r20 | r5  r7 | r11
+ *        sums      r3  ∪r8 ∪r9 ∪r20| r5  ∪r7| r11     ... and the sum there: r3 ∪ r8, r5 ∪ r7
  *
- * The root of a whole group, or of a stretch of a run, is a union that is kept; an event that does
- * the same to all of them takes that one root, at a cost of the logarithm of their number.
+ * The root of a whole group, or of a run from one of its ends, is a union that is kept; an event
+ * that does the same to all of them takes that one root, at a cost of the logarithm of their
+ * number.
  *
  * An item names its bundle by its slots; it holds the runs that came to the bundle when it was
  * made, so a bundle may have several. Items are dropped when the graph is collected; meanwhile the
@@ -33,19 +35,29 @@ typedef struct index_item {
     uint32_t most;        /* root's */
     uint32_t slots;       /* of the bundle: a block of index->slots */
     uint32_t next;        /* in its group: the one before it, from 1; 0: none */
-    uint32_t sum_root;    /* of node i of the run's tree, if this is the run's item i */
-    uint32_t sum_depth, sum_most;
+    uint32_t sum_most;    /* of node i of the run's tree, if this is the run's item i */
 } index_item;
+
+/* The union of an item's root and those before it, seen from one end of its run. */
+typedef struct index_sum {
+    uint32_t root, depth; /* root: 0: none of them lives; INDEX_VOID: to be made */
+} index_sum;
+
+#define INDEX_VOID UINT32_MAX
+
+enum { INDEX_LOW, INDEX_HIGH, INDEX_ENDS };
 
 typedef struct index_run {
     uint32_t from, count;
-    bool laid;   /* sum_depth and sum_most are there */
-    bool summed; /* sum_root is */
+    bool laid;                 /* sum_most is there */
+    uint32_t sums[INDEX_ENDS]; /* so many are there, from that end on */
 } index_run;
 
 typedef struct index_list {
     index_item *items;
     size_t count, size;
+    index_sum *sums[INDEX_ENDS]; /* a run's begin where its items do, from either end */
+    size_t sums_size[INDEX_ENDS];
     index_run runs[INDEX_RUNS_MAX]; /* order: of INT, DOUBLE, TEXT; the last may be open */
     uint32_t runs_count;
 } index_list;
@@ -135,5 +147,8 @@ leat_code index_run_each(index_list *list, const index_range *range, uint32_t bo
 leat_code index_run_sum(index_list *list, graph *g, const index_range *range, uint32_t *root,
                         uint32_t *depth, leat_err *err) LEAT_CHECKED;
 void index_run_gone(index_list *list, uint32_t run, index_item *item);
+/* The graph was collected: what there is of a run's sums goes to `to`, where those of its items
+ * that live will begin. */
+void index_run_collected(index_list *list, uint32_t run, const graph_moves *moves, uint32_t to);
 
 #endif

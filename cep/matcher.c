@@ -272,12 +272,15 @@ leat_code matcher_limit_failed(const leat_matcher *matcher, const char *what, ui
 }
 
 /* The slots of what c becomes by a take of the event in hand. */
-static void take_slots(const feeding *f, const bundle *c, uint32_t step, bundle *made)
+static inline void take_slots(const feeding *f, const bundle *c, uint32_t step, bundle *made)
 {
     const machine *m = f->machine;
+    uint64_t matter = machine_config_at(m, made->config)->slots;
+    uint32_t number = f->work->number;
     for (uint32_t i = 0; i < m->slots_count; i++)
-        made->slots[i] = machine_slot_after(&m->slots[i], c->slots[i], step, f->work->number);
-    bundle_settle(m, made);
+        made->slots[i] = (matter >> i & 1) == 0
+                             ? 0
+                             : machine_slot_after(&m->slots[i], c->slots[i], step, number);
 }
 
 /* What c becomes by a take. root: with the take in front; 0: it is put there by and by, so that
@@ -290,7 +293,10 @@ static leat_code add_fresh(const feeding *f, const bundle *c, const machine_take
     graph *g = &f->matcher->graph;
     bundle *made = NULL;
     size_t share_max = m->slots_count == 0 ? SHARE_ALIKE_MAX : SHARE_MAX;
-    LEAT_TRY(bundle_add(m, fresh, &made, f->err));
+    if (LEAT_LIKELY(bundles_room(m, fresh)))
+        made = bundle_at(m, fresh, fresh->count++);
+    else
+        LEAT_TRY(bundle_add(m, fresh, &made, f->err));
     made->config = take->config;
     made->root = root != 0 ? root : c->root;
     made->depth = (c->depth + 1) | (root != 0 ? 0 : UNSEALED);
@@ -458,27 +464,23 @@ static leat_code feed_start(const feeding *f)
     return matcher_apply(f, start, leaf);
 }
 
-/* Bundle *at, and all others that are settled with it: *at is the last of them then. */
-static leat_code feed_bundle(const feeding *f, size_t *at, bool *gone)
+/* Bundle *at, and all others that are settled with it: *at is the last of them then. leaf: what
+ * becomes of it, if that is known. */
+static leat_code feed_bundle(const feeding *f, const machine_leaf *leaf, size_t *at)
 {
-    const machine *m = f->machine;
-    bundles *list = &f->matcher->bundles;
-    bundle *c = bundle_at(m, list, *at);
-    const machine_leaf *leaf = NULL;
-    bool alike = false;
-    if (!graph_lives(&f->matcher->graph, c->root)) {
-        *gone = true;
-        return LEAT_OK;
-    }
-    LEAT_TRY(matcher_decide(f, c, &leaf, &alike));
+    leat_matcher *matcher = f->matcher;
+    bundle *c = bundle_at(f->machine, &matcher->bundles, *at);
+    bool alike = leaf != NULL;
+    if (!graph_lives(&matcher->graph, c->root)) return LEAT_OK;
+    if (leaf == NULL) LEAT_TRY(matcher_decide(f, c, &leaf, &alike));
     if (alike && leaf_idle(leaf, c->config)) {
-        *at = bundles_end(m, list, *at) - 1;
+        *at = bundles_end(f->machine, &matcher->bundles, *at) - 1;
         return LEAT_OK;
     }
     LEAT_TRY(matcher_apply(f, c, leaf));
     if (c->root != 0) return LEAT_OK;
-    bundle_index_leak(f->matcher, c->config, NULL);
-    *gone = true;
+    if (matcher->indexes_count > 0) bundle_index_leak(matcher, c->config, NULL);
+    matcher->gone++;
     return LEAT_OK;
 }
 
@@ -500,7 +502,6 @@ static leat_code feed_all(const feeding *f)
     memset(work->tried, 0, sizeof work->tried);
     for (size_t i = 0; i < DECIDED_SIZE; i++)
         work->decided[i].config = MACHINE_NONE;
-    bool gone = false;
     for (size_t i = 0; i < list->count; i++) {
         bool settled = false;
         uint32_t config = bundle_at(f->machine, list, i)->config;
@@ -516,11 +517,10 @@ static leat_code feed_all(const feeding *f)
         if (settled)
             i = tried - 1;
         else
-            LEAT_TRY(feed_bundle(f, &i, &gone));
+            LEAT_TRY(feed_bundle(f, leaf, &i));
     }
     LEAT_TRY(feed_start(f));
     LEAT_TRY(seal(f));
-    if (gone) bundles_drop_dead(f->matcher);
     if (work->fresh.count > 0) LEAT_TRY(bundles_merge(f->matcher, work, f->err));
     if (work->done_count > 0 || f->pattern->skip != LEAT_SKIP_NONE)
         LEAT_TRY(skip_emit(f->matcher, work, f->matches, f->err));

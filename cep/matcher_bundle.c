@@ -150,8 +150,15 @@ bool bundles_equal(const machine *m, const bundle *a, const bundle *b)
     return !machine_config_at(m, a->config)->whole && compare(m, a, b) == 0;
 }
 
+/* What has moved on has often been followed by another one that is the same. */
 static void unite(leat_matcher *matcher, bundle *into, const bundle *c)
 {
+    if (into->root == 0 && c->root != 0 && matcher->gone > 0) {
+        into->root = c->root;
+        into->depth = c->depth;
+        matcher->gone--;
+        return;
+    }
     into->root = graph_union(&matcher->graph, into->root, c->root);
     if (c->depth > into->depth) into->depth = c->depth;
 }
@@ -168,7 +175,10 @@ static leat_code insert(leat_matcher *matcher, const bundle *c, leat_err *err)
         unite(matcher, bundle_at(m, list, at), c);
         return LEAT_OK;
     }
-    LEAT_TRY(bundle_add(m, list, &added, err));
+    if (LEAT_LIKELY(bundles_room(m, list)))
+        list->count++;
+    else
+        LEAT_TRY(bundle_add(m, list, &added, err));
     size_t behind = list->count - 1 - at;
     if (behind > 0) memmove(bundle_at(m, list, at + 1), bundle_at(m, list, at), behind * bytes);
     memcpy(bundle_at(m, list, at), c, bytes);

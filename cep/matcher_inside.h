@@ -80,7 +80,7 @@ struct leat_matcher {
     int64_t deadline_ms;
     uint32_t collect_at; /* nodes */
     uint32_t dropped_at; /* the bound when dead bundles were dropped */
-    uint32_t gone;       /* bundles without a root, since then */
+    uint32_t gone;       /* bundles without a root: they stay until then, or get another one */
     uint32_t skipped;    /* matches that began before this event do not come out any more */
     bundles bundles;
     uint32_t waiting_count, held_count;
@@ -227,6 +227,11 @@ void matcher_shapes_free(machine_shapes **shapes);
 
 /* --- matcher_bundle.c --- */
 leat_code bundle_add(const machine *m, bundles *list, bundle **added, leat_err *err) LEAT_CHECKED;
+/* Whether there is memory for one more. */
+static inline bool bundles_room(const machine *m, const bundles *list)
+{
+    return (list->count + 1) * (m->slots_count + BUNDLE_WORDS) <= list->size;
+}
 /* Slots that do not matter in the bundle's configuration become 0. */
 void bundle_settle(const machine *m, bundle *c);
 /* Whether they are one bundle. */
