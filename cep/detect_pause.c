@@ -26,12 +26,14 @@ static const leat_str paused_key = {"step", 4};
 
 static uint64_t name_hash(const detect_state *state, uint32_t index)
 {
+    LEAT_ASSERT(index < state->config->count);
     return leat_str_hash_fixed(state->config->patterns[index].pattern->name);
 }
 
 /* Has it been shown the record. */
 static bool has_seen(const detect_paused *paused, uint32_t index)
 {
+    LEAT_ASSERT(paused->is && !paused->timer);
     if (paused->moved) return leat_marks_has(&paused->seen, index);
     return index <= paused->index;
 }
@@ -183,6 +185,7 @@ static leat_code restore_seen(detect_state *state, leat_reader names, leat_err *
     uint32_t count = state->config->count;
     uint64_t hash = 0;
     uint32_t i = 0;
+    LEAT_ASSERT(paused->is && paused->index <= count);
     leat_marks_clear(&paused->seen);
     for (leat_reader in = names; leat_reader_u64(&in, &hash);)
         for (i = 0; i < count; i++)

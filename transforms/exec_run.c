@@ -193,9 +193,10 @@ leat_code leat_run_make(leat_run *run, uint32_t port, leat_str json, leat_str ke
         record->moment = cause->moment;
         record->message = cause->message;
     } else {
+        /* Time has made it: before it came so far, or it would be late for a step behind. */
         record->moment = exec_moment_of(exec, timestamp_ms);
         record->seq = record->moment;
-        record->watermark_ms = exec_watermark_at(exec, record->moment);
+        record->watermark_ms = exec_watermark_at(exec, record->moment > 0 ? record->moment - 1 : 0);
     }
     node_of(run)->made_bytes += json.len;
     uint64_t last = node_of(run)->last_moment;

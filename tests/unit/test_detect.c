@@ -419,6 +419,32 @@ Test(detect, orders_events_of_one_time)
     bed_close(&bed);
 }
 
+/* What time lets out is not late for what keeps state in the streams behind. */
+Test(detect, what_time_lets_out_goes_on)
+{
+    static const char text[] =
+        "{\"name\":\"p\",\"sources\":{\"s\":{\"topic\":\"in\",\"timestamp\":\"t\"}},\"streams\":{"
+        "\"a\":{\"from\":\"s\",\"steps\":[{\"detect\":{\"events\":false,\"patterns\":[{\"name\":"
+        "\"p\",\"within\":\"100ms\",\"timeout\":{},\"steps\":[{\"name\":\"a\",\"where\":\"v == "
+        "1\"},"
+        "{\"name\":\"b\",\"where\":\"v == 2\"},{\"not\":true,\"where\":\"v == 3\"}]}]}}]},\"b\":{"
+        "\"from\":\"a\",\"steps\":[{\"dedupe\":{\"key\":\"start\",\"within\":\"1h\"}},{\"keep\":["
+        "\"start\"]}],\"to\":\"out\"}},\"dead_letter\":{\"topic\":\"dead\"}}";
+    test_bed bed;
+    open_detect(&bed, text);
+    bed_send(&bed, "{\"t\":10,\"v\":1}");
+    bed_send(&bed, "{\"t\":20,\"v\":2}");
+    bed_send(&bed, "{\"t\":50,\"v\":1}");
+    bed_send(&bed, "{\"t\":1000,\"v\":1}"); /* both are over before it */
+    bed_expect(&bed, "out: {\"start\":10}\nout: {\"start\":50}\n");
+    bed_commit(&bed);
+    bed_crash(&bed);
+    bed_end(&bed);
+    bed_expect(&bed, "out: {\"start\":1000}\n");
+    cr_expect_eq(leat_exec_counts_get(bed.exec).late_dropped, 0);
+    bed_close(&bed);
+}
+
 /* An edited pattern does not read the partial matches of the old one. */
 Test(detect, forgets_partial_matches_of_an_edited_pattern)
 {
