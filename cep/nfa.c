@@ -18,6 +18,8 @@
  * Refused: counters kept in the partial match, which make every edge test arithmetic. */
 #include "cep/nfa.h"
 
+#include "core/mem.h"
+
 typedef struct way {
     uint64_t not_next, not_between; /* parts: negations passed */
     uint64_t bans;                  /* edges of the state being filled */
@@ -520,33 +522,40 @@ static uint64_t fingerprint(const leat_nfa *nfa)
     return hash;
 }
 
+static leat_code unfold(builder *b, leat_findings *findings, leat_err *err)
+{
+    counts none = {{0}};
+    b->final_nots = final_nots(b->pattern->root);
+    (void)state_of(b, NULL, &none);
+    for (uint32_t i = 0; i < b->nfa->states_count && !b->complex && !b->full; i++) {
+        fill(b, i);
+        settle(b, i);
+    }
+    if (b->full) return leat_arena_full(b->arena, err);
+    if (b->complex)
+        leat_findings_add(findings, b->pattern->node, false,
+                          "the pattern unfolds into more than %d states, %d ways from one to "
+                          "another, or %d ways out of one: lower `times` or split it",
+                          LEAT_NFA_STATES_MAX, LEAT_NFA_EDGES_ALL, LEAT_NFA_EDGES_MAX);
+    return LEAT_OK;
+}
+
 leat_code leat_nfa_new(const leat_pattern *pattern, leat_arena *arena, leat_findings *findings,
                        leat_nfa **nfa, leat_err *err)
 {
     LEAT_ASSERT(pattern != NULL && pattern->parts_count <= LEAT_PATTERN_PARTS_MAX);
     *nfa = NULL;
-    builder *b = leat_arena_zero(arena, sizeof *b);
     leat_nfa *made = leat_arena_zero(arena, sizeof *made);
-    if (b == NULL || made == NULL) return leat_arena_full(arena, err);
-    *b = (builder){.pattern = pattern, .arena = arena, .nfa = made, .index = leat_map_new()};
+    if (made == NULL) return leat_arena_full(arena, err);
     made->pattern = pattern;
     made->timeouts = pattern->timeout != NULL;
-    b->final_nots = final_nots(pattern->root);
-    counts none = {{0}};
-    (void)state_of(b, NULL, &none);
-    for (uint32_t i = 0; i < made->states_count && !b->complex && !b->full; i++) {
-        fill(b, i);
-        settle(b, i);
-    }
+    builder *b = leat_mem_need(sizeof *b); /* some KB, that thousands of patterns are not to keep */
+    *b = (builder){.pattern = pattern, .arena = arena, .nfa = made, .index = leat_map_new()};
+    leat_code code = unfold(b, findings, err);
+    bool good = code == LEAT_OK && !b->complex;
     leat_map_free(&b->index);
-    if (b->full) return leat_arena_full(arena, err);
-    if (b->complex) {
-        leat_findings_add(findings, pattern->node, false,
-                          "the pattern unfolds into more than %d states, %d ways from one to "
-                          "another, or %d ways out of one: lower `times` or split it",
-                          LEAT_NFA_STATES_MAX, LEAT_NFA_EDGES_ALL, LEAT_NFA_EDGES_MAX);
-        return LEAT_OK;
-    }
+    leat_mem_free(b);
+    if (!good) return code;
     made->fingerprint = fingerprint(made);
     made->kin = made;
     *nfa = made;
