@@ -323,6 +323,8 @@ static __attribute__((noinline)) void feed_batch(player *p, const batch *b)
 {
     for (uint32_t i = 0; i < b->count; i++) {
         p->text = b->texts[i];
+        if (i + 4 < b->count) leat_lookup_ahead(p->lookup, b->slots[i + 4], 0);
+        if (i + 2 < b->count) leat_lookup_ahead(p->lookup, b->slots[i + 2], 1);
         feed(p, &b->events[i], b->slots[i]);
     }
 }

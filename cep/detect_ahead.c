@@ -18,8 +18,8 @@
  * The timer that fires next is asked for likewise, a step for each record that comes before it.
  *
  * Each record has a lookup of its own for that. With many patterns that would be much memory to go
- * through for each record (and a record then costs more than what it waits for): so there is one
- * lookup and nothing is looked at ahead.
+ * through for each record: so there is one lookup, and of the records to come only where their
+ * constants and predicates are is looked at (leat_lookup_ahead).
  *
  * Refused: to evaluate keys ahead for all records (most of them concern nobody). */
 #include "cep/detect_inside.h"
@@ -105,7 +105,11 @@ static void ask_timers(detect_state *state)
 void detect_ahead_to(detect_state *state, const leat_batch *in, size_t r)
 {
     LEAT_ASSERT(r < in->count);
-    if (state->aheads_count == 1) return;
+    if (state->aheads_count == 1) {
+        if (r + 4 < in->count) leat_lookup_ahead(state->lookup, in->records[r + 4]->slots, 0);
+        if (r + 2 < in->count) leat_lookup_ahead(state->lookup, in->records[r + 2]->slots, 1);
+        return;
+    }
     state->ahead = &state->aheads[r & (AHEAD - 1)];
     state->lookup = state->ahead->lookup;
     LEAT_ASSERT(state->aheads_count == AHEAD && r <= state->aheads_end);

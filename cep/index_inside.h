@@ -169,5 +169,9 @@ typedef struct index_found {
 } index_found;
 uint32_t index_slot_heads_max(const index_slot *slot);
 void index_slot_find(const index_slot *slot, leat_value value, index_found *found);
+/* For a value to come: what looking for its equals begins with is asked for from memory; and, a
+ * little later, their head, most likely (equal hashes are taken for equal values), or 0. */
+void index_slot_ahead(const index_slot *slot, leat_value value);
+uint32_t index_slot_likely(const index_slot *slot, leat_value value);
 
 #endif

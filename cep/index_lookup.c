@@ -24,6 +24,7 @@
 #include "transforms/operator.h"
 
 #define BLIND_TRIES 64
+#define AHEAD_SLOTS 4 /* of an event to come that are looked at */
 #define LIVE_FEW    8 /* predicates that hold: as many are gone through for each pattern */
 
 typedef struct known {
@@ -378,6 +379,25 @@ leat_code leat_lookup_begin(leat_lookup *lookup, const leat_eval *eval, leat_err
     leat_seen seen = leat_looks_at(index->looks, eval->slots);
     if ((seen.holds | seen.unknown) == 0) return LEAT_OK;
     return reach_seen(lookup, seen, err);
+}
+
+void leat_lookup_ahead(const leat_lookup *lookup, const leat_value *slots, uint32_t depth)
+{
+    const leat_index *index = lookup->index;
+    if (index->looks != NULL) return; /* all that there is lies together */
+    for (uint32_t s = 0; s < index->slots_count && s < AHEAD_SLOTS; s++) {
+        const index_slot *slot = &index->slots[s];
+        if (depth == 0) {
+            index_slot_ahead(slot, slots[slot->slot]);
+            continue;
+        }
+        uint32_t head = index_slot_likely(slot, slots[slot->slot]);
+        uint32_t predicate = head & ~INDEX_ONE;
+        if ((head & INDEX_ONE) == 0) continue;
+        __builtin_prefetch(&index->predicates[predicate]);
+        __builtin_prefetch((const char *)&index->predicates[predicate + 1] - 1);
+        __builtin_prefetch(&lookup->known[predicate]);
+    }
 }
 
 /* --- asking --- */

@@ -22,6 +22,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#define AHEAD_TEXT_MAX 64 /* bytes of a text that is hashed ahead */
+
 static leat_code add_link(index_builder *b, uint32_t *head, uint32_t predicate)
 {
     leat_index *index = b->index;
@@ -373,6 +375,35 @@ static inline void found_add(index_found *found, uint32_t head)
 uint32_t index_slot_heads_max(const index_slot *slot)
 {
     return 40 + slot->prefixes_count; /* one of each, a way up the tree, and all prefixes */
+}
+
+/* The place in the table of constants that equal values begin to be looked for at; false: there is
+ * none, or to find it out is no small matter. */
+static bool equal_place(const index_slot *slot, leat_value value, uint64_t *hash, uint32_t *place)
+{
+    double number = 0;
+    bool text = value.tag == LEAT_STRING && value.len <= AHEAD_TEXT_MAX;
+    if (slot->equals_size == 0 || (!text && !index_number(value, &number))) return false;
+    *hash = index_hash(value);
+    *place = (uint32_t)*hash & (slot->equals_size - 1);
+    return true;
+}
+
+void index_slot_ahead(const index_slot *slot, leat_value value)
+{
+    uint64_t hash = 0;
+    uint32_t place = 0;
+    if (equal_place(slot, value, &hash, &place)) __builtin_prefetch(&slot->equals[place]);
+}
+
+uint32_t index_slot_likely(const index_slot *slot, leat_value value)
+{
+    uint64_t hash = 0;
+    uint32_t place = 0;
+    if (!equal_place(slot, value, &hash, &place)) return 0;
+    while (slot->equals[place].constant.tag != LEAT_MISSING && slot->equals[place].hash != hash)
+        place = (place + 1) & (slot->equals_size - 1);
+    return slot->equals[place].head;
 }
 
 void index_slot_find(const index_slot *slot, leat_value value, index_found *found)
