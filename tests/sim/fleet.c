@@ -62,15 +62,16 @@ void sim_worker_start(sim_fleet *fleet, uint32_t worker, const char *state_dump)
     leat_err err;
     leat_config config;
     leat_pipeline_options options = {.embedded = true, .state_dump = state_dump};
+    const leat_plan *plan = fleet->plans[worker];
     LEAT_ASSERT(w->pipeline == NULL);
-    leat_config_read(fleet->plan, &config);
+    leat_config_read(plan, &config);
     config.threads = 1 + sim_below(&fleet->random, 2);
     snprintf(w->name, sizeof w->name, "worker-%u", worker);
     if (fleet->named) config.instance = leat_str_of(w->name);
     fleet->faults.dead[worker] = false;
     fleet->faults.worker = worker;
     fleet->starts++;
-    leat_code code = leat_pipeline_open(fleet->plan, &config, &options, &w->pipeline, &err);
+    leat_code code = leat_pipeline_open(plan, &config, &options, &w->pipeline, &err);
     if (code != LEAT_OK) {
         wrong(fleet, worker, code, err.text);
         w->pipeline = NULL;

@@ -14,7 +14,7 @@ typedef struct sim_worker {
 } sim_worker;
 
 typedef struct sim_fleet {
-    const leat_plan *plan;
+    const leat_plan *plans[SIM_WORKERS_MAX]; /* of each, from its next start on */
     sim_faults faults;
     sim_random random; /* what the fleet does, apart from what the log does */
     bool named;        /* workers have stable names: static membership */

@@ -19,7 +19,7 @@
 
 /* --- lines --- */
 
-static void lines_add(sim_lines *to, const char *text, size_t len)
+void sim_lines_add(sim_lines *to, const char *text, size_t len)
 {
     if (to->items == NULL) to->items = leat_mem_need(LINES_MAX * sizeof *to->items);
     LEAT_ASSERT(to->count < LINES_MAX);
@@ -41,9 +41,28 @@ static int line_order(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static void lines_sort(sim_lines *all)
+void sim_lines_sort(sim_lines *all)
 {
     if (all->count > 1) qsort(all->items, all->count, sizeof *all->items, line_order);
+}
+
+bool sim_lines_has(const sim_lines *all, const char *line)
+{
+    return all->count > 0 &&
+           bsearch(&line, all->items, all->count, sizeof *all->items, line_order) != NULL;
+}
+
+bool sim_lines_same(const char *what, const sim_lines *want, const sim_lines *have, char *wrong,
+                    size_t wrong_size)
+{
+    size_t at = 0;
+    while (at < want->count && at < have->count && strcmp(want->items[at], have->items[at]) == 0)
+        at++;
+    if (at == want->count && at == have->count) return true;
+    snprintf(wrong, wrong_size, "%s: %zu lines, not %zu; want: %.380s\n  have: %.380s", what,
+             have->count, want->count, at < want->count ? want->items[at] : "(nothing)",
+             at < have->count ? have->items[at] : "(nothing)");
+    return false;
 }
 
 /* --- records --- */
@@ -93,7 +112,7 @@ static void take_output(void *context, const leat_message *message)
     leat_buf_add_format(&t->line, "%s %.*s ", t->topic, LEAT_STR_ARG(message->key));
     if (!t->doubles) leat_buf_add_format(&t->line, "#%05u ", ordinal(t, message->key));
     leat_buf_add(&t->line, message->value);
-    lines_add(t->into, t->line.data, t->line.len);
+    sim_lines_add(t->into, t->line.data, t->line.len);
 }
 
 static void drop_doubles(sim_lines *all)
@@ -120,7 +139,7 @@ sim_lines sim_outputs(leat_memory_store *store, const char *const *topics, size_
             each(topic, p, take_output, &t);
         leat_buf_release(&t.line);
     }
-    lines_sort(&all);
+    sim_lines_sort(&all);
     if (doubles) drop_doubles(&all);
     return all;
 }
@@ -139,9 +158,14 @@ typedef struct cells {
 
 static char *hex_of(leat_str bytes)
 {
+    static const char digits[] = "0123456789abcdef";
     char *text = leat_mem_need(bytes.len * 2 + 1);
-    for (size_t i = 0; i < bytes.len; i++)
-        snprintf(text + i * 2, 3, "%02x", (unsigned)(unsigned char)bytes.data[i]);
+    for (size_t i = 0; i < bytes.len; i++) {
+        unsigned byte = (unsigned char)bytes.data[i];
+        text[i * 2] = digits[byte >> 4];
+        text[i * 2 + 1] = digits[byte & 15];
+    }
+    text[bytes.len * 2] = '\0';
     return text;
 }
 
@@ -186,14 +210,14 @@ sim_lines sim_changelog(leat_memory_store *store, const char *name)
             leat_buf_add_format(&line, "%s,\"value\":\"", c->place);
             leat_buf_add(&line, leat_str_of(c->value));
             leat_buf_add_text(&line, "\"}");
-            lines_add(&all, line.data, line.len);
+            sim_lines_add(&all, line.data, line.len);
             leat_buf_release(&line);
         }
         leat_mem_free(c->place);
         leat_mem_free(c->value);
     }
     leat_mem_free(found);
-    lines_sort(&all);
+    sim_lines_sort(&all);
     return all;
 }
 
@@ -206,9 +230,9 @@ sim_lines sim_dump(const char *path)
     FILE *file = fopen(path, "r");
     LEAT_ASSERT(file != NULL);
     while ((len = getline(&line, &room, file)) > 0)
-        lines_add(&all, line, (size_t)len - 1);
+        sim_lines_add(&all, line, (size_t)len - 1);
     free(line);
     fclose(file);
-    lines_sort(&all);
+    sim_lines_sort(&all);
     return all;
 }

@@ -20,4 +20,11 @@ sim_lines sim_changelog(leat_memory_store *store, const char *name);
 sim_lines sim_dump(const char *path);
 void sim_lines_free(sim_lines *gone);
 
+void sim_lines_add(sim_lines *to, const char *text, size_t len); /* at the end */
+void sim_lines_sort(sim_lines *all);
+bool sim_lines_has(const sim_lines *all, const char *line);
+/* False: wrong says where they differ. */
+bool sim_lines_same(const char *what, const sim_lines *want, const sim_lines *have, char *wrong,
+                    size_t wrong_size);
+
 #endif
