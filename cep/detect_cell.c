@@ -15,7 +15,8 @@
 
 #include "core/mem.h"
 
-#define FEW 12 /* parts that are gone through */
+#define FEW       12   /* parts that are gone through */
+#define SPARE_MAX 4096 /* cells without a key whose memory is kept */
 
 typedef struct due {
     int64_t at_ms;
@@ -36,10 +37,13 @@ static leat_code no_memory(leat_err *err)
     return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for a key's state");
 }
 
-detect_cell *detect_cell_new(leat_err *err)
+detect_cell *detect_cell_new(detect_state *state, leat_err *err)
 {
-    detect_cell *made = leat_mem_try(sizeof *made);
-    if (made == NULL) {
+    detect_cell *made = state->spare;
+    if (made != NULL) {
+        state->spare = made->spare;
+        state->spare_count--;
+    } else if ((made = leat_mem_try(sizeof *made)) == NULL) {
         (void)no_memory(err);
         return NULL;
     }
@@ -58,17 +62,33 @@ static void many_free(detect_many **many)
     *many = NULL;
 }
 
-void detect_cell_free(detect_cell **cell)
+void detect_cell_free(detect_state *state, detect_cell **cell)
 {
     detect_cell *gone = *cell;
     if (gone == NULL) return;
     for (uint32_t i = 0; i < gone->count; i++)
-        leat_matcher_free(&gone->parts[i].matcher);
+        leat_matcher_drop(state->work, &gone->parts[i].matcher);
     if (gone->parts != &gone->one) leat_mem_free(gone->parts);
     many_free(&gone->many);
     leat_mem_free(gone->bytes);
-    leat_mem_free(gone);
     *cell = NULL;
+    if (state->spare_count == SPARE_MAX) {
+        leat_mem_free(gone);
+        return;
+    }
+    gone->spare = state->spare;
+    state->spare = gone;
+    state->spare_count++;
+}
+
+void detect_cells_close(detect_state *state)
+{
+    while (state->spare != NULL) {
+        detect_cell *gone = state->spare;
+        state->spare = gone->spare;
+        leat_mem_free(gone);
+    }
+    state->spare_count = 0;
 }
 
 /* --- many parts: by pattern --- */
@@ -222,7 +242,8 @@ static leat_code cell_reserve(detect_cell *cell, leat_err *err)
 }
 
 /* On an error the part's matcher stays the caller's. */
-leat_code detect_cell_append(detect_cell *cell, detect_part part, leat_err *err)
+leat_code detect_cell_append(const detect_state *state, detect_cell *cell, detect_part part,
+                             leat_err *err)
 {
     LEAT_ASSERT(detect_cell_find(cell, part.index) == NULL);
     LEAT_TRY(cell_reserve(cell, err));
@@ -241,25 +262,26 @@ leat_code detect_cell_append(detect_cell *cell, detect_part part, leat_err *err)
     leat_code code = heap_add(cell, added, err);
     if (code == LEAT_OK) return LEAT_OK;
     added->matcher = NULL; /* the caller's again */
-    detect_cell_remove(cell, added);
+    detect_cell_remove(state, cell, added);
     return code;
 }
 
-leat_code detect_cell_add(detect_cell *cell, uint32_t index, leat_matcher **matcher, leat_err *err)
+leat_code detect_cell_add(const detect_state *state, detect_cell *cell, uint32_t index,
+                          leat_matcher **matcher, leat_err *err)
 {
     detect_part part = {
         .matcher = *matcher, .index = index, .deadline_ms = leat_matcher_deadline(*matcher)};
     LEAT_ASSERT(!leat_matcher_empty(*matcher));
-    LEAT_TRY(detect_cell_append(cell, part, err));
+    LEAT_TRY(detect_cell_append(state, cell, part, err));
     *matcher = NULL;
     return LEAT_OK;
 }
 
-void detect_cell_remove(detect_cell *cell, detect_part *part)
+void detect_cell_remove(const detect_state *state, detect_cell *cell, detect_part *part)
 {
     LEAT_ASSERT(part >= cell->parts && part < cell->parts + cell->count);
     uint32_t last = cell->count - 1;
-    leat_matcher_free(&part->matcher);
+    leat_matcher_drop(state->work, &part->matcher);
     if (cell->many != NULL) place_remove(cell, part->index);
     if (cell->many != NULL && part != &cell->parts[last])
         *place_of(cell, cell->parts[last].index) = (uint32_t)(part - cell->parts) + 1;
@@ -282,11 +304,12 @@ leat_code detect_part_open(const detect_state *state, detect_cell *cell, detect_
     return LEAT_OK;
 }
 
-leat_code detect_part_close(detect_cell *cell, detect_part *part, leat_err *err)
+leat_code detect_part_close(const detect_state *state, detect_cell *cell, detect_part *part,
+                            leat_err *err)
 {
     LEAT_ASSERT(part->matcher != NULL);
     if (leat_matcher_empty(part->matcher)) {
-        detect_cell_remove(cell, part);
+        detect_cell_remove(state, cell, part);
         return LEAT_OK;
     }
     int64_t before_ms = part->deadline_ms;

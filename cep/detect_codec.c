@@ -34,7 +34,7 @@ static leat_code encode_part(const detect_state *state, detect_cell *cell, detec
     }
     LEAT_ASSERT(!leat_matcher_empty(part->matcher));
     LEAT_TRY(leat_matcher_encode(part->matcher, state->work, out, err));
-    return detect_part_close(cell, part, err); /* it may have a later deadline now */
+    return detect_part_close(state, cell, part, err); /* it may have a later deadline now */
 }
 
 static leat_code encode(void *self, void *live, leat_buf *out, leat_err *err)
@@ -109,16 +109,16 @@ static leat_code decode_parts(const detect_state *state, detect_cell *cell, leat
                             .len = (uint32_t)part.len,
                             .at = (size_t)(part.data - bytes.data),
                             .deadline_ms = head.deadline_ms};
-        LEAT_TRY(detect_cell_append(cell, read, err));
+        LEAT_TRY(detect_cell_append(state, cell, read, err));
     }
     cell->timer_ms = detect_cell_deadline(cell);
     return LEAT_OK;
 }
 
-static leat_code decode_cell(const detect_state *state, leat_str bytes, bool own_bytes, void **live,
+static leat_code decode_cell(detect_state *state, leat_str bytes, bool own_bytes, void **live,
                              leat_err *err)
 {
-    detect_cell *cell = detect_cell_new(err);
+    detect_cell *cell = detect_cell_new(state, err);
     if (cell == NULL) return LEAT_ERR_MEMORY;
     cell->own = own_bytes;
     leat_code code = decode_parts(state, cell, bytes, err);
@@ -134,7 +134,7 @@ static leat_code decode_cell(const detect_state *state, leat_str bytes, bool own
             code = leat_err_set(err, LEAT_ERR_MEMORY, "no memory for a key's state");
         if (cell->bytes != NULL) memcpy(cell->bytes, bytes.data, bytes.len);
     }
-    if (code != LEAT_OK) detect_cell_free(&cell);
+    if (code != LEAT_OK) detect_cell_free(state, &cell);
     *live = cell;
     return code;
 }
@@ -151,9 +151,9 @@ static leat_code decode_own(void *self, leat_str bytes, void **live, leat_err *e
 
 static void release(void *self, void *live)
 {
+    detect_state *state = self;
     detect_cell *cell = live;
-    (void)self;
-    detect_cell_free(&cell);
+    detect_cell_free(state, &cell);
 }
 
 /* Parts that were not decoded are written back as they came, wherever that was from. */
@@ -255,7 +255,7 @@ static leat_code clean_cell(detect_state *state, leat_str key, leat_err *err)
     detect_cell *cell = live;
     for (uint32_t i = cell->count; i-- > 0;)
         if (!belongs(config, key, config->patterns[cell->parts[i].index].nfa->fingerprint))
-            detect_cell_remove(cell, &cell->parts[i]);
+            detect_cell_remove(state, cell, &cell->parts[i]);
     cell->timer_ms = detect_cell_deadline(cell);
     if (cell->count > 0)
         leat_table_touch(state->table, key);

@@ -78,7 +78,10 @@ typedef struct detect_part {
 } detect_part;
 
 typedef struct detect_cell {
-    detect_part *parts; /* in no order */
+    union {
+        detect_part *parts;        /* in no order */
+        struct detect_cell *spare; /* it is none at present: the next such */
+    };
     uint32_t count, size;
     detect_part one;          /* what parts points to while there is one */
     char *bytes;              /* of parts as they were read */
@@ -89,24 +92,27 @@ typedef struct detect_cell {
 
 typedef struct detect_state detect_state;
 extern const leat_table_type detect_cell_type;
-detect_cell *detect_cell_new(leat_err *err); /* NULL: no memory */
-void detect_cell_free(detect_cell **cell);
+detect_cell *detect_cell_new(detect_state *state, leat_err *err); /* NULL: no memory */
+void detect_cell_free(detect_state *state, detect_cell **cell);
+void detect_cells_close(detect_state *state); /* what was kept for others */
 /* The pattern's part, or NULL; it moves when another is added or removed. */
 detect_part *detect_cell_find(const detect_cell *cell, uint32_t index);
 /* Before the part is used: decodes it if need be. It is going to be changed. */
 leat_code detect_part_open(const detect_state *state, detect_cell *cell, detect_part *part,
                            leat_err *err) LEAT_CHECKED;
 /* Afterwards: notes its deadline, or removes it when it is empty. */
-leat_code detect_part_close(detect_cell *cell, detect_part *part, leat_err *err) LEAT_CHECKED;
+leat_code detect_part_close(const detect_state *state, detect_cell *cell, detect_part *part,
+                            leat_err *err) LEAT_CHECKED;
 /* Takes *matcher (nulls it), of a pattern that has no part yet. */
-leat_code detect_cell_add(detect_cell *cell, uint32_t index, leat_matcher **matcher,
-                          leat_err *err) LEAT_CHECKED;
+leat_code detect_cell_add(const detect_state *state, detect_cell *cell, uint32_t index,
+                          leat_matcher **matcher, leat_err *err) LEAT_CHECKED;
 /* The least of the parts' deadlines. */
 int64_t detect_cell_deadline(detect_cell *cell);
 /* The part that is due first, by deadline and pattern; NULL: none is due until now_ms. */
 detect_part *detect_cell_due(detect_cell *cell, int64_t now_ms);
-leat_code detect_cell_append(detect_cell *cell, detect_part part, leat_err *err) LEAT_CHECKED;
-void detect_cell_remove(detect_cell *cell, detect_part *part);
+leat_code detect_cell_append(const detect_state *state, detect_cell *cell, detect_part part,
+                             leat_err *err) LEAT_CHECKED;
+void detect_cell_remove(const detect_state *state, detect_cell *cell, detect_part *part);
 
 /* --- detect_codec.c --- */
 /* What the timer of a cell does that has no live object, from its bytes alone. */
@@ -184,6 +190,8 @@ struct detect_state {
     const detect_config *config;
     leat_table *table; /* group's text, NUL, key as JSON -> cell */
     leat_timers *timers;
+    detect_cell *spare; /* memory for cells to come */
+    uint32_t spare_count;
     leat_matcher_work *work;
     detect_ahead *aheads;  /* the record in hand and those to come, by their place in the batch */
     uint32_t aheads_count; /* a power of two */

@@ -105,13 +105,13 @@ void detect_key_touch(detect_state *state, detect_key *key)
 leat_code detect_key_put(detect_state *state, detect_key *key, leat_err *err)
 {
     LEAT_ASSERT(key->cell == NULL && key->event == state->event);
-    detect_cell *cell = detect_cell_new(err);
+    detect_cell *cell = detect_cell_new(state, err);
     if (cell == NULL) return LEAT_ERR_MEMORY;
     void *live = cell;
     leat_code code =
         leat_table_put_hashed(state->table, leat_buf_str(&key->buf), key->hash, &live, err);
     if (code != LEAT_OK) {
-        detect_cell_free(&cell);
+        detect_cell_free(state, &cell);
         return code;
     }
     key->cell = cell;

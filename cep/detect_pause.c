@@ -146,7 +146,7 @@ static leat_code go_on(detect_state *state, const leat_eval *eval, detect_key *k
     state->paused.is = leat_matcher_resting(part->matcher);
     if (paused->is) state->paused.rejected = !paused->timer && state->rejected;
     detect_out_end(state);
-    return detect_part_close(key->cell, part, err);
+    return detect_part_close(state, key->cell, part, err);
 }
 
 leat_code detect_go_on(detect_state *state, const leat_eval *eval, leat_err *err)

@@ -48,27 +48,42 @@ leat_code matcher_reserve(void **items, size_t *size, size_t count, size_t bytes
     return LEAT_OK;
 }
 
-leat_code leat_matcher_new(const leat_nfa *nfa, leat_matcher **matcher, leat_err *err)
+void matcher_init(leat_matcher *matcher, const leat_nfa *nfa)
 {
     LEAT_ASSERT(nfa != NULL && nfa->states_count > 0);
+    *matcher = (leat_matcher){.nfa = nfa, .deadline_ms = LEAT_TIME_MAX, .window_ms = LEAT_TIME_MAX};
+}
+
+leat_code leat_matcher_new(const leat_nfa *nfa, leat_matcher **matcher, leat_err *err)
+{
     leat_matcher *made = leat_mem_try(sizeof *made);
     if (made == NULL) return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for a key's matches");
-    *made = (leat_matcher){.nfa = nfa, .deadline_ms = LEAT_TIME_MAX, .window_ms = LEAT_TIME_MAX};
+    matcher_init(made, nfa);
     *matcher = made;
     return LEAT_OK;
+}
+
+void matcher_release(leat_matcher *matcher)
+{
+    graph_release(&matcher->graph);
+    held_clear(matcher);
+    bundles_release(&matcher->bundles);
+    bundle_index_release(matcher);
+    leat_mem_free(matcher->waiting);
 }
 
 void leat_matcher_free(leat_matcher **matcher)
 {
     leat_matcher *gone = *matcher;
     if (gone == NULL) return;
-    graph_release(&gone->graph);
-    held_clear(gone);
-    bundles_release(&gone->bundles);
-    bundle_index_release(gone);
-    leat_mem_free(gone->waiting);
+    matcher_release(gone);
     leat_mem_free(gone);
     *matcher = NULL;
+}
+
+const leat_nfa *leat_matcher_nfa(const leat_matcher *matcher)
+{
+    return matcher->nfa;
 }
 
 void leat_matcher_ahead_of(const leat_matcher *matcher)
@@ -83,11 +98,6 @@ void leat_matcher_ahead_of(const leat_matcher *matcher)
         __builtin_prefetch((const char *)g->events[i].event + 64);
         __builtin_prefetch((const char *)g->events[i].event + 128);
     }
-}
-
-const leat_nfa *leat_matcher_nfa(const leat_matcher *matcher)
-{
-    return matcher->nfa;
 }
 
 bool leat_matcher_empty(const leat_matcher *matcher)

@@ -111,6 +111,10 @@ void leat_matcher_work_index_at(leat_matcher_work *work, size_t least);
 /* nfa must outlive it. */
 leat_code leat_matcher_new(const leat_nfa *nfa, leat_matcher **matcher, leat_err *err) LEAT_CHECKED;
 void leat_matcher_free(leat_matcher **matcher);
+/* The same, with memory that the scratch keeps for the next one. */
+leat_code leat_matcher_make(leat_matcher_work *work, const leat_nfa *nfa, leat_matcher **matcher,
+                            leat_err *err) LEAT_CHECKED;
+void leat_matcher_drop(leat_matcher_work *work, leat_matcher **matcher);
 const leat_nfa *leat_matcher_nfa(const leat_matcher *matcher);
 
 /* Whether the event in hand could begin a match; needs no matcher. */

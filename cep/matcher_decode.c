@@ -442,7 +442,7 @@ leat_code leat_matcher_decode(const leat_nfa *nfa, leat_matcher_work *work, leat
     LEAT_TRY(matcher_head_read(&d.in, &head, &d.version, err));
     if (head.fingerprint != nfa->fingerprint)
         return matcher_damaged(err, "it is another pattern's");
-    LEAT_TRY(leat_matcher_new(nfa, &d.matcher, err));
+    LEAT_TRY(leat_matcher_make(work, nfa, &d.matcher, err));
     d.matcher->window_ms = head.deadline_ms;
     leat_code code = matcher_attach(d.matcher, work, err);
     if (code == LEAT_OK) code = read_body(&d, head.apart);
@@ -450,7 +450,7 @@ leat_code leat_matcher_decode(const leat_nfa *nfa, leat_matcher_work *work, leat
     if (d.depth != d.little[1]) leat_mem_free(d.depth);
     leat_mem_free(d.slots);
     if (code == LEAT_OK) code = check_head(&d, &head);
-    if (code != LEAT_OK) leat_matcher_free(&d.matcher);
+    if (code != LEAT_OK) leat_matcher_drop(work, &d.matcher);
     *matcher = d.matcher;
     return code;
 }

@@ -73,7 +73,10 @@ struct shape;
 
 /* First what each event needs. */
 struct leat_matcher {
-    const leat_nfa *nfa;
+    union {
+        const leat_nfa *nfa;
+        leat_matcher *spare; /* it is none at present: the next such */
+    };
     machine *machine;    /* of the scratch that it is used with; NULL: nothing was fed */
     struct shape *shape; /* of the bundles (matcher_shape.c); NULL: not known, or there are none */
     int64_t window_ms;   /* when somebody has to look whether runs are out of the window */
@@ -152,6 +155,8 @@ struct leat_matcher_work {
     uint64_t ticket;    /* changes when paths do */
     graph_moves moves;
     graph_depths depths;
+    leat_matcher *spare; /* memory for matchers to come */
+    uint32_t spare_count;
 };
 
 /* The event in hand, and what there is to it. */
@@ -190,6 +195,8 @@ static inline leat_code matcher_attach(leat_matcher *matcher, leat_matcher_work 
                                                  : matcher_attach_first(matcher, work, err);
 }
 /* --- matcher.c --- */
+void matcher_init(leat_matcher *matcher, const leat_nfa *nfa);
+void matcher_release(leat_matcher *matcher); /* all but its own memory */
 leat_code matcher_limit_failed(const leat_matcher *matcher, const char *what, uint32_t limit,
                                leat_err *err) LEAT_CHECKED;
 /* The event in hand is held from now on. */

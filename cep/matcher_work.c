@@ -5,7 +5,10 @@
  * A matcher asks for its machine once in its life. But lives are short: where a thousand patterns
  * watch one stream a matcher is made and dropped every few events, and one of a thousand machines
  * has to be found. So they lie in a hash table by their automaton, open and never smaller, for
- * automata stay as long as the scratch does. */
+ * automata stay as long as the scratch does.
+ *
+ * And matchers come and go with keys, thousands at each commit: their memory waits here for others.
+ */
 #include "cep/matcher_inside.h"
 #include "core/mem.h"
 
@@ -14,6 +17,8 @@
  * for `==` and at 5 for `>`, and at 16 the index takes 0.6 and 0.7 of it. But an index needs 2 KB
  * and 56 bytes an item, which many keys of a few bundles each are not to pay for. */
 #define SELECT_LEAST 12
+
+#define SPARE_MAX 4096 /* matchers without a key whose memory is kept */
 
 leat_matcher_work *leat_matcher_work_new(void)
 {
@@ -37,6 +42,11 @@ void leat_matcher_work_free(leat_matcher_work **work)
         matcher_shapes_free(&gone->machines[i]->shapes);
         machine_free(&gone->machines[i]);
     }
+    while (gone->spare != NULL) {
+        leat_matcher *spare = gone->spare;
+        gone->spare = spare->spare;
+        leat_mem_free(spare);
+    }
     leat_event_release(&gone->event);
     leat_arena_free(&gone->arena);
     graph_walk_release(&gone->walk);
@@ -52,6 +62,35 @@ void leat_matcher_work_free(leat_matcher_work **work)
     leat_mem_free(gone->found);
     leat_mem_free(gone);
     *work = NULL;
+}
+
+/* --- memory for matchers --- */
+
+leat_code leat_matcher_make(leat_matcher_work *work, const leat_nfa *nfa, leat_matcher **matcher,
+                            leat_err *err)
+{
+    leat_matcher *made = work->spare;
+    if (made == NULL) return leat_matcher_new(nfa, matcher, err);
+    LEAT_ASSERT(work->spare_count > 0);
+    work->spare = made->spare;
+    work->spare_count--;
+    matcher_init(made, nfa);
+    *matcher = made;
+    return LEAT_OK;
+}
+
+void leat_matcher_drop(leat_matcher_work *work, leat_matcher **matcher)
+{
+    leat_matcher *gone = *matcher;
+    if (gone == NULL || work->spare_count == SPARE_MAX) {
+        leat_matcher_free(matcher);
+        return;
+    }
+    matcher_release(gone);
+    gone->spare = work->spare;
+    work->spare = gone;
+    work->spare_count++;
+    *matcher = NULL;
 }
 
 /* --- machines --- */

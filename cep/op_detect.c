@@ -95,7 +95,7 @@ static leat_code add_part(detect_state *state, detect_key *key, uint32_t index,
     if (leat_matcher_empty(*matcher)) return LEAT_OK;
     if (key->cell == NULL) LEAT_TRY(detect_key_put(state, key, err));
     detect_key_touch(state, key);
-    return detect_cell_add(key->cell, index, matcher, err);
+    return detect_cell_add(state, key->cell, index, matcher, err);
 }
 
 static leat_code feed_new(detect_state *state, detect_key *key, uint32_t index,
@@ -107,11 +107,11 @@ static leat_code feed_new(detect_state *state, detect_key *key, uint32_t index,
     LEAT_TRY(leat_matcher_starts(nfa, leat_testing_host(testing), &starts, err));
     state->out.reported = false;
     if (!starts) return detect_report(state, err);
-    LEAT_TRY(leat_matcher_new(nfa, &matcher, err));
+    LEAT_TRY(leat_matcher_make(state->work, nfa, &matcher, err));
     leat_code code = feed(state, matcher, testing, timestamp_ms, err);
     bool rests = code == LEAT_OK && leat_matcher_resting(matcher);
     if (code == LEAT_OK) code = add_part(state, key, index, &matcher, err);
-    leat_matcher_free(&matcher);
+    leat_matcher_drop(state->work, &matcher);
     if (rests && code == LEAT_OK) return detect_pause(state, key, index, false, timestamp_ms, err);
     return code;
 }
@@ -140,12 +140,12 @@ static leat_code hold(detect_state *state, uint32_t index, const leat_eval *eval
         detect_key_touch(state, key);
         LEAT_TRY(detect_part_open(state, key->cell, part, err));
         LEAT_TRY(leat_matcher_hold(part->matcher, state->event_held, order, err));
-        return detect_part_close(key->cell, part, err);
+        return detect_part_close(state, key->cell, part, err);
     }
-    LEAT_TRY(leat_matcher_new(planned->nfa, &matcher, err));
+    LEAT_TRY(leat_matcher_make(state->work, planned->nfa, &matcher, err));
     code = leat_matcher_hold(matcher, state->event_held, order, err);
     if (code == LEAT_OK) code = add_part(state, key, index, &matcher, err);
-    leat_matcher_free(&matcher);
+    leat_matcher_drop(state->work, &matcher);
     return code;
 }
 
@@ -178,7 +178,7 @@ static leat_code visit(detect_state *state, uint32_t index, const leat_eval *eva
         LEAT_TRY(feed(state, part->matcher, testing, timestamp_ms, err));
         if (LEAT_UNLIKELY(leat_matcher_resting(part->matcher)))
             LEAT_TRY(detect_pause(state, key, index, false, timestamp_ms, err));
-        LEAT_TRY(detect_part_close(key->cell, part, err));
+        LEAT_TRY(detect_part_close(state, key->cell, part, err));
     }
     detect_out_end(state);
     return LEAT_OK;
@@ -328,7 +328,7 @@ static leat_code fire_part(detect_state *state, const detect_key *key, detect_pa
                 leat_matcher_deadline(part->matcher) > at_ms);
     if (rests) LEAT_TRY(detect_pause(state, key, index, true, at_ms, err));
     detect_out_end(state);
-    return detect_part_close(key->cell, part, err);
+    return detect_part_close(state, key->cell, part, err);
 }
 
 /* A cell that is just bytes, and from which nothing comes out: *done. */
@@ -485,6 +485,7 @@ static void detect_close(leat_run *run)
     leat_marks_release(&state->visits);
     leat_marks_release(&state->broken);
     leat_event_release(&state->event_held);
+    detect_cells_close(state);
     leat_matcher_work_free(&state->work);
     leat_timers_free(&state->timers);
     leat_buf_release(&state->alert);

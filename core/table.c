@@ -9,8 +9,8 @@
  *
  * A cell that nobody has looked at since it was committed is its bytes and one slot of 16 bytes: a
  * restore of a million cells decodes nothing. The first find decodes and adds a use. A commit keeps
- * the uses as a cache while they are few (USES_KEPT, BYTES_KEPT), else releases them, so that live
- * objects never add up to a second copy of the state.
+ * uses as a cache, as many as it pays to keep (table_commit.c), so that live objects never add up
+ * to a second copy of a large state.
  *
  *   state      live   cell's bytes        flush says          commit          abort
  *   CLEAN      yes    committed           -                   kept            kept
@@ -41,6 +41,7 @@ leat_code leat_table_new(leat_table **table, const char *name, const leat_table_
     made->self = self;
     made->name = leat_mem_need_text(name);
     made->bytes_max = bytes_max;
+    made->uses_kept = TABLE_USES_LEAST;
     made->sum = sum;
     leat_buf_init(&made->pending, SIZE_MAX / 2);
     *table = made;
@@ -207,6 +208,7 @@ leat_code leat_table_find_hashed(leat_table *table, leat_str key, uint32_t hash,
             LEAT_TRY((own ? table->type->decode_own
                           : table->type->decode)(table->self, cell_value(slot->item), &made, err));
             LEAT_ASSERT(made != NULL);
+            table->decoded_again += own;
             uint32_t fresh = use_new(table, slot->item, hash, false);
             if (fresh == 0) {
                 table->type->release(table->self, made);
@@ -301,6 +303,7 @@ void leat_table_touch(leat_table *table, leat_str key)
     if (u->state == CHANGED) return;
     LEAT_ASSERT(u->state == CLEAN);
     u->state = CHANGED;
+    table->used_again++;
     chain_add(table, number);
 }
 

@@ -17,10 +17,10 @@
 #include "core/mem.h"
 #include "core/table_inside.h"
 
-#define USES_KEPT  ((size_t)4096)      /* live objects kept over a commit, */
-#define BYTES_KEPT ((uint64_t)8 << 20) /* unless their encoded forms add up to more */
-#define SPARE_KEPT ((size_t)1 << 20)   /* the buffer of pending bytes is kept up to this size; */
-#define SPARE_USED 4                   /* above, if a part of it as large as this was used */
+#define USES_MOST  (4 * TABLE_USES_LEAST) /* kept where that pays, */
+#define BYTES_KEPT ((uint64_t)8 << 20)    /* unless their encoded forms add up to more */
+#define SPARE_KEPT ((size_t)1 << 20)      /* the buffer of pending bytes is kept up to this size; */
+#define SPARE_USED 4                      /* above, if a part of it as large as this was used */
 
 bool leat_table_changed(const leat_table *table)
 {
@@ -170,11 +170,25 @@ static void ask_range(const leat_table *table, uint32_t number)
     if (left > 2 && u[2].state != FREE) ask_live(table, &u[2], 2);
 }
 
+/* How many uses are kept: more, if many cells had to be decoded that had been released before;
+ * fewer, if few of those kept were used. */
+static void adapt_uses(leat_table *table)
+{
+    uint32_t used = table->used_again - table->decoded_again;
+    if (table->used_again < table->decoded_again) used = 0; /* not all that is found is changed */
+    if (table->decoded_again > table->uses_live / 8) {
+        if (table->uses_kept < USES_MOST) table->uses_kept *= 2;
+    } else if (used < table->uses_kept / 16 && table->uses_kept > TABLE_USES_LEAST) {
+        table->uses_kept /= 2;
+    }
+    table->decoded_again = table->used_again = 0;
+}
+
 /* Releases live objects until what is left is within the bounds, and the array's end with them:
  * a giant transaction must not be paid for ever after. */
 static void shrink_uses(leat_table *table)
 {
-    if (table->uses_live <= USES_KEPT && table->used_bytes <= BYTES_KEPT) return;
+    if (table->uses_live <= table->uses_kept && table->used_bytes <= BYTES_KEPT) return;
     uint64_t bytes = 0;
     uint32_t kept = 0, end = 1;
     for (uint32_t number = 1; number < table->uses_end; number++) {
@@ -183,7 +197,7 @@ static void shrink_uses(leat_table *table)
         if (u->state == FREE) continue;
         LEAT_ASSERT(u->state == CLEAN);
         bytes += cell_len(u->cell);
-        if (kept < USES_KEPT && bytes <= BYTES_KEPT) {
+        if (kept < table->uses_kept && bytes <= BYTES_KEPT) {
             kept++;
             end = number + 1;
             continue;
@@ -193,8 +207,8 @@ static void shrink_uses(leat_table *table)
     }
     table->uses_end = end;
     table->uses_free = 0;
-    if (table->uses_size > 8 * USES_KEPT && end <= 2 * USES_KEPT)
-        (void)table_uses_resize(table, 2 * USES_KEPT, false);
+    uint32_t size = 2 * table->uses_kept;
+    if (table->uses_size > 4 * size && end <= size) (void)table_uses_resize(table, size, false);
     for (uint32_t number = end - 1; number != 0; number--) {
         if (table->uses[number].state != FREE) continue;
         table->uses[number].after = table->uses_free;
@@ -229,12 +243,14 @@ void leat_table_commit(leat_table *table)
         u->state = CLEAN;
     }
     end_transaction(table);
+    adapt_uses(table);
     shrink_uses(table);
     leat_slots_shrink(&table->slots);
 }
 
 void leat_table_abort(leat_table *table)
 {
+    table->decoded_again = table->used_again = 0;
     for (uint32_t number = table->first_changed, after; number != 0; number = after) {
         const use *u = &table->uses[number];
         after = u->after;

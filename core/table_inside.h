@@ -10,8 +10,11 @@
 #include "core/table.h"
 #include "core/table_cell.h"
 
-#define TABLE_OVERHEAD (sizeof(leat_item) + sizeof(leat_slot) + 16) /* of a cell; 16: the heap's   \
-                                                                     */
+#define TABLE_OVERHEAD                                                                             \
+    (sizeof(leat_item) + sizeof(leat_slot) + 16) /* of a cell; 16: the heap's                      \
+                                                  */
+
+#define TABLE_USES_LEAST 4096u /* live objects kept over a commit */
 
 typedef enum use_state { FREE, CLEAN, CHANGED, REMOVED } use_state;
 
@@ -38,6 +41,9 @@ struct leat_table {
     uint64_t cells;      /* that are there: without those removed but not yet committed */
     use *uses;           /* uses[0] is no use */
     uint32_t uses_end, uses_size, uses_free, uses_live;
+    uint32_t uses_kept;     /* over a commit, at most */
+    uint32_t decoded_again; /* in this transaction: bytes of our own, as they were not kept, */
+    uint32_t used_again;    /* and changed uses that were */
     uint32_t first_changed, last_changed;
     uint32_t last_found; /* whose key was asked for last; 0: none */
     bool flushed;

@@ -186,14 +186,16 @@ void leat_exec_close(leat_exec **exec)
     leat_exec *gone = *exec;
     if (gone == NULL) return;
     for (size_t i = gone->nodes_count; i > 0; i--) {
-        exec_node *node = &gone->nodes[i - 1];
-        if (node->opened && node->run.step->type->close != NULL)
-            node->run.step->type->close(&node->run);
-        exec_order_clear(node);
-        exec_backlog_clear(node);
+        exec_order_clear(&gone->nodes[i - 1]);
+        exec_backlog_clear(&gone->nodes[i - 1]);
     }
     for (size_t i = 0; i < gone->tables_count; i++)
         leat_table_free(&gone->tables[i]);
+    for (size_t i = gone->nodes_count; i > 0; i--) {
+        exec_node *node = &gone->nodes[i - 1];
+        if (node->opened && node->run.step->type->close != NULL)
+            node->run.step->type->close(&node->run);
+    }
     leat_mem_free(gone->tables);
     exec_held_free_all(gone);
     for (size_t i = 0; i < gone->nodes_count; i++) {

@@ -126,7 +126,7 @@ struct leat_operator_type {
      * in the field at path of one that it makes may come from. False, or NULL: any. */
     bool (*trace)(leat_trace *trace, const leat_step *step, leat_path path);
     leat_code (*open)(leat_run *run, leat_err *err);
-    void (*close)(leat_run *run);
+    void (*close)(leat_run *run); /* its tables are gone by then */
     leat_code (*process)(leat_run *run, const leat_batch *in, leat_err *err);
     leat_code (*advance)(leat_run *run, int64_t watermark_ms, leat_err *err);
     leat_code (*restored)(leat_run *run, leat_err *err);

@@ -176,6 +176,68 @@ Test(table, live_objects_are_bounded_over_commits)
     cr_assert_eq(lives, 0);
 }
 
+static bool made_here(void *self, const void *ptr)
+{
+    (void)self;
+    return ptr != NULL;
+}
+
+static uint32_t asked[3]; /* by depth */
+static void ask(void *self, const void *ptr, uint32_t depth)
+{
+    (void)self;
+    cr_assert(ptr != NULL && depth > 0 && depth < 3);
+    asked[depth]++;
+}
+
+/* Changes the cells [from, to), or makes them, and commits. */
+static void change(leat_table *table, int from, int to, leat_buf *out)
+{
+    leat_err err;
+    char key[32];
+    for (int i = from; i < to; i++) {
+        snprintf(key, sizeof key, "%d", i);
+        leat_str name = leat_str_of(key);
+        for (uint32_t depth = 0; depth < 5; depth++)
+            leat_table_ahead(table, leat_slots_hash(name), depth);
+        live *l = find(table, key);
+        if (l == NULL) ok(put(table, key, i, &err));
+        if (l != NULL) leat_table_touch(table, name);
+        if (l != NULL) l->number++;
+    }
+    leat_buf_reset(out);
+    ok(leat_table_flush(table, note, out, &err));
+    leat_table_commit(table);
+}
+
+Test(table, live_objects_are_kept_where_it_pays)
+{
+    static const leat_table_type own = {encode, decode, release, decode, made_here, ask};
+    leat_err err;
+    leat_table *table = NULL;
+    leat_buf out;
+    leat_buf_init(&out, 10 << 20);
+    ok(leat_table_new(&table, "test", &own, &lives, 64 << 20, NULL, &err));
+    change(table, 0, 8000, &out);
+    cr_assert_leq(lives, 4096);
+    cr_assert_gt(asked[1], 3000); /* at the flush and at the commit */
+    cr_assert_gt(asked[2], 3000);
+    for (int round = 0; round < 3; round++) /* the same again and again */
+        change(table, 0, 8000, &out);
+    int before = decodes;
+    change(table, 0, 8000, &out);
+    cr_assert_eq(decodes, before);
+    cr_assert_eq(lives, 8000);
+    for (int round = 0; round < 40; round++) { /* and then each just once */
+        change(table, 8000 + 6000 * round, 14000 + 6000 * round, &out);
+        cr_assert_leq(lives, 16384);
+    }
+    cr_assert_leq(lives, 4096);
+    leat_buf_release(&out);
+    leat_table_free(&table);
+    cr_assert_eq(lives, 0);
+}
+
 Test(table, has_a_limit)
 {
     leat_table *table = table_of(10000);

@@ -89,6 +89,27 @@ static int model_first(const model *m)
     return first;
 }
 
+/* The first two of the model, by what looks at them without taking them. */
+static void soon_is(const leat_timers *timers, model *m, int first)
+{
+    leat_timer next;
+    uint32_t hash = 0;
+    char text[32];
+    cr_assert_eq(leat_timers_peek(timers, INT64_MAX - 1, &next), first >= 0);
+    cr_assert_eq(leat_timers_soon(timers, 0, &hash), first >= 0);
+    if (first < 0) return;
+    leat_str key = name_of(text, sizeof text, (size_t)first);
+    cr_assert(leat_str_equal(next.key, key) && next.at_ms == m->at_ms[first]);
+    cr_assert(next.hash == leat_slots_hash(key) && hash == next.hash);
+    m->there[first] = false;
+    int second = model_first(m);
+    m->there[first] = true;
+    cr_assert_eq(leat_timers_soon(timers, 1, &hash), second >= 0);
+    if (second < 0) return;
+    key = name_of(text, sizeof text, (size_t)second);
+    cr_assert_eq(hash, leat_slots_hash(key));
+}
+
 Test(timers, agree_with_a_list)
 {
     leat_random random = {3};
@@ -125,6 +146,7 @@ Test(timers, agree_with_a_list)
             }
             int first = model_first(&m);
             cr_assert_eq(leat_timers_next(timers), first < 0 ? LEAT_TIME_MAX : m.at_ms[first]);
+            soon_is(timers, &m, first);
         }
         leat_timers_free(&timers);
     }
