@@ -133,7 +133,7 @@ static uint32_t turn_of(const index_item *items, uint32_t count, leat_link_op op
     uint32_t from = 0;
     uint32_t to = count;
     if (value.tag == LEAT_INT && count > 0 && items[0].value.tag == LEAT_INT) {
-        bool equal = while_is == link_compare(op, value, value); /* go before the turn */
+        bool equal = op == LEAT_LINK_GE || op == LEAT_LINK_LT; /* go before the turn */
         return turn_of_int(items, count, value.as.i, equal);
     }
     while (from < to) {

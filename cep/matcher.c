@@ -302,7 +302,6 @@ static leat_code add_fresh(const feeding *f, const bundle *c, const machine_take
     bundles *fresh = &f->work->fresh;
     graph *g = &f->matcher->graph;
     bundle *made = NULL;
-    size_t share_max = m->slots_count == 0 ? SHARE_ALIKE_MAX : SHARE_MAX;
     if (LEAT_LIKELY(bundles_room(m, fresh)))
         made = bundle_at(m, fresh, fresh->count++);
     else
@@ -312,6 +311,11 @@ static leat_code add_fresh(const feeding *f, const bundle *c, const machine_take
     made->depth = (c->depth + 1) | (root != 0 ? 0 : UNSEALED);
     take_slots(f, c, take->step, made);
     if (root != 0) return LEAT_OK;
+    if (fresh->count == 1) {
+        f->work->unsealed++;
+        return LEAT_OK;
+    }
+    size_t share_max = m->slots_count == 0 ? SHARE_ALIKE_MAX : SHARE_MAX;
     for (size_t i = fresh->count - 1; i-- > 0 && i + 1 + share_max >= fresh->count;) {
         bundle *other = bundle_at(m, fresh, i);
         if (c->root == 0 || other->root == 0 || (other->depth & UNSEALED) == 0) continue;
@@ -534,8 +538,10 @@ static leat_code feed_all(const feeding *f)
     if (work->fresh.count > 0) LEAT_TRY(bundles_merge(f->matcher, work, f->err));
     if (work->done_count > 0 || f->pattern->skip != LEAT_SKIP_NONE)
         LEAT_TRY(skip_emit(f->matcher, work, f->matches, f->err));
-    if (LEAT_LIKELY(f->matcher->rest.then == REST_NONE)) return matcher_limit(f);
-    f->matcher->rest.then = REST_FED;
+    if (LEAT_UNLIKELY(f->matcher->rest.then != REST_NONE))
+        f->matcher->rest.then = REST_FED;
+    else if (LEAT_UNLIKELY(f->matcher->graph.takes > f->pattern->runs_max))
+        return matcher_limit(f);
     return LEAT_OK;
 }
 
@@ -573,8 +579,11 @@ leat_code leat_matcher_feed(leat_matcher *matcher, leat_matcher_work *work, int6
     /* They come from far, and rather all at once than one by one. */
     __builtin_prefetch(matcher->machine);
     __builtin_prefetch(matcher->shape);
-    if (matcher->graph.events != NULL)
+    __builtin_prefetch(matcher->bundles.words);
+    if (matcher->graph.events != NULL) {
         __builtin_prefetch(matcher->graph.events + matcher->graph.bound);
+        __builtin_prefetch(matcher->graph.nodes + matcher->graph.nodes_count);
+    }
     LEAT_ASSERT(work->event == NULL && matcher->rest.then == REST_NONE);
     /* Time was advanced before; but for what is held, which is fed when its time is past. */
     LEAT_ASSERT(matcher->deadline_ms > timestamp_ms);
@@ -584,7 +593,7 @@ leat_code leat_matcher_feed(leat_matcher *matcher, leat_matcher_work *work, int6
     leat_code code = matcher_feed_shape(&f, &fed);
     if (code == LEAT_OK && !fed) {
         code = feed_all(&f);
-        leat_arena_reset(work->arena);
+        if (leat_arena_used(work->arena) > 0) leat_arena_reset(work->arena);
     }
     leat_event_release(&work->event);
     work->number = 0;

@@ -97,22 +97,30 @@ static int compare(const machine *m, const bundle *a, const bundle *b)
     return 0;
 }
 
-/* The first of the list that is not before c. Most of what is new goes to the end, or in front of
- * the few bundles that have come further. */
-static size_t place_of(const machine *m, const bundles *list, const bundle *c)
+/* The first of the list that is not before c; *same: it is in the same place as c. Most of what is
+ * new goes to the end, or in front of the few bundles that have come further. */
+static size_t place_of(const machine *m, const bundles *list, const bundle *c, bool *same)
 {
     size_t from = 0;
     size_t to = list->count;
-    for (int i = 0; i < END_TRIES && to > 0; i++, to--)
-        if (compare(m, bundle_at(m, list, to - 1), c) < 0) return to;
+    int order = 1; /* of the one at `to` */
+    for (int i = 0; i < END_TRIES && from < to; i++) {
+        int other = compare(m, bundle_at(m, list, to - 1), c);
+        if (other < 0)
+            from = to;
+        else
+            order = other, to--;
+    }
     while (from < to) {
         size_t middle = from + (to - from) / 2;
-        if (compare(m, bundle_at(m, list, middle), c) < 0)
+        int other = compare(m, bundle_at(m, list, middle), c);
+        if (other < 0)
             from = middle + 1;
         else
-            to = middle;
+            order = other, to = middle;
     }
-    return from;
+    *same = order == 0;
+    return to;
 }
 
 bool bundles_find(const machine *m, const bundles *list, uint32_t config, const uint32_t *slots,
@@ -123,8 +131,9 @@ bool bundles_find(const machine *m, const bundles *list, uint32_t config, const 
     bundle *wanted = bundle_at(m, &one, 0);
     wanted->config = config;
     memcpy(wanted->slots, slots, m->slots_count * sizeof *slots);
-    *at = place_of(m, list, wanted);
-    return *at < list->count && compare(m, bundle_at(m, list, *at), wanted) == 0;
+    bool same = false;
+    *at = place_of(m, list, wanted, &same);
+    return same;
 }
 
 size_t bundles_end(const machine *m, const bundles *list, size_t at)
@@ -170,8 +179,9 @@ static leat_code insert(leat_matcher *matcher, const bundle *c, leat_err *err)
     bundles *list = &matcher->bundles;
     size_t bytes = bundle_words(m) * sizeof(uint32_t);
     bundle *added = NULL;
-    size_t at = place_of(m, list, c);
-    if (at < list->count && bundles_equal(m, bundle_at(m, list, at), c)) {
+    bool same = false;
+    size_t at = place_of(m, list, c, &same);
+    if (same && !machine_config_at(m, c->config)->whole) {
         unite(matcher, bundle_at(m, list, at), c);
         return LEAT_OK;
     }

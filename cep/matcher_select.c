@@ -402,8 +402,10 @@ leat_code matcher_select(const feeding *f, size_t from, size_t end, bool *settle
     for (uint32_t i = 0; i < s.count; i++) {
         const index_found *found = &work->found[i];
         if (found->sure_count > 0 && s.count == 1) LEAT_TRY(feed_together(&s, found, &together));
-        if (!together) LEAT_TRY(pick_all(&s, &s.links[i], found->sure, found->sure_count));
-        LEAT_TRY(pick_all(&s, &s.links[i], found->unsure, found->unsure_count));
+        if (!together && found->sure_count > 0)
+            LEAT_TRY(pick_all(&s, &s.links[i], found->sure, found->sure_count));
+        if (found->unsure_count > 0)
+            LEAT_TRY(pick_all(&s, &s.links[i], found->unsure, found->unsure_count));
     }
-    return feed_picks(&s);
+    return work->picks_count == 0 ? LEAT_OK : feed_picks(&s);
 }
