@@ -69,21 +69,26 @@ leat_code bundle_move(const machine *m, leat_matcher_work *work, bundle *c, uint
     return LEAT_OK;
 }
 
+/* Those that live move in stretches, of which there are few: who began first dies first. */
 void bundles_drop_dead(leat_matcher *matcher)
 {
     const machine *m = matcher->machine;
+    const graph *g = &matcher->graph;
     bundles *list = &matcher->bundles;
+    size_t bytes = bundle_words(m) * sizeof(uint32_t);
     size_t kept = 0;
     for (size_t i = 0; i < list->count; i++) {
-        bundle *c = bundle_at(m, list, i);
-        if (!graph_lives(&matcher->graph, c->root)) continue;
-        if (kept != i) memcpy(bundle_at(m, list, kept), c, bundle_words(m) * sizeof(uint32_t));
-        kept++;
+        size_t from = i;
+        while (i < list->count && graph_lives(g, bundle_at(m, list, i)->root))
+            i++;
+        if (kept != from && i > from)
+            memmove(bundle_at(m, list, kept), bundle_at(m, list, from), (i - from) * bytes);
+        kept += i - from;
     }
     if (kept != list->count) matcher->shape = NULL;
     list->count = kept;
     matcher->gone = 0;
-    matcher->dropped_at = matcher->graph.bound;
+    matcher->dropped_at = g->bound;
 }
 
 /* --- merging --- */
