@@ -224,24 +224,6 @@ leat_code matcher_ask(const feeding *f, const bundle *c, uint32_t condition, boo
     return ask_run(f, c, condition, holds);
 }
 
-/* What becomes of all bundles of a configuration, as far as that is known without asking; NULL: it
- * is not. */
-static inline const machine_leaf *settled_leaf(const feeding *f, uint32_t config)
-{
-    const machine *m = f->machine;
-    const machine_known *told = &f->work->known;
-    uint32_t at = machine_config_at(m, config)->tree;
-    while ((at & MACHINE_LEAF) == 0) {
-        if (at == 0) return NULL;
-        const struct machine_branch *branch = &m->branches[at];
-        uint32_t word = branch->condition >> 6;
-        uint32_t bit = branch->condition & 63;
-        if ((told->known[word] >> bit & 1) == 0) return NULL;
-        at = branch->next[told->holds[word] >> bit & 1];
-    }
-    return m->leaves[at & ~MACHINE_LEAF];
-}
-
 leat_code matcher_decide(const feeding *f, const bundle *c, const machine_leaf **leaf, bool *alike)
 {
     machine *m = f->machine;

@@ -222,6 +222,24 @@ static inline bool leaf_idle(const machine_leaf *leaf, uint32_t config)
     return leaf->config == config && leaf->takes_count == 0 && !leaf->completes;
 }
 
+/* What becomes of all bundles of a configuration, as far as that is known without asking; NULL: it
+ * is not. */
+static inline const machine_leaf *settled_leaf(const feeding *f, uint32_t config)
+{
+    const machine *m = f->machine;
+    const machine_known *told = &f->work->known;
+    uint32_t at = machine_config_at(m, config)->tree;
+    while ((at & MACHINE_LEAF) == 0) {
+        if (at == 0) return NULL;
+        const struct machine_branch *branch = &m->branches[at];
+        uint32_t word = branch->condition >> 6;
+        uint32_t bit = branch->condition & 63;
+        if ((told->known[word] >> bit & 1) == 0) return NULL;
+        at = branch->next[told->holds[word] >> bit & 1];
+    }
+    return m->leaves[at & ~MACHINE_LEAF];
+}
+
 /* --- matcher_select.c --- */
 /* The bundles [from, end), all of one configuration, by an index of them. *settled: so it
  * was; else nothing has happened. */
