@@ -321,10 +321,11 @@ static void feed(player *p, const cep_event *event, const leat_value *slots)
 /* What callgrind counts, so it has to be a function. */
 static __attribute__((noinline)) void feed_batch(player *p, const batch *b)
 {
+    bool many = p->c->patterns > 64; /* as op_detect.c does */
     for (uint32_t i = 0; i < b->count; i++) {
         p->text = b->texts[i];
-        if (i + 4 < b->count) leat_lookup_ahead(p->lookup, b->slots[i + 4], 0);
-        if (i + 2 < b->count) leat_lookup_ahead(p->lookup, b->slots[i + 2], 1);
+        if (many && i + 4 < b->count) leat_lookup_ahead(p->lookup, b->slots[i + 4], 0);
+        if (many && i + 2 < b->count) leat_lookup_ahead(p->lookup, b->slots[i + 2], 1);
         feed(p, &b->events[i], b->slots[i]);
     }
 }
