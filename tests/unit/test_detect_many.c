@@ -383,11 +383,13 @@ Test(detect_many, another_key_is_another_state)
  * at, whichever step it is now that keeps state first. */
 Test(detect_many, steps_in_front_leave_the_state_alone)
 {
-    static const char *const before[] = {"", "{\"set\":{\"x\":\"1\"}},",
-                                         "{\"filter\":\"v > 0\"},{\"keep\":[\"k\",\"v\"]},",
-                                         "{\"dedupe\":{\"key\":\"k * 9 + v\",\"within\":\"1h\"}},",
-                                         "{\"set\":{\"x\":\"v\"}},{\"throttle\":{\"key\":\"k * 9 + "
-                                         "v\",\"limit\":1,\"per\":\"1ms\"}},"};
+    static const char *const before[] = {
+        "",
+        "{\"set\":{\"x\":\"1\"}},",
+        "{\"filter\":\"v > 0\"},{\"keep\":[\"k\",\"v\"]},",
+        "{\"dedupe\":{\"key\":\"k * 9 + v\",\"within\":\"1h\"}},",
+        "{\"set\":{\"x\":\"v\"}},{\"throttle\":{\"key\":\"v\",\"limit\":9,\"per\":\"1ms\"}},",
+    };
     for (size_t i = 0; i < sizeof before / sizeof before[0]; i++) {
         test_bed old, bed;
         open_patterns(&old, "k", PATTERN("p", ""));
