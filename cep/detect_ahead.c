@@ -17,9 +17,10 @@
  *
  * The timer that fires next is asked for likewise, a step for each record that comes before it.
  *
- * Each record has a lookup of its own for that. With many patterns that would be much memory to go
- * through for each record: so there is one lookup, and of the records to come only where their
- * constants and predicates are is looked at (leat_lookup_ahead).
+ * Each record has a lookup of its own for that. Where all records share one key there is no use.
+ * With many patterns that would be much memory to go through for each record: so there is one
+ * lookup, and of the records to come only where their constants and predicates are is looked at
+ * (leat_lookup_ahead).
  *
  * Refused: to evaluate keys ahead for all records (most of them concern nobody). */
 #include "cep/detect_inside.h"
@@ -33,8 +34,11 @@
 void detect_ahead_open(detect_state *state)
 {
     const detect_config *config = state->config;
+    bool keyed = false; /* what all records share is near by as it is */
     LEAT_ASSERT(config->count > 0 && state->aheads == NULL);
-    state->aheads_count = config->count <= PATTERNS_FEW ? AHEAD : 1;
+    for (uint32_t i = 0; i < config->groups_count; i++)
+        keyed = keyed || config->groups[i].kind != DETECT_KEY_GLOBAL;
+    state->aheads_count = keyed && config->count <= PATTERNS_FEW ? AHEAD : 1;
     state->aheads = leat_mem_need(state->aheads_count * sizeof *state->aheads);
     for (uint32_t i = 0; i < state->aheads_count; i++) {
         state->aheads[i].lookup = leat_lookup_new(config->index);
