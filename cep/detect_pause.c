@@ -184,12 +184,21 @@ static leat_code restore_seen(detect_state *state, leat_reader names, leat_err *
     detect_paused *paused = &state->paused;
     uint32_t count = state->config->count;
     uint64_t hash = 0;
+    uint64_t known = 0;
     uint32_t i = 0;
+    leat_str key = {(const char *)&hash, sizeof hash};
+    leat_map *hashes = leat_map_new();
+    leat_code code = LEAT_OK;
     LEAT_ASSERT(paused->is && paused->index <= count);
     leat_marks_clear(&paused->seen);
-    for (leat_reader in = names; leat_reader_u64(&in, &hash);)
-        for (i = 0; i < count; i++)
-            if (name_hash(state, i) == hash) leat_marks_add(&paused->seen, i);
+    for (leat_reader in = names; code == LEAT_OK && leat_reader_u64(&in, &hash);)
+        code = leat_map_put(hashes, key, 0, err);
+    for (i = 0; i < count && code == LEAT_OK; i++) {
+        hash = name_hash(state, i);
+        if (leat_map_get(hashes, key, &known)) leat_marks_add(&paused->seen, i);
+    }
+    leat_map_free(&hashes);
+    LEAT_TRY(code);
     if ((names.end - names.at) % 8 != 0)
         return leat_err_set(err, LEAT_ERR_DAMAGED, "where a step stood cannot be read");
     for (i = 0; i < count && leat_marks_has(&paused->seen, i) == (i <= paused->index);)

@@ -199,9 +199,9 @@ static leat_code config_new(machine *m, const place *places, uint32_t count, boo
 {
     if (m->configs_count == MACHINE_CONFIGS_MAX)
         return leat_err_set(err, LEAT_ERR_LIMIT,
-                            "pattern %.*s: partial matches are in more than %u different "
-                            "situations: split the pattern",
-                            LEAT_STR_ARG(m->nfa->pattern->name), MACHINE_CONFIGS_MAX);
+                            "partial matches are in more than %u different situations: split the "
+                            "pattern",
+                            MACHINE_CONFIGS_MAX);
     void *items = m->configs;
     LEAT_TRY(room(&items, &m->configs_size, m->configs_count, sizeof *m->configs, err));
     m->configs = items;

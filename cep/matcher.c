@@ -579,7 +579,7 @@ leat_code leat_matcher_feed(leat_matcher *matcher, leat_matcher_work *work, int6
     }
     leat_event_release(&work->event);
     work->number = 0;
-    LEAT_TRY(code);
+    LEAT_TRY(matcher_named(matcher, code, err));
     if (!matcher_settled(matcher)) LEAT_TRY(matcher_settle(matcher, work, err));
     if (!matcher_deadline_stays(matcher)) matcher_deadline(matcher);
     return LEAT_OK;

@@ -450,6 +450,7 @@ leat_code leat_matcher_decode(const leat_nfa *nfa, leat_matcher_work *work, leat
     if (d.depth != d.little[1]) leat_mem_free(d.depth);
     leat_mem_free(d.slots);
     if (code == LEAT_OK) code = check_head(&d, &head);
+    code = matcher_named(d.matcher, code, err);
     if (code != LEAT_OK) leat_matcher_drop(work, &d.matcher);
     *matcher = d.matcher;
     return code;

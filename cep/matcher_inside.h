@@ -216,6 +216,12 @@ leat_code matcher_decide(const feeding *f, const bundle *c, const machine_leaf *
 leat_code matcher_apply(const feeding *f, bundle *c, const machine_leaf *leaf) LEAT_CHECKED;
 /* What a feed does when its matches are out: partial matches beyond the limit go. */
 leat_code matcher_limit(const feeding *f) LEAT_CHECKED;
+/* A limit that was met is told with the pattern's name: machines do not know whose they are. */
+static inline leat_code matcher_named(const leat_matcher *matcher, leat_code code, leat_err *err)
+{
+    if (LEAT_LIKELY(code != LEAT_ERR_LIMIT)) return code;
+    return leat_err_prefix(err, "pattern %.*s", LEAT_STR_ARG(matcher->nfa->pattern->name));
+}
 /* Whether a leaf changes nothing. */
 static inline bool leaf_idle(const machine_leaf *leaf, uint32_t config)
 {

@@ -298,7 +298,7 @@ leat_code leat_matcher_advance(leat_matcher *matcher, leat_matcher_work *work, i
     work->done_count = work->late_count = 0;
     matches_begin(work, matches);
     matcher_pass(matcher, now_ms);
-    LEAT_TRY(expire(&x));
+    LEAT_TRY(matcher_named(matcher, expire(&x), err));
     work->hurry = work->late_count > 0; /* these are known now, and nowhere else */
     LEAT_TRY(skip_emit(matcher, work, matches, err));
     LEAT_TRY(emit_late(&x));
