@@ -40,7 +40,8 @@
 #define SECOND                                                                                     \
     "{\"name\":\"two\",\"within\":\"50ms\",\"timeout\":{},\"steps\":[{\"name\":\"x\","             \
     "\"where\":\"pattern == 'any' || pattern == 'absent'\"},{\"name\":\"y\","                      \
-    "\"contiguity\":\"followed_by_any\",\"where\":\"pattern == 'late'\",\"times\":2}],"            \
+    "\"contiguity\":\"followed_by_any\",\"where\":\"pattern in ['late', "                          \
+    "'fails']\",\"times\":2}],"                                                                    \
     "\"events\":false}"
 
 #define PIPELINE                                                                                   \
