@@ -141,6 +141,7 @@ typedef struct player {
     const cep_case *c;
     leat_arena *plan, *arena;
     leat_index_pattern *patterns;
+    bool strict;     /* a pattern is */
     leat_map *forms; /* as op_detect's plan has them */
     leat_lookup *lookup;
     leat_testing *testing;
@@ -225,6 +226,8 @@ static void open_player(player *p, const cep_case *c)
     p->forms = leat_map_new();
     for (uint32_t n = 0; n < c->patterns; n++)
         p->patterns[n] = pattern_new(p, n, &text);
+    for (uint32_t n = 0; n < c->patterns; n++)
+        p->strict = p->strict || p->patterns[n].nfa->strict;
     bench_must(leat_index_new(p->patterns, c->patterns, p->plan, &index, &err), &err);
     leat_map_free(&p->forms);
     p->lookup = leat_lookup_new(index);
@@ -288,8 +291,7 @@ static void mark(player *p, leat_matcher **matchers)
     leat_marks_join(&p->visits, leat_lookup_starts(p->lookup));
     if (p->c->patterns == 1) {
         if (matchers[0] == NULL) return;
-        if (!p->patterns[0].nfa->strict)
-            bench_must(leat_lookup_pattern(p->lookup, 0, false, &verdict, &err), &err);
+        if (!p->strict) bench_must(leat_lookup_pattern(p->lookup, 0, false, &verdict, &err), &err);
         if (verdict == LEAT_VERDICT_HOLDS) leat_marks_add(&p->visits, 0);
         return;
     }
@@ -302,7 +304,14 @@ static __attribute__((noinline)) void feed_marked(player *p, leat_matcher **matc
                                                   const leat_eval *eval)
 {
     uint32_t index = 0;
+    bool starts = false;
+    if (leat_lookup_lone(p->lookup, &index, &starts) && !p->strict) {
+        if (starts || matchers[index] != NULL) visit(p, index, &matchers[index], eval);
+        leat_event_release(&p->held);
+        return;
+    }
     mark(p, matchers);
+    index = 0;
     for (uint32_t from = 0; leat_marks_next(&p->visits, from, &index); from = index + 1)
         visit(p, index, &matchers[index], eval);
     leat_event_release(&p->held);
@@ -313,7 +322,7 @@ static void feed(player *p, const cep_event *event, const leat_value *slots)
     p->now_ms = event->at_ms;
     leat_eval eval = {.slots = slots, .arena = p->arena};
     bench_must(leat_lookup_begin(p->lookup, &eval, &p->err), &p->err);
-    if (leat_lookup_groups(p->lookup) == 0 && !p->patterns[0].nfa->strict) return;
+    if (leat_lookup_groups(p->lookup) == 0 && !p->strict) return;
     size_t key = p->c->keys == 1 ? 0 : (size_t)event->card;
     feed_marked(p, p->matchers + key * p->c->patterns, &eval);
 }

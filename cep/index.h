@@ -84,10 +84,13 @@ typedef struct leat_marks {
     uint64_t *summary; /* bit w % 64 of summary[w / 64]: words[w] is not 0 */
     uint32_t count;    /* of summary */
 } leat_marks;
-const leat_marks *leat_lookup_starts(const leat_lookup *lookup);
+const leat_marks *leat_lookup_starts(leat_lookup *lookup); /* made when first asked for */
 const leat_marks *leat_lookup_broken_starts(const leat_lookup *lookup);
 /* All patterns with any condition that holds or may hold; made when first asked for. */
 const leat_marks *leat_lookup_live(leat_lookup *lookup);
+/* Most often an event concerns just one pattern: then it is told without any marks, and whether it
+ * could begin a match of it. False: it is more than one, or none, or not known so simply. */
+bool leat_lookup_lone(const leat_lookup *lookup, uint32_t *pattern, bool *starts);
 /* Some condition may be broken: what leat_lookup_live tells is not all that can be of interest. */
 bool leat_lookup_broken(const leat_lookup *lookup);
 

@@ -25,23 +25,6 @@
 
 #define EXACT_MAX ((int64_t)1 << 53)
 
-bool index_number(leat_value value, double *number)
-{
-    if (value.tag == LEAT_DOUBLE) {
-        *number = value.as.d;
-        return true;
-    }
-    if (value.tag == LEAT_INT) {
-        *number = (double)value.as.i;
-        return true;
-    }
-    if (value.tag == LEAT_UINT) {
-        *number = (double)value.as.u;
-        return true;
-    }
-    return false;
-}
-
 /* --- constants --- */
 
 static bool is_number(leat_value value)

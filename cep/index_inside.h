@@ -5,6 +5,7 @@
  *   index_access.c  by which tests a predicate is found
  *   index_slot.c    the tables of one slot: made, and asked
  *   index_lookup.c  an event through the index
+ *   index_marks.c   sets of patterns
  *
  * Lists of predicates are chains through one array of links; 0 ends a chain. */
 #ifndef LEAT_CEP_INDEX_INSIDE_H
@@ -84,10 +85,12 @@ typedef struct index_bucket {
 } index_bucket;
 #define INDEX_BUCKETS_MAX 64 /* of one slot and kind; those beyond go without guard */
 
+/* A quarter of a line of the cache; the constants lie elsewhere, as of a number the hash tells all.
+ */
 typedef struct index_equal {
     uint64_t hash;
-    leat_value constant; /* MISSING: a free place */
     uint32_t head;
+    leat_tag tag; /* of its constant, DOUBLE of any number; MISSING: a free place */
 } index_equal;
 
 typedef struct index_slot {
@@ -96,7 +99,8 @@ typedef struct index_slot {
     uint32_t all, there, texts; /* links: every predicate; of has(); of any text */
     /* == */
     index_equal *equals;
-    uint32_t equals_size; /* a power of two, or 0 */
+    leat_value *constants; /* by place in equals */
+    uint32_t equals_size;  /* a power of two, or 0 */
     /* ranges: bounds ascending; position 2k + 1 is bounds[k] itself, 2k what is below it */
     double *bounds;
     uint32_t bounds_count;
@@ -155,7 +159,32 @@ leat_code index_set_new(index_builder *b, uint32_t *items, uint32_t count,
 leat_code index_choose(index_builder *b) LEAT_CHECKED;
 /* Its place on the double line, where numbers of different types are compared; false: it is none.
  */
-bool index_number(leat_value value, double *number);
+static inline bool index_number(leat_value value, double *number)
+{
+    if (value.tag == LEAT_INT) {
+        *number = (double)value.as.i;
+        return true;
+    }
+    if (value.tag == LEAT_DOUBLE) {
+        *number = value.as.d;
+        return true;
+    }
+    if (value.tag == LEAT_UINT) {
+        *number = (double)value.as.u;
+        return true;
+    }
+    return false;
+}
+
+/* --- index_marks.c --- */
+void index_mark_many(leat_marks *marks, const leat_index *index, const index_set *set);
+static inline void index_mark(leat_marks *marks, const leat_index *index, const index_set *set)
+{
+    if (LEAT_LIKELY(set->count == 1))
+        leat_marks_add(marks, set->one);
+    else if (set->count > 0)
+        index_mark_many(marks, index, set);
+}
 
 /* --- index_slot.c --- */
 /* Tables of all slots from the accesses; the buckets are still without sets. */

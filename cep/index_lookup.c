@@ -27,12 +27,20 @@
 #define AHEAD_SLOTS 4 /* of an event to come that are looked at */
 #define LIVE_FEW    8 /* predicates that hold: as many are gone through for each pattern */
 
+/* What an event needs of a predicate, in half a line of the cache: what is known of it, and from
+ * the index what most often is all that has to be known. */
 typedef struct known {
-    uint64_t event;
-    leat_verdict verdict;
-    uint32_t useless; /* blind tries in a row that told nothing */
-    bool untried;     /* MAYBE without having been tried */
+    uint64_t event; /* of which this is known: */
+    uint64_t groups;
+    uint32_t user;      /* the only pattern that has it; INDEX_SEVERAL */
+    uint32_t condition; /* that it is of that; INDEX_SEVERAL */
+    uint8_t verdict;
+    uint8_t useless; /* blind tries in a row that told nothing */
+    bool untried;    /* MAYBE without having been tried */
+    bool exact, reads;
+    bool starts; /* a pattern can begin by it; of several, some can */
 } known;
+_Static_assert(sizeof(known) == 32, "half a line");
 
 struct leat_lookup {
     const leat_index *index;
@@ -46,61 +54,13 @@ struct leat_lookup {
     uint8_t *broken; /* by slot: kinds of access that fail */
     uint64_t groups;
     uint64_t holds, maybe; /* predicates below 64 */
+    uint32_t lone;         /* the only pattern that has any of live; INDEX_SEVERAL */
+    bool lone_starts;      /* it can begin by it */
     leat_marks starts, broken_starts, patterns;
-    bool patterns_made, may_break;
-    bool marked; /* starts or broken_starts has any */
+    bool starts_made, patterns_made, may_break;
+    bool marked; /* broken_starts has any */
     index_found found;
 };
-
-/* --- marks --- */
-
-void leat_marks_init(leat_marks *marks, uint32_t patterns)
-{
-    uint32_t words = patterns / 64 + 1;
-    marks->count = (words + 63) / 64;
-    marks->words = leat_mem_need((size_t)marks->count * 64 * sizeof *marks->words);
-    marks->summary = leat_mem_need(marks->count * sizeof *marks->summary);
-}
-
-void leat_marks_release(leat_marks *marks)
-{
-    leat_mem_free(marks->words);
-    leat_mem_free(marks->summary);
-    *marks = (leat_marks){0};
-}
-
-bool leat_marks_later(const leat_marks *marks, uint32_t s, uint32_t *pattern)
-{
-    while (s < marks->count && marks->summary[s] == 0)
-        s++;
-    if (s >= marks->count) return false;
-    uint32_t word = s * 64 + (uint32_t)__builtin_ctzll(marks->summary[s]);
-    LEAT_ASSERT(marks->words[word] != 0);
-    *pattern = word * 64 + (uint32_t)__builtin_ctzll(marks->words[word]);
-    return true;
-}
-
-static void mark_many(leat_marks *marks, const leat_index *index, const index_set *set)
-{
-    if (set->bits == NULL) {
-        for (uint32_t i = 0; i < set->count; i++)
-            leat_marks_add(marks, set->items[i]);
-        return;
-    }
-    uint32_t words = index->patterns_count / 64 + 1;
-    for (uint32_t w = 0; w < words; w++) {
-        marks->words[w] |= set->bits[w];
-        if (set->bits[w] != 0) marks->summary[w / 64] |= (uint64_t)1 << w % 64;
-    }
-}
-
-static inline void mark_set(leat_marks *marks, const leat_index *index, const index_set *set)
-{
-    if (LEAT_LIKELY(set->count == 1))
-        leat_marks_add(marks, set->one);
-    else if (set->count > 0)
-        mark_many(marks, index, set);
-}
 
 /* --- life --- */
 
@@ -109,6 +69,15 @@ leat_lookup *leat_lookup_new(const leat_index *index)
     leat_lookup *made = leat_mem_need(sizeof *made);
     made->index = index;
     made->known = leat_mem_need((index->predicates_count + 1) * sizeof *made->known);
+    for (uint32_t i = 0; i < index->predicates_count; i++) {
+        const index_predicate *p = &index->predicates[i];
+        made->known[i] = (known){.groups = p->groups,
+                                 .user = p->users.count == 1 ? p->users.one : INDEX_SEVERAL,
+                                 .condition = p->condition,
+                                 .exact = p->exact,
+                                 .reads = p->reads,
+                                 .starts = p->starts.count > 0};
+    }
     made->live = leat_mem_need((index->predicates_count + 1) * sizeof *made->live);
     made->broken = leat_mem_need(index->slots_count + 1);
     for (uint32_t s = 0; s < index->slots_count; s++) {
@@ -177,50 +146,54 @@ static leat_code judge(leat_lookup *lookup, uint32_t predicate, leat_err *err)
 {
     const index_predicate *p = &lookup->index->predicates[predicate];
     known *k = &lookup->known[predicate];
-    LEAT_TRY(evaluate(lookup, p, &k->verdict, err));
+    leat_verdict verdict = LEAT_VERDICT_FAILS;
+    LEAT_TRY(evaluate(lookup, p, &verdict, err));
+    k->verdict = (uint8_t)verdict;
     k->event = lookup->event;
     k->untried = false;
-    if (p->reads) k->useless = k->verdict == LEAT_VERDICT_FAILS ? 0 : k->useless + 1;
+    if (verdict == LEAT_VERDICT_FAILS)
+        k->useless = 0;
+    else if (p->reads && k->useless < BLIND_TRIES)
+        k->useless++;
     return LEAT_OK;
 }
 
 /* The predicate may hold, or is broken: told at first sight. */
-static void reached(leat_lookup *lookup, uint32_t predicate)
+static inline void reached(leat_lookup *lookup, uint32_t predicate, const known *k)
 {
-    const index_predicate *p = &lookup->index->predicates[predicate];
-    leat_verdict verdict = lookup->known[predicate].verdict;
+    leat_verdict verdict = k->verdict;
     if (verdict == LEAT_VERDICT_FAILS) return;
-    lookup->groups |= p->groups;
+    lookup->groups |= k->groups;
     LEAT_ASSERT(lookup->live_count < lookup->index->predicates_count); /* each comes once */
     uint64_t bit = predicate < 64 ? (uint64_t)1 << predicate : 0;
     if (verdict == LEAT_VERDICT_HOLDS) lookup->holds |= bit;
     if (verdict == LEAT_VERDICT_MAYBE) lookup->maybe |= bit;
+    bool other = lookup->live_count > 0 && lookup->lone != k->user;
+    lookup->lone = other ? INDEX_SEVERAL : k->user;
     lookup->live[lookup->live_count++] = predicate;
-    if (verdict == LEAT_VERDICT_BROKEN) lookup->may_break = true;
-    if (p->starts.count == 0) return;
-    lookup->marked = true;
-    mark_set(verdict == LEAT_VERDICT_BROKEN ? &lookup->broken_starts : &lookup->starts,
-             lookup->index, &p->starts);
+    lookup->lone_starts = lookup->lone_starts || k->starts;
+    if (LEAT_LIKELY(verdict != LEAT_VERDICT_BROKEN)) return;
+    lookup->may_break = lookup->marked = true;
+    index_mark(&lookup->broken_starts, lookup->index, &lookup->index->predicates[predicate].starts);
 }
 
 /* tested: its access holds; else nothing is known of it. */
-static leat_code reach(leat_lookup *lookup, uint32_t predicate, bool tested, leat_err *err)
+static inline leat_code reach(leat_lookup *lookup, uint32_t predicate, bool tested, leat_err *err)
 {
     LEAT_ASSERT(predicate < lookup->index->predicates_count);
-    const index_predicate *p = &lookup->index->predicates[predicate];
     known *k = &lookup->known[predicate];
     if (k->event == lookup->event) return LEAT_OK;
-    if (tested && p->exact) {
+    if (LEAT_LIKELY(tested && k->exact)) {
         k->verdict = LEAT_VERDICT_HOLDS;
         k->event = lookup->event;
-    } else if (p->reads && k->useless >= BLIND_TRIES) {
+    } else if (k->reads && k->useless >= BLIND_TRIES) {
         k->verdict = LEAT_VERDICT_MAYBE;
         k->event = lookup->event;
         k->untried = true;
     } else {
         LEAT_TRY(judge(lookup, predicate, err));
     }
-    reached(lookup, predicate);
+    reached(lookup, predicate, k);
     return LEAT_OK;
 }
 
@@ -281,7 +254,7 @@ static void break_slot(leat_lookup *lookup, uint32_t s, unsigned kinds)
             if (bucket->head == 0 || guard_fails(lookup, bucket->guard)) continue;
             lookup->groups |= bucket->groups;
             lookup->may_break = lookup->marked = true;
-            mark_set(&lookup->broken_starts, lookup->index, &bucket->starts);
+            index_mark(&lookup->broken_starts, lookup->index, &bucket->starts);
         }
     }
 }
@@ -324,7 +297,10 @@ static leat_code look_at(leat_lookup *lookup, uint32_t s, leat_err *err)
     index_slot_find(slot, value, &lookup->found);
     for (uint32_t i = 0; i < lookup->found.count; i++)
         LEAT_TRY(reach_list(lookup, lookup->found.heads[i], true, err));
-    break_slot(lookup, s, broken);
+    if (LEAT_UNLIKELY((broken & slot->kinds) != 0))
+        break_slot(lookup, s, broken);
+    else
+        lookup->broken[s] = (uint8_t)broken;
     return LEAT_OK;
 }
 
@@ -337,7 +313,7 @@ static __attribute__((noinline)) leat_code reach_seen(leat_lookup *lookup, leat_
         known *k = &lookup->known[predicate];
         k->verdict = LEAT_VERDICT_HOLDS;
         k->event = lookup->event;
-        reached(lookup, predicate);
+        reached(lookup, predicate, k);
     }
     for (uint64_t unknown = seen.unknown; unknown != 0; unknown &= unknown - 1)
         LEAT_TRY(reach(lookup, (uint32_t)__builtin_ctzll(unknown), false, err));
@@ -354,15 +330,6 @@ static __attribute__((noinline)) leat_code reach_by_slots(leat_lookup *lookup, l
     return LEAT_OK;
 }
 
-static __attribute__((noinline)) void begin_marks(leat_lookup *lookup)
-{
-    const leat_index *index = lookup->index;
-    leat_marks_clear(&lookup->starts);
-    leat_marks_clear(&lookup->broken_starts);
-    lookup->marked = index->always.count > 0;
-    if (lookup->marked) mark_set(&lookup->starts, index, &index->always);
-}
-
 /* Most events mean nothing to anybody: until that is known, as little as possible is done. */
 leat_code leat_lookup_begin(leat_lookup *lookup, const leat_eval *eval, leat_err *err)
 {
@@ -371,10 +338,11 @@ leat_code leat_lookup_begin(leat_lookup *lookup, const leat_eval *eval, leat_err
     lookup->base = eval;
     lookup->event++;
     lookup->live_count = 0;
-    lookup->patterns_made = lookup->may_break = false;
+    lookup->starts_made = lookup->patterns_made = lookup->may_break = lookup->lone_starts = false;
     lookup->groups = index->always_groups;
     lookup->holds = lookup->maybe = 0;
-    if (lookup->marked) begin_marks(lookup);
+    if (LEAT_UNLIKELY(lookup->marked)) leat_marks_clear(&lookup->broken_starts);
+    lookup->marked = false;
     if (index->looks == NULL) return reach_by_slots(lookup, err);
     leat_seen seen = leat_looks_at(index->looks, eval->slots);
     if ((seen.holds | seen.unknown) == 0) return LEAT_OK;
@@ -394,8 +362,6 @@ void leat_lookup_ahead(const leat_lookup *lookup, const leat_value *slots, uint3
         uint32_t head = index_slot_likely(slot, slots[slot->slot]);
         uint32_t predicate = head & ~INDEX_ONE;
         if ((head & INDEX_ONE) == 0) continue;
-        __builtin_prefetch(&index->predicates[predicate]);
-        __builtin_prefetch((const char *)&index->predicates[predicate + 1] - 1);
         __builtin_prefetch(&lookup->known[predicate]);
     }
 }
@@ -407,8 +373,26 @@ uint64_t leat_lookup_groups(const leat_lookup *lookup)
     return lookup->groups;
 }
 
-const leat_marks *leat_lookup_starts(const leat_lookup *lookup)
+bool leat_lookup_lone(const leat_lookup *lookup, uint32_t *pattern, bool *starts)
 {
+    if (lookup->live_count == 0 || lookup->lone == INDEX_SEVERAL) return false;
+    *pattern = lookup->lone;
+    *starts = lookup->lone_starts;
+    return !lookup->may_break && lookup->index->always.count == 0;
+}
+
+const leat_marks *leat_lookup_starts(leat_lookup *lookup)
+{
+    const leat_index *index = lookup->index;
+    if (lookup->starts_made) return &lookup->starts;
+    lookup->starts_made = true;
+    leat_marks_clear(&lookup->starts);
+    index_mark(&lookup->starts, index, &index->always);
+    for (uint32_t i = 0; i < lookup->live_count; i++) {
+        const known *k = &lookup->known[lookup->live[i]];
+        if (k->starts && k->verdict != LEAT_VERDICT_BROKEN)
+            index_mark(&lookup->starts, index, &index->predicates[lookup->live[i]].starts);
+    }
     return &lookup->starts;
 }
 
@@ -425,7 +409,8 @@ const leat_marks *leat_lookup_live(leat_lookup *lookup)
     for (uint32_t i = 0; i < lookup->live_count; i++) {
         uint32_t predicate = lookup->live[i];
         if (lookup->known[predicate].verdict != LEAT_VERDICT_BROKEN)
-            mark_set(&lookup->patterns, lookup->index, &lookup->index->predicates[predicate].users);
+            index_mark(&lookup->patterns, lookup->index,
+                       &lookup->index->predicates[predicate].users);
     }
     return &lookup->patterns;
 }
@@ -487,19 +472,26 @@ static bool set_has(const index_set *set, uint32_t pattern)
     return from < set->count && set->items[from] == pattern;
 }
 
+static inline bool has_user(const leat_lookup *lookup, uint32_t predicate, uint32_t pattern)
+{
+    uint32_t user = lookup->known[predicate].user;
+    if (LEAT_LIKELY(user != INDEX_SEVERAL)) return user == pattern;
+    return set_has(&lookup->index->predicates[predicate].users, pattern);
+}
+
 /* By what the event has reached: no look at a pattern that nobody has looked at. */
 static void answer_by_live(const leat_lookup *lookup, uint32_t pattern, leat_answers *answers)
 {
     for (uint32_t i = 0; i < lookup->live_count; i++) {
         uint32_t predicate = lookup->live[i];
-        const index_predicate *p = &lookup->index->predicates[predicate];
-        leat_verdict verdict = lookup->known[predicate].verdict;
+        const known *k = &lookup->known[predicate];
+        leat_verdict verdict = k->verdict;
         uint64_t bits[2] = {0, 0};
-        if (verdict == LEAT_VERDICT_FAILS || !set_has(&p->users, pattern)) continue;
-        if (p->condition == INDEX_SEVERAL)
+        if (verdict == LEAT_VERDICT_FAILS || !has_user(lookup, predicate, pattern)) continue;
+        if (k->condition == INDEX_SEVERAL)
             conditions_of(&lookup->index->patterns[pattern], predicate, bits);
         else
-            bits[p->condition >> 6] = (uint64_t)1 << (p->condition & 63);
+            bits[k->condition >> 6] = (uint64_t)1 << (k->condition & 63);
         LEAT_ASSERT(verdict != LEAT_VERDICT_BROKEN);
         for (uint32_t word = 0; word < 2; word++) {
             if (verdict == LEAT_VERDICT_HOLDS) answers->holds[word] |= bits[word];
@@ -548,7 +540,7 @@ leat_code leat_lookup_pattern(leat_lookup *lookup, uint32_t pattern, bool exact,
         for (uint32_t i = 0; i < lookup->live_count && *verdict == LEAT_VERDICT_FAILS; i++) {
             uint32_t live = lookup->live[i];
             if (lookup->known[live].verdict != LEAT_VERDICT_FAILS &&
-                set_has(&lookup->index->predicates[live].users, pattern))
+                has_user(lookup, live, pattern))
                 *verdict = LEAT_VERDICT_HOLDS;
         }
         return LEAT_OK;

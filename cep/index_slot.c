@@ -78,39 +78,46 @@ bool index_same(leat_value a, leat_value b)
     return a.tag == LEAT_NULL || (a.tag == LEAT_BOOL && a.as.b == b.as.b);
 }
 
+/* The tag that a value has in the table. */
+static inline leat_tag equal_tag(leat_value value)
+{
+    double number = 0;
+    return index_number(value, &number) ? LEAT_DOUBLE : (leat_tag)value.tag;
+}
+
 /* The place of value in the table: its own, or a free one. */
-static index_equal *equal_at(const index_slot *slot, leat_value value)
+static uint32_t equal_at(const index_slot *slot, leat_value value)
 {
     uint64_t hash = index_hash(value);
     uint32_t mask = slot->equals_size - 1;
     LEAT_ASSERT(slot->equals_size > 0);
     for (uint32_t at = (uint32_t)hash & mask;; at = (at + 1) & mask) {
-        index_equal *e = &slot->equals[at];
-        if (e->constant.tag == LEAT_MISSING) return e;
-        if (e->hash == hash && index_same(e->constant, value)) return e;
+        const index_equal *e = &slot->equals[at];
+        if (e->tag == LEAT_MISSING) return at;
+        if (e->hash == hash && index_same(slot->constants[at], value)) return at;
     }
 }
 
-/* The same for a number, of which the hash tells all. */
-static uint32_t number_head(const index_slot *slot, double number)
+/* The head of what has this hash, most likely: of a number for certain. 0: there is none. */
+static inline uint32_t equal_head(const index_slot *slot, uint64_t hash, leat_tag tag)
 {
-    uint64_t hash = link_hash_number(number);
     uint32_t mask = slot->equals_size - 1;
     for (uint32_t at = (uint32_t)hash & mask;; at = (at + 1) & mask) {
         const index_equal *e = &slot->equals[at];
-        double other = 0;
-        if (e->hash == hash && index_number(e->constant, &other)) return e->head;
-        if (e->constant.tag == LEAT_MISSING) return 0;
+        if (e->hash == hash && e->tag == tag) return e->head;
+        if (e->tag == LEAT_MISSING) return 0;
     }
 }
 
 static leat_code fill_equal(index_builder *b, index_slot *slot, leat_value constant,
                             uint32_t predicate)
 {
-    index_equal *e = equal_at(slot, constant);
-    if (e->constant.tag == LEAT_MISSING) {
+    uint32_t at = equal_at(slot, constant);
+    index_equal *e = &slot->equals[at];
+    if (e->tag == LEAT_MISSING) {
         e->hash = index_hash(constant);
-        e->constant = constant;
+        e->tag = equal_tag(constant);
+        slot->constants[at] = constant;
     }
     return add_link(b, &e->head, predicate);
 }
@@ -286,9 +293,11 @@ static leat_code make_slot(index_builder *b, index_slot *slot, const uint32_t co
     while (slot->equals_size < 2 * counts[0])
         slot->equals_size = slot->equals_size == 0 ? 4 : slot->equals_size * 2;
     slot->equals = index_alloc(b, slot->equals_size, sizeof *slot->equals);
+    slot->constants = index_alloc(b, slot->equals_size, sizeof *slot->constants);
     slot->bounds = index_alloc(b, 2 * (size_t)counts[1], sizeof *slot->bounds);
     slot->prefixes = index_alloc(b, counts[2], sizeof *slot->prefixes);
-    bool good = slot->equals != NULL && slot->bounds != NULL && slot->prefixes != NULL;
+    bool good = slot->equals != NULL && slot->constants != NULL && slot->bounds != NULL &&
+                slot->prefixes != NULL;
     return good ? LEAT_OK : b->err->code;
 }
 
@@ -377,33 +386,37 @@ uint32_t index_slot_heads_max(const index_slot *slot)
     return 40 + slot->prefixes_count; /* one of each, a way up the tree, and all prefixes */
 }
 
-/* The place in the table of constants that equal values begin to be looked for at; false: there is
- * none, or to find it out is no small matter. */
-static bool equal_place(const index_slot *slot, leat_value value, uint64_t *hash, uint32_t *place)
+/* What equal values are looked for by; false: no constants are, or to find it out is no small
+ * matter. */
+static inline bool ahead_hash(const index_slot *slot, leat_value value, uint64_t *hash,
+                              leat_tag *tag)
 {
     double number = 0;
-    bool text = value.tag == LEAT_STRING && value.len <= AHEAD_TEXT_MAX;
-    if (slot->equals_size == 0 || (!text && !index_number(value, &number))) return false;
-    *hash = index_hash(value);
-    *place = (uint32_t)*hash & (slot->equals_size - 1);
+    if (slot->equals_size == 0) return false;
+    bool numeric = index_number(value, &number);
+    *tag = numeric ? LEAT_DOUBLE : LEAT_STRING;
+    if (numeric)
+        *hash = link_hash_number(number);
+    else if (value.tag == LEAT_STRING && value.len <= AHEAD_TEXT_MAX)
+        *hash = index_hash(value);
+    else
+        return false;
     return true;
 }
 
 void index_slot_ahead(const index_slot *slot, leat_value value)
 {
     uint64_t hash = 0;
-    uint32_t place = 0;
-    if (equal_place(slot, value, &hash, &place)) __builtin_prefetch(&slot->equals[place]);
+    leat_tag tag = LEAT_MISSING;
+    if (ahead_hash(slot, value, &hash, &tag))
+        __builtin_prefetch(&slot->equals[(uint32_t)hash & (slot->equals_size - 1)]);
 }
 
 uint32_t index_slot_likely(const index_slot *slot, leat_value value)
 {
     uint64_t hash = 0;
-    uint32_t place = 0;
-    if (!equal_place(slot, value, &hash, &place)) return 0;
-    while (slot->equals[place].constant.tag != LEAT_MISSING && slot->equals[place].hash != hash)
-        place = (place + 1) & (slot->equals_size - 1);
-    return slot->equals[place].head;
+    leat_tag tag = LEAT_MISSING;
+    return ahead_hash(slot, value, &hash, &tag) ? equal_head(slot, hash, tag) : 0;
 }
 
 void index_slot_find(const index_slot *slot, leat_value value, index_found *found)
@@ -412,13 +425,14 @@ void index_slot_find(const index_slot *slot, leat_value value, index_found *foun
     found_add(found, slot->there);
     if (index_number(value, &number)) {
         if (isnan(number)) return;
-        if (slot->equals_size > 0) found_add(found, number_head(slot, number));
+        if (slot->equals_size > 0)
+            found_add(found, equal_head(slot, link_hash_number(number), LEAT_DOUBLE));
         uint32_t node = slot->leaves == 0 ? 0 : position(slot, number) + slot->leaves;
         for (; node > 0; node /= 2)
             found_add(found, slot->nodes[node]);
         return;
     }
-    if (slot->equals_size > 0) found_add(found, equal_at(slot, value)->head);
+    if (slot->equals_size > 0) found_add(found, slot->equals[equal_at(slot, value)].head);
     if (value.tag != LEAT_STRING) return;
     found_add(found, slot->texts);
     if (slot->prefixes_count == 0) return;

@@ -250,7 +250,6 @@ static leat_code mark_group(detect_state *state, uint32_t group, const leat_eval
 static leat_code mark_all(detect_state *state, const leat_eval *eval, bool *any, leat_err *err)
 {
     const detect_config *config = state->config;
-    if (!state->ahead->begun) LEAT_TRY(leat_lookup_begin(state->lookup, eval, err));
     uint64_t groups = leat_lookup_groups(state->lookup) | config->strict_groups;
     *any = groups != 0 || config->held_count > 0;
     if (!*any) return LEAT_OK; /* most events mean nothing to anybody */
@@ -269,6 +268,25 @@ static leat_code mark_all(detect_state *state, const leat_eval *eval, bool *any,
     return LEAT_OK;
 }
 
+/* Of most records one pattern at most is concerned, and no set of patterns has to be made. *done:
+ * that was so. */
+static leat_code process_lone(detect_state *state, const leat_eval *eval, bool *done, leat_err *err)
+{
+    const detect_config *config = state->config;
+    detect_key *key = NULL;
+    uint32_t pattern = 0;
+    bool starts = false;
+    *done = false;
+    if (config->strict_groups != 0 || config->held_count > 0) return LEAT_OK;
+    if (!leat_lookup_lone(state->lookup, &pattern, &starts)) return LEAT_OK;
+    LEAT_TRY(detect_key_find(state, config->patterns[pattern].group, eval, &key, err));
+    if (key->code != LEAT_OK) return LEAT_OK; /* somebody has to report it */
+    *done = true;
+    if (!starts && (key->cell == NULL || detect_cell_find(key->cell, pattern) == NULL))
+        return LEAT_OK;
+    return visit(state, pattern, eval, err);
+}
+
 /* again: matches of it rest, and patterns behind theirs have not seen it; or, if the list was
  * edited meanwhile, those that are not in paused.seen. */
 static leat_code process_record(detect_state *state, const leat_eval *eval, bool again,
@@ -278,6 +296,10 @@ static leat_code process_record(detect_state *state, const leat_eval *eval, bool
     bool moved = again && paused->moved;
     uint32_t from = again && !moved ? paused->index + 1 : 0;
     bool any = false;
+    bool done = false;
+    if (!state->ahead->begun) LEAT_TRY(leat_lookup_begin(state->lookup, eval, err));
+    if (LEAT_LIKELY(!again)) LEAT_TRY(process_lone(state, eval, &done, err));
+    if (done) return detect_keys_settle(state, err);
     LEAT_TRY(mark_all(state, eval, &any, err));
     if (LEAT_UNLIKELY(again)) LEAT_TRY(detect_go_on(state, eval, err));
     while (any && !paused->is) {

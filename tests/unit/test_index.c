@@ -326,6 +326,22 @@ static void check_pattern(const index_bed *bed, uint32_t number, const char *whe
         cr_assert_neq(leat_lookup_groups(bed->lookup) & group, 0, "%s: pattern %u", when, number);
 }
 
+/* A lone pattern is the only one that is concerned. */
+static void check_lone(const index_bed *bed, uint32_t count, const char *when)
+{
+    uint32_t lone = 0;
+    bool starts = false;
+    if (!leat_lookup_lone(bed->lookup, &lone, &starts)) return;
+    cr_assert(lone < count && !leat_lookup_broken(bed->lookup), "%s", when);
+    const leat_marks *live = leat_lookup_live(bed->lookup);
+    const leat_marks *begun = leat_lookup_starts(bed->lookup);
+    for (uint32_t i = 0; i < count; i++) {
+        cr_assert_eq(leat_marks_has(live, i), i == lone, "%s: pattern %u", when, i);
+        cr_assert_eq(leat_marks_has(begun, i), i == lone && starts, "%s: pattern %u", when, i);
+        cr_assert(!leat_marks_has(leat_lookup_broken_starts(bed->lookup), i), "%s", when);
+    }
+}
+
 Test(index, says_what_evaluation_says)
 {
     leat_buf text;
@@ -351,6 +367,7 @@ Test(index, says_what_evaluation_says)
             for (uint32_t s = 0; s < SLOTS; s++)
                 bed.slots[s] = draw_value(&random);
             cr_assert_eq(leat_lookup_begin(bed.lookup, &bed.eval, &err), LEAT_OK);
+            check_lone(&bed, count, when);
             for (uint32_t i = 0; i < count; i++)
                 check_pattern(&bed, i, when);
         }
