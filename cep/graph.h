@@ -37,8 +37,8 @@ typedef struct graph_entry {
 } graph_entry;
 
 /* Most keys hold a few takes: these need no memory of their own. */
-#define GRAPH_OWN_NODES  4
-#define GRAPH_OWN_EVENTS 2
+#define GRAPH_OWN_NODES  6
+#define GRAPH_OWN_EVENTS 3
 
 typedef struct graph {
     graph_node *nodes; /* or own_nodes; the graph may not be moved */
@@ -47,8 +47,8 @@ typedef struct graph {
     uint32_t events_count, events_size;
     uint32_t takes; /* among the nodes, dead ones too until they are collected */
     uint32_t bound; /* runs that began before this event are gone */
-    graph_node own_nodes[GRAPH_OWN_NODES];
     graph_entry own_events[GRAPH_OWN_EVENTS];
+    graph_node own_nodes[GRAPH_OWN_NODES];
 } graph;
 
 static inline const graph_node *graph_node_at(const graph *g, uint32_t number)

@@ -520,7 +520,7 @@ static leat_code feed_all(const feeding *f)
     if (work->fresh.count > 0) LEAT_TRY(bundles_merge(f->matcher, work, f->err));
     if (work->done_count > 0 || f->pattern->skip != LEAT_SKIP_NONE)
         LEAT_TRY(skip_emit(f->matcher, work, f->matches, f->err));
-    if (LEAT_UNLIKELY(f->matcher->rest.then != REST_NONE))
+    if (matcher_rests(f->matcher))
         f->matcher->rest.then = REST_FED;
     else if (LEAT_UNLIKELY(f->matcher->graph.takes > f->pattern->runs_max))
         return matcher_limit(f);
@@ -541,7 +541,8 @@ static leat_code begin(feeding *f, int64_t timestamp_ms)
         memcpy(work->known.holds, told->holds, sizeof told->holds);
     }
     work->number = 0;
-    work->fresh.count = work->done_count = 0;
+    work->fresh.count = 0;
+    work->done_count = 0;
     work->unsealed = 0;
     matches_begin(work, f->matches);
     matcher_pass(matcher, timestamp_ms);
@@ -566,7 +567,7 @@ leat_code leat_matcher_feed(leat_matcher *matcher, leat_matcher_work *work, int6
         __builtin_prefetch(matcher->graph.events + matcher->graph.bound);
         __builtin_prefetch(matcher->graph.nodes + matcher->graph.nodes_count);
     }
-    LEAT_ASSERT(work->event == NULL && matcher->rest.then == REST_NONE);
+    LEAT_ASSERT(work->event == NULL && !matcher_rests(matcher));
     /* Time was advanced before; but for what is held, which is fed when its time is past. */
     LEAT_ASSERT(matcher->deadline_ms > timestamp_ms);
     work->host = host;

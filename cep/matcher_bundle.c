@@ -37,13 +37,16 @@ leat_code bundle_add(const machine *m, bundles *list, bundle **added, leat_err *
     }
     if (need > list->size) {
         bool own = list->words == list->own;
-        size_t size = list->size * 2 > need ? list->size * 2 : need;
+        size_t size = (size_t)list->size * 2 > need ? (size_t)list->size * 2 : need;
+        if (size > UINT32_MAX)
+            return leat_err_set(err, LEAT_ERR_LIMIT,
+                                "a key's partial matches need too much memory");
         void *grown = leat_mem_try_resize(own ? NULL : list->words, size * sizeof *list->words);
         if (grown == NULL)
             return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for partial matches");
         if (own) memcpy(grown, list->own, sizeof list->own);
         list->words = grown;
-        list->size = size;
+        list->size = (uint32_t)size;
     }
     *added = bundle_at(m, list, list->count++);
     memset(*added, 0, bundle_words(m) * sizeof(uint32_t));
@@ -86,7 +89,7 @@ void bundles_drop_dead(leat_matcher *matcher)
         kept += i - from;
     }
     if (kept != list->count) matcher->shape = NULL;
-    list->count = kept;
+    list->count = (uint32_t)kept;
     matcher->gone = 0;
     matcher->dropped_at = g->bound;
 }
@@ -223,7 +226,7 @@ void bundles_sort(leat_matcher *matcher)
         if (kept != i) memcpy(bundle_at(m, list, kept), c, bytes);
         kept++;
     }
-    list->count = kept;
+    list->count = (uint32_t)kept;
 }
 
 leat_code bundles_merge(leat_matcher *matcher, leat_matcher_work *work, leat_err *err)

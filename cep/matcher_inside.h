@@ -34,13 +34,13 @@ typedef struct bundle {
 } bundle;
 
 #define BUNDLE_WORDS ((size_t)3)        /* without slots */
-#define BUNDLES_OWN  (2 * BUNDLE_WORDS) /* two bundles without slots */
+#define BUNDLES_OWN  (3 * BUNDLE_WORDS) /* three bundles without slots */
 
 /* Of one machine: all have as many words. (The scratch's are of one machine after the other.) */
 typedef struct bundles {
     uint32_t *words;
-    size_t count;              /* bundles */
-    size_t size;               /* words that there is room for */
+    uint32_t count;            /* bundles */
+    uint32_t size;             /* words that there is room for */
     uint32_t own[BUNDLES_OWN]; /* where words points first */
 } bundles;
 
@@ -85,16 +85,23 @@ struct leat_matcher {
     uint32_t dropped_at; /* the bound when dead bundles were dropped */
     uint32_t gone;       /* bundles without a root: they stay until then, or get another one */
     uint32_t skipped;    /* matches that began before this event do not come out any more */
-    bundles bundles;
     uint32_t waiting_count, held_count;
+    bundles bundles;
     graph graph;
+    /* Now and then: */
+    uint32_t indexes_count;
     waiting *waiting;
     held *held; /* in the order in which they will be fed */
     size_t waiting_size, held_size;
     rest rest;
     bundle_index **indexes; /* of bundles; no state */
-    uint32_t indexes_count;
 };
+
+/* Whether matches rest in it: something waits then. */
+static inline bool matcher_rests(const leat_matcher *matcher)
+{
+    return LEAT_UNLIKELY(matcher->waiting_count > 0) && matcher->rest.then != REST_NONE;
+}
 
 /* Matches that the event in hand, or time, completes: runs of root that began in [from, to). */
 typedef struct done {

@@ -18,7 +18,7 @@
 
 bool leat_matcher_resting(const leat_matcher *matcher)
 {
-    return matcher->rest.then != REST_NONE;
+    return matcher_rests(matcher);
 }
 
 leat_code leat_matcher_resume(leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,
@@ -27,7 +27,8 @@ leat_code leat_matcher_resume(leat_matcher *matcher, leat_matcher_work *work, le
     rest_then then = matcher->rest.then;
     LEAT_TRY(matcher_attach(matcher, work, err));
     LEAT_ASSERT(work->event == NULL && work->number == 0 && then != REST_NONE);
-    work->fresh.count = work->done_count = 0;
+    work->fresh.count = 0;
+    work->done_count = 0;
     matches_begin(work, matches);
     work->out_count = matcher->rest.out;
     LEAT_TRY(skip_resume(matcher, work, matches, err));

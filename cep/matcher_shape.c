@@ -503,15 +503,27 @@ static leat_code end_runs(const feeding *f, const program *p)
     return LEAT_OK;
 }
 
+#define CROWDED_MAX 64 /* nodes; of more, what is dead is collected when they have doubled */
+
+/* Whether a small graph would have to grow while a good part of it is dead. */
+static bool crowded(const graph *g, const program *p)
+{
+    bool full = g->nodes_size - g->nodes_count < p->nodes || g->events_count == g->events_size;
+    return full && g->nodes_count < CROWDED_MAX && g->bound > 1 &&
+           4 * (g->bound - 1) >= g->events_count;
+}
+
 static leat_code run(const feeding *f, const program *p)
 {
     bundles *list = &f->matcher->bundles;
     made results[BUNDLES_MAX];
     const source *sources = p->sources;
     bundle *added = NULL;
+    if (crowded(&f->matcher->graph, p) && p->endings_count == 0)
+        LEAT_TRY(matcher_collect(f->matcher, f->work, f->err));
     if (p->takes > 0) LEAT_TRY(matcher_enter(f));
     LEAT_TRY(graph_reserve(&f->matcher->graph, p->nodes, f->err));
-    size_t count = list->count;
+    uint32_t count = list->count;
     LEAT_ASSERT(p->lines_count <= BUNDLES_MAX && p->places <= BUNDLES_MAX);
     if (LEAT_UNLIKELY(p->places * BUNDLE_WORDS > list->size)) {
         while (list->count < p->places)
@@ -549,7 +561,7 @@ static leat_code find_shape(const feeding *f, shape **found)
 {
     leat_matcher *matcher = f->matcher;
     uint32_t configs[BUNDLES_MAX];
-    uint32_t count = (uint32_t)matcher->bundles.count;
+    uint32_t count = matcher->bundles.count;
     *found = count == 0 ? f->machine->start : matcher->shape;
     if (*found != NULL || count > BUNDLES_MAX) return LEAT_OK;
     for (uint32_t i = 0; i < count; i++)

@@ -289,7 +289,7 @@ static leat_code expire(const expiry *x)
 leat_code leat_matcher_advance(leat_matcher *matcher, leat_matcher_work *work, int64_t now_ms,
                                leat_matches *matches, leat_err *err)
 {
-    LEAT_ASSERT(work != NULL && matches != NULL && matcher->rest.then == REST_NONE);
+    LEAT_ASSERT(work != NULL && matches != NULL && !matcher_rests(matcher));
     LEAT_ASSERT(matcher->held_count == 0 || matcher->held[0].event->timestamp_ms >= now_ms);
     if (matcher->deadline_ms > now_ms || matcher->bundles.count == 0) return LEAT_OK;
     LEAT_TRY(matcher_attach(matcher, work, err));
