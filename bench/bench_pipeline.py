@@ -9,7 +9,7 @@ with one worker thread:
 
     limit     bench/peers/c/limit.c: librdkafka alone. Copies bytes of the same number and size
               as the workload's output, reads nothing of them: no worker on librdkafka does less.
-    leat      build/release/leat run --until-end, bench/pipelines/w1.json and w3.json
+    leat      build/pgo/leat run --until-end, bench/pipelines/w1.json and w3.json
     kstreams  Kafka Streams, bench/peers/kstreams, tuned, with a hand-written JSON reader and
               pattern
 
@@ -261,7 +261,7 @@ def arguments():
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE",
                         help="handed on to leat run")
-    parser.add_argument("--leat", default=ROOT / "build" / "release" / "leat",
+    parser.add_argument("--leat", default=ROOT / "build" / "pgo" / "leat",
                         help="the program to measure")
     parser.add_argument("--port", type=int, default=19392, help="of the broker")
     options = parser.parse_args()

@@ -275,7 +275,7 @@ def stage_differential(stage):
     """The matcher against the oracle on random patterns and streams; also under ASan."""
     cases = files("tests/differential/cases/*.jsonl")
     seed = os.environ.get("LEAT_SEED", "1")
-    counts = (("release", 100000), ("asan", 10000)) if LONG else (("dev", 20000), ("asan", 4000))
+    counts = (("pgo", 100000), ("asan", 10000)) if LONG else (("dev", 20000), ("asan", 4000))
     for preset, count in counts:
         stage.build(preset, "differential")
         stage.program(f"build/{preset}/differential", *cases)
@@ -285,7 +285,7 @@ def stage_differential(stage):
 def stage_sim(stage):
     """Simulated fleets, seed by seed; also under ASan."""
     seed = os.environ.get("LEAT_SEED", "1")
-    counts = (("release", 20000), ("asan", 4000)) if LONG else (("dev", 1000), ("asan", 300))
+    counts = (("pgo", 20000), ("asan", 4000)) if LONG else (("dev", 1000), ("asan", 300))
     for name in names("tests/sim", "sim_"):
         for preset, count in counts:
             if stage.built(preset, f"sim_{name}"):
@@ -335,10 +335,11 @@ def stage_e2e(stage):
     if not tests:
         stage.skip("there are no end-to-end tests yet")
         return
-    stage.build("release", "leat")
+    preset = "pgo" if LONG else "release"
+    stage.build(preset, "leat")
     for version in KAFKA_VERSIONS:
         with tempfile.TemporaryDirectory(prefix="leat-kafka-") as folder:
-            env = {"LEAT": str(ROOT / "build/release/leat"), "LEAT_KAFKA_VERSION": version,
+            env = {"LEAT": str(ROOT / f"build/{preset}/leat"), "LEAT_KAFKA_VERSION": version,
                    "LEAT_KAFKA_DIR": f"{folder}/cluster", "PYTHONUNBUFFERED": "1"}
             cluster = ROOT / "tests/kafka/cluster"
             try:
@@ -354,6 +355,37 @@ def stage_e2e(stage):
                 stage.run(cluster, "stop", env=env)
 
 
+def image_sources(stage, folder):
+    """A copy of what docker/Dockerfile copies into the image that compiles."""
+    allowed = (ROOT / ".dockerignore").read_text().splitlines()
+    for line in (ROOT / "docker/Dockerfile").read_text().splitlines():
+        words = line.split()
+        if words[:1] != ["COPY"] or words[1].startswith("--"):
+            continue
+        for name in words[1:-1]:
+            stage.count(f"!{name}" in allowed, f".dockerignore keeps {name} from the image")
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, folder / name)
+            else:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, folder / name)
+
+
+def image(stage):
+    """The image's sources are all that its program needs; script/soak compiles it from them."""
+    with tempfile.TemporaryDirectory(prefix="leat-image-") as name:
+        folder = pathlib.Path(name)
+        image_sources(stage, folder)
+        steps = [["script/build", "pgo"], ["build/pgo/leat", "--version"]]
+        if not LONG:  # every target of the two builds is known, and every file that it is made of
+            steps = [["cmake", "--preset", preset] for preset in ("training", "pgo")]
+            steps += [["ninja", "-n", "-C", "build/training", "leat", "bench_all"],
+                      ["ninja", "-n", "-C", "build/pgo", "leat"]]
+        for step in steps:
+            code, _ = stage.run("env", "-C", folder, *step)
+            stage.count(code == 0, f"the image is not built: {' '.join(step)}")
+
+
 def stage_deploy(stage):
     """Scripts, image recipe and chart, as far as the tools for it are at hand."""
     for name in files("script/*", ".ci/*", "docker/*.sh"):
@@ -361,6 +393,7 @@ def stage_deploy(stage):
         check = [sys.executable, "-m", "py_compile"] if python else ["sh", "-n"]
         code, _ = stage.run(*check, name)
         stage.count(code == 0, f"{name}: syntax")
+    image(stage)
     if shutil.which("helm") is None:
         stage.skip("helm is not installed: the chart is not rendered")
         return
