@@ -371,6 +371,18 @@ def image_sources(stage, folder):
                 shutil.copy(ROOT / name, folder / name)
 
 
+def image_libraries(stage):
+    """What the program is linked with is installed in the image that ships."""
+    stage.build("release", "leat")
+    out = stage.must("readelf", "-d", "build/release/leat")
+    installed = (ROOT / "docker/Dockerfile").read_text().rpartition("FROM")[2].split()
+    installed += ["libc6", "libgcc-s1", "libstdc++6"]  # of every Debian, and of RE2's package
+    for library in re.findall(r"NEEDED.*\[(.*)\]", out):
+        packages = re.findall(r"^(\S+?)[:,]", stage.must("dpkg", "-S", f"*/{library}"), re.M)
+        stage.count(any(package in installed for package in packages),
+                    f"docker/Dockerfile installs no {library} ({', '.join(packages)})")
+
+
 def image(stage):
     """The image's sources are all that its program needs; script/soak compiles it from them."""
     with tempfile.TemporaryDirectory(prefix="leat-image-") as name:
@@ -394,6 +406,7 @@ def stage_deploy(stage):
         code, _ = stage.run(*check, name)
         stage.count(code == 0, f"{name}: syntax")
     image(stage)
+    image_libraries(stage)
     if shutil.which("helm") is None:
         stage.skip("helm is not installed: the chart is not rendered")
         return
