@@ -333,8 +333,8 @@ static __attribute__((noinline)) void feed_batch(player *p, const batch *b)
     bool many = p->c->patterns > 64; /* as op_detect.c does */
     for (uint32_t i = 0; i < b->count; i++) {
         p->text = b->texts[i];
-        if (many && i + 4 < b->count) leat_lookup_ahead(p->lookup, b->slots[i + 4], 0);
-        if (many && i + 2 < b->count) leat_lookup_ahead(p->lookup, b->slots[i + 2], 1);
+        uint32_t to = i + LEAT_LOOKUP_AHEAD;
+        if (many && to < b->count) leat_lookup_ahead(p->lookup, b->slots[to]);
         feed(p, &b->events[i], b->slots[i]);
     }
 }

@@ -110,8 +110,8 @@ void detect_ahead_to(detect_state *state, const leat_batch *in, size_t r)
 {
     LEAT_ASSERT(r < in->count);
     if (state->aheads_count == 1) {
-        if (r + 4 < in->count) leat_lookup_ahead(state->lookup, in->records[r + 4]->slots, 0);
-        if (r + 2 < in->count) leat_lookup_ahead(state->lookup, in->records[r + 2]->slots, 1);
+        size_t to = r + LEAT_LOOKUP_AHEAD;
+        if (to < in->count) leat_lookup_ahead(state->lookup, in->records[to]->slots);
         return;
     }
     state->ahead = &state->aheads[r & (AHEAD - 1)];

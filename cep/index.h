@@ -55,9 +55,11 @@ void leat_lookup_free(leat_lookup **lookup);
 /* The event in hand; eval (slots, arena, load) must stay until the next. An error is none of the
  * record's. */
 leat_code leat_lookup_begin(leat_lookup *lookup, const leat_eval *eval, leat_err *err) LEAT_CHECKED;
-/* Of an event to come, by its slots: asks for what finding its predicates needs from memory, depth
- * 0 first, and 1 a little later. Nothing happens but that. Of use with many predicates. */
-void leat_lookup_ahead(const leat_lookup *lookup, const leat_value *slots, uint32_t depth);
+/* Of an event that is the LEAT_LOOKUP_AHEAD-th from that in hand, by its slots: asks for what
+ * finding its predicates needs from memory; events are shown one after the other. Nothing happens
+ * but that. Of use with many predicates. */
+#define LEAT_LOOKUP_AHEAD 5
+void leat_lookup_ahead(leat_lookup *lookup, const leat_value *slots);
 /* The bits of all groups with a pattern of which a condition is not false. Groups from 63 on share
  * a bit. */
 uint64_t leat_lookup_groups(const leat_lookup *lookup);

@@ -5,6 +5,7 @@
  *   index_access.c  by which tests a predicate is found
  *   index_slot.c    the tables of one slot: made, and asked
  *   index_lookup.c  an event through the index
+ *   index_ahead.c   what those to come will need
  *   index_marks.c   sets of patterns
  *
  * Lists of predicates are chains through one array of links; 0 ends a chain. */
@@ -12,6 +13,7 @@
 #define LEAT_CEP_INDEX_INSIDE_H
 
 #include "cep/index.h"
+#include "cep/link.h"
 #include "transforms/expr_form.h"
 
 /* Patterns in ascending order; bits: the same as words, where that is the smaller form. A single
@@ -98,6 +100,7 @@ typedef struct index_slot {
     bool fallback;
     uint32_t all, there, texts; /* links: every predicate; of has(); of any text */
     /* == */
+    bool plain; /* == is all that it is tested by */
     index_equal *equals;
     leat_value *constants; /* by place in equals */
     uint32_t equals_size;  /* a power of two, or 0 */
@@ -138,6 +141,58 @@ struct leat_index {
     uint32_t rest_count;
     index_set always; /* patterns that any event could begin */
     uint64_t always_groups;
+};
+
+#define INDEX_AHEAD       4 /* events to come that are looked at; a power of two */
+#define INDEX_AHEAD_SLOTS 4 /* of each */
+
+/* What an event needs of a predicate, in half a line of the cache: what is known of it, and from
+ * the index what most often is all that has to be known. */
+typedef struct index_known {
+    uint64_t event; /* of which this is known: */
+    uint64_t groups;
+    uint32_t user;      /* the only pattern that has it; INDEX_SEVERAL */
+    uint32_t condition; /* that it is of that; INDEX_SEVERAL */
+    uint8_t verdict;
+    uint8_t useless; /* blind tries in a row that told nothing */
+    bool untried;    /* MAYBE without having been tried */
+    bool exact, reads;
+    bool starts; /* a pattern can begin by it; of several, some can */
+} index_known;
+_Static_assert(sizeof(index_known) == 32, "half a line");
+
+/* The head of each list of predicates whose test of the slot holds. */
+typedef struct index_found {
+    uint32_t *heads;
+    uint32_t count, size;
+} index_found;
+
+/* What a value to come is looked for by. */
+typedef struct index_soon {
+    uint64_t hash;
+    leat_tag tag; /* MISSING: it is not */
+} index_soon;
+
+struct leat_lookup {
+    const leat_index *index;
+    const leat_eval *base;
+    leat_eval eval; /* base's, with what the steps are; of event number `evaluated` */
+    uint64_t event; /* number of the one in hand */
+    uint64_t evaluated;
+    index_known *known; /* by predicate */
+    uint32_t *live;     /* predicates that are not known to be false */
+    uint32_t live_count;
+    uint8_t *broken; /* by slot: kinds of access that fail */
+    uint64_t groups;
+    uint64_t holds, maybe; /* predicates below 64 */
+    uint32_t lone;         /* the only pattern that has any of live; INDEX_SEVERAL */
+    bool lone_starts;      /* it can begin by it */
+    leat_marks starts, broken_starts, patterns;
+    bool starts_made, patterns_made, may_break;
+    bool marked; /* broken_starts has any */
+    index_found found;
+    index_soon soon[INDEX_AHEAD][INDEX_AHEAD_SLOTS];
+    uint32_t soon_count; /* events that were looked at */
 };
 
 /* While an index is made. */
@@ -191,16 +246,17 @@ static inline void index_mark(leat_marks *marks, const leat_index *index, const 
 leat_code index_fill(index_builder *b) LEAT_CHECKED;
 uint64_t index_hash(leat_value value);       /* of what index_same compares */
 bool index_same(leat_value a, leat_value b); /* as CEL's ==, of scalars that are no NaN */
-/* The head of each list of predicates whose test of the slot holds. */
-typedef struct index_found {
-    uint32_t *heads;
-    uint32_t count, size;
-} index_found;
 uint32_t index_slot_heads_max(const index_slot *slot);
 void index_slot_find(const index_slot *slot, leat_value value, index_found *found);
-/* For a value to come: what looking for its equals begins with is asked for from memory; and, a
- * little later, their head, most likely (equal hashes are taken for equal values), or 0. */
-void index_slot_ahead(const index_slot *slot, leat_value value);
-uint32_t index_slot_likely(const index_slot *slot, leat_value value);
+/* The head of what has this hash, most likely: of a number for certain. 0: there is none. */
+static inline uint32_t index_head(const index_slot *slot, uint64_t hash, leat_tag tag)
+{
+    uint32_t mask = slot->equals_size - 1;
+    for (uint32_t at = (uint32_t)hash & mask;; at = (at + 1) & mask) {
+        const index_equal *e = &slot->equals[at];
+        if (e->hash == hash && e->tag == tag) return e->head;
+        if (e->tag == LEAT_MISSING) return 0;
+    }
+}
 
 #endif

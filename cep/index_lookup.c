@@ -23,44 +23,10 @@
 #include "schemas/codec_json.h"
 #include "transforms/operator.h"
 
+#include <math.h>
+
 #define BLIND_TRIES 64
-#define AHEAD_SLOTS 4 /* of an event to come that are looked at */
 #define LIVE_FEW    8 /* predicates that hold: as many are gone through for each pattern */
-
-/* What an event needs of a predicate, in half a line of the cache: what is known of it, and from
- * the index what most often is all that has to be known. */
-typedef struct known {
-    uint64_t event; /* of which this is known: */
-    uint64_t groups;
-    uint32_t user;      /* the only pattern that has it; INDEX_SEVERAL */
-    uint32_t condition; /* that it is of that; INDEX_SEVERAL */
-    uint8_t verdict;
-    uint8_t useless; /* blind tries in a row that told nothing */
-    bool untried;    /* MAYBE without having been tried */
-    bool exact, reads;
-    bool starts; /* a pattern can begin by it; of several, some can */
-} known;
-_Static_assert(sizeof(known) == 32, "half a line");
-
-struct leat_lookup {
-    const leat_index *index;
-    const leat_eval *base;
-    leat_eval eval; /* base's, with what the steps are; of event number `evaluated` */
-    uint64_t event; /* number of the one in hand */
-    uint64_t evaluated;
-    known *known;   /* by predicate */
-    uint32_t *live; /* predicates that are not known to be false */
-    uint32_t live_count;
-    uint8_t *broken; /* by slot: kinds of access that fail */
-    uint64_t groups;
-    uint64_t holds, maybe; /* predicates below 64 */
-    uint32_t lone;         /* the only pattern that has any of live; INDEX_SEVERAL */
-    bool lone_starts;      /* it can begin by it */
-    leat_marks starts, broken_starts, patterns;
-    bool starts_made, patterns_made, may_break;
-    bool marked; /* broken_starts has any */
-    index_found found;
-};
 
 /* --- life --- */
 
@@ -71,12 +37,12 @@ leat_lookup *leat_lookup_new(const leat_index *index)
     made->known = leat_mem_need((index->predicates_count + 1) * sizeof *made->known);
     for (uint32_t i = 0; i < index->predicates_count; i++) {
         const index_predicate *p = &index->predicates[i];
-        made->known[i] = (known){.groups = p->groups,
-                                 .user = p->users.count == 1 ? p->users.one : INDEX_SEVERAL,
-                                 .condition = p->condition,
-                                 .exact = p->exact,
-                                 .reads = p->reads,
-                                 .starts = p->starts.count > 0};
+        made->known[i] = (index_known){.groups = p->groups,
+                                       .user = p->users.count == 1 ? p->users.one : INDEX_SEVERAL,
+                                       .condition = p->condition,
+                                       .exact = p->exact,
+                                       .reads = p->reads,
+                                       .starts = p->starts.count > 0};
     }
     made->live = leat_mem_need((index->predicates_count + 1) * sizeof *made->live);
     made->broken = leat_mem_need(index->slots_count + 1);
@@ -145,7 +111,7 @@ static leat_code evaluate(leat_lookup *lookup, const index_predicate *p, leat_ve
 static leat_code judge(leat_lookup *lookup, uint32_t predicate, leat_err *err)
 {
     const index_predicate *p = &lookup->index->predicates[predicate];
-    known *k = &lookup->known[predicate];
+    index_known *k = &lookup->known[predicate];
     leat_verdict verdict = LEAT_VERDICT_FAILS;
     LEAT_TRY(evaluate(lookup, p, &verdict, err));
     k->verdict = (uint8_t)verdict;
@@ -159,7 +125,7 @@ static leat_code judge(leat_lookup *lookup, uint32_t predicate, leat_err *err)
 }
 
 /* The predicate may hold, or is broken: told at first sight. */
-static inline void reached(leat_lookup *lookup, uint32_t predicate, const known *k)
+static inline void reached(leat_lookup *lookup, uint32_t predicate, const index_known *k)
 {
     leat_verdict verdict = k->verdict;
     if (verdict == LEAT_VERDICT_FAILS) return;
@@ -181,7 +147,7 @@ static inline void reached(leat_lookup *lookup, uint32_t predicate, const known 
 static inline leat_code reach(leat_lookup *lookup, uint32_t predicate, bool tested, leat_err *err)
 {
     LEAT_ASSERT(predicate < lookup->index->predicates_count);
-    known *k = &lookup->known[predicate];
+    index_known *k = &lookup->known[predicate];
     if (k->event == lookup->event) return LEAT_OK;
     if (LEAT_LIKELY(tested && k->exact)) {
         k->verdict = LEAT_VERDICT_HOLDS;
@@ -310,7 +276,7 @@ static __attribute__((noinline)) leat_code reach_seen(leat_lookup *lookup, leat_
 {
     for (uint64_t holds = seen.holds; holds != 0; holds &= holds - 1) {
         uint32_t predicate = (uint32_t)__builtin_ctzll(holds);
-        known *k = &lookup->known[predicate];
+        index_known *k = &lookup->known[predicate];
         k->verdict = LEAT_VERDICT_HOLDS;
         k->event = lookup->event;
         reached(lookup, predicate, k);
@@ -320,11 +286,32 @@ static __attribute__((noinline)) leat_code reach_seen(leat_lookup *lookup, leat_
     return LEAT_OK;
 }
 
+/* A number in a slot where that is all that is asked for: most often. *head: what is found. */
+static inline bool find_plain(const index_slot *slot, leat_value value, uint32_t *head)
+{
+    double number = 0;
+    if (!slot->plain || !index_number(value, &number)) return false;
+    *head = isnan(number) ? 0 : index_head(slot, link_hash_number(number), LEAT_DOUBLE);
+    return true;
+}
+
 static __attribute__((noinline)) leat_code reach_by_slots(leat_lookup *lookup, leat_err *err)
 {
     const leat_index *index = lookup->index;
-    for (uint32_t s = 0; s < index->slots_count; s++)
-        if (index->slots[s].all != 0) LEAT_TRY(look_at(lookup, s, err));
+    const index_slot *slot = index->slots;
+    for (uint32_t s = 0; s < index->slots_count; s++, slot++) {
+        uint32_t head = 0;
+        if (slot->all == 0) continue;
+        if (LEAT_UNLIKELY(!find_plain(slot, lookup->base->slots[slot->slot], &head))) {
+            LEAT_TRY(look_at(lookup, s, err));
+            continue;
+        }
+        lookup->broken[s] = 0; /* what number, or text, it is, nobody asks */
+        if (LEAT_LIKELY((head & INDEX_ONE) != 0))
+            LEAT_TRY(reach(lookup, head & ~INDEX_ONE, true, err));
+        else if (head != 0)
+            LEAT_TRY(reach_list(lookup, head, true, err));
+    }
     for (uint32_t i = 0; i < index->rest_count; i++)
         LEAT_TRY(reach(lookup, index->rest[i], false, err));
     return LEAT_OK;
@@ -347,23 +334,6 @@ leat_code leat_lookup_begin(leat_lookup *lookup, const leat_eval *eval, leat_err
     leat_seen seen = leat_looks_at(index->looks, eval->slots);
     if ((seen.holds | seen.unknown) == 0) return LEAT_OK;
     return reach_seen(lookup, seen, err);
-}
-
-void leat_lookup_ahead(const leat_lookup *lookup, const leat_value *slots, uint32_t depth)
-{
-    const leat_index *index = lookup->index;
-    if (index->looks != NULL) return; /* all that there is lies together */
-    for (uint32_t s = 0; s < index->slots_count && s < AHEAD_SLOTS; s++) {
-        const index_slot *slot = &index->slots[s];
-        if (depth == 0) {
-            index_slot_ahead(slot, slots[slot->slot]);
-            continue;
-        }
-        uint32_t head = index_slot_likely(slot, slots[slot->slot]);
-        uint32_t predicate = head & ~INDEX_ONE;
-        if ((head & INDEX_ONE) == 0) continue;
-        __builtin_prefetch(&lookup->known[predicate]);
-    }
 }
 
 /* --- asking --- */
@@ -389,7 +359,7 @@ const leat_marks *leat_lookup_starts(leat_lookup *lookup)
     leat_marks_clear(&lookup->starts);
     index_mark(&lookup->starts, index, &index->always);
     for (uint32_t i = 0; i < lookup->live_count; i++) {
-        const known *k = &lookup->known[lookup->live[i]];
+        const index_known *k = &lookup->known[lookup->live[i]];
         if (k->starts && k->verdict != LEAT_VERDICT_BROKEN)
             index_mark(&lookup->starts, index, &index->predicates[lookup->live[i]].starts);
     }
@@ -430,7 +400,7 @@ static bool can_be_broken(const leat_lookup *lookup, const index_predicate *p)
 static leat_code verdict_of(leat_lookup *lookup, uint32_t predicate, leat_verdict *verdict,
                             leat_err *err)
 {
-    const known *k = &lookup->known[predicate];
+    const index_known *k = &lookup->known[predicate];
     *verdict = LEAT_VERDICT_FAILS;
     if (k->event != lookup->event) {
         if (!can_be_broken(lookup, &lookup->index->predicates[predicate])) return LEAT_OK;
@@ -484,7 +454,7 @@ static void answer_by_live(const leat_lookup *lookup, uint32_t pattern, leat_ans
 {
     for (uint32_t i = 0; i < lookup->live_count; i++) {
         uint32_t predicate = lookup->live[i];
-        const known *k = &lookup->known[predicate];
+        const index_known *k = &lookup->known[predicate];
         leat_verdict verdict = k->verdict;
         uint64_t bits[2] = {0, 0};
         if (verdict == LEAT_VERDICT_FAILS || !has_user(lookup, predicate, pattern)) continue;
@@ -517,7 +487,7 @@ void leat_lookup_answers(const leat_lookup *lookup, uint32_t pattern, leat_answe
         return;
     }
     for (uint32_t i = 0; i < p->count && i < 128; i++) {
-        const known *k = &lookup->known[p->predicates[i]];
+        const index_known *k = &lookup->known[p->predicates[i]];
         uint64_t bit = (uint64_t)1 << (i & 63);
         if (k->event != lookup->event) continue;
         if (k->verdict == LEAT_VERDICT_HOLDS) answers->holds[i >> 6] |= bit;

@@ -22,8 +22,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define AHEAD_TEXT_MAX 64 /* bytes of a text that is hashed ahead */
-
 static leat_code add_link(index_builder *b, uint32_t *head, uint32_t predicate)
 {
     leat_index *index = b->index;
@@ -95,17 +93,6 @@ static uint32_t equal_at(const index_slot *slot, leat_value value)
         const index_equal *e = &slot->equals[at];
         if (e->tag == LEAT_MISSING) return at;
         if (e->hash == hash && index_same(slot->constants[at], value)) return at;
-    }
-}
-
-/* The head of what has this hash, most likely: of a number for certain. 0: there is none. */
-static inline uint32_t equal_head(const index_slot *slot, uint64_t hash, leat_tag tag)
-{
-    uint32_t mask = slot->equals_size - 1;
-    for (uint32_t at = (uint32_t)hash & mask;; at = (at + 1) & mask) {
-        const index_equal *e = &slot->equals[at];
-        if (e->hash == hash && e->tag == tag) return e->head;
-        if (e->tag == LEAT_MISSING) return 0;
     }
 }
 
@@ -367,8 +354,12 @@ leat_code index_fill(index_builder *b)
     for (uint32_t p = 0; p < index->predicates_count; p++)
         LEAT_TRY(fill_predicate(b, p));
     LEAT_ASSERT(index->predicates_count < INDEX_ONE && index->links_count < INDEX_ONE);
-    for (uint32_t s = 0; s < index->slots_count; s++)
-        name_lone(index, &index->slots[s]);
+    for (uint32_t s = 0; s < index->slots_count; s++) {
+        index_slot *slot = &index->slots[s];
+        name_lone(index, slot);
+        slot->plain = slot->equals_size > 0 && slot->there == 0 &&
+                      (slot->kinds & (INDEX_NUMBER | INDEX_TEXT)) == 0;
+    }
     return LEAT_OK;
 }
 
@@ -386,39 +377,6 @@ uint32_t index_slot_heads_max(const index_slot *slot)
     return 40 + slot->prefixes_count; /* one of each, a way up the tree, and all prefixes */
 }
 
-/* What equal values are looked for by; false: no constants are, or to find it out is no small
- * matter. */
-static inline bool ahead_hash(const index_slot *slot, leat_value value, uint64_t *hash,
-                              leat_tag *tag)
-{
-    double number = 0;
-    if (slot->equals_size == 0) return false;
-    bool numeric = index_number(value, &number);
-    *tag = numeric ? LEAT_DOUBLE : LEAT_STRING;
-    if (numeric)
-        *hash = link_hash_number(number);
-    else if (value.tag == LEAT_STRING && value.len <= AHEAD_TEXT_MAX)
-        *hash = index_hash(value);
-    else
-        return false;
-    return true;
-}
-
-void index_slot_ahead(const index_slot *slot, leat_value value)
-{
-    uint64_t hash = 0;
-    leat_tag tag = LEAT_MISSING;
-    if (ahead_hash(slot, value, &hash, &tag))
-        __builtin_prefetch(&slot->equals[(uint32_t)hash & (slot->equals_size - 1)]);
-}
-
-uint32_t index_slot_likely(const index_slot *slot, leat_value value)
-{
-    uint64_t hash = 0;
-    leat_tag tag = LEAT_MISSING;
-    return ahead_hash(slot, value, &hash, &tag) ? equal_head(slot, hash, tag) : 0;
-}
-
 void index_slot_find(const index_slot *slot, leat_value value, index_found *found)
 {
     double number = 0;
@@ -426,7 +384,7 @@ void index_slot_find(const index_slot *slot, leat_value value, index_found *foun
     if (index_number(value, &number)) {
         if (isnan(number)) return;
         if (slot->equals_size > 0)
-            found_add(found, equal_head(slot, link_hash_number(number), LEAT_DOUBLE));
+            found_add(found, index_head(slot, link_hash_number(number), LEAT_DOUBLE));
         uint32_t node = slot->leaves == 0 ? 0 : position(slot, number) + slot->leaves;
         for (; node > 0; node /= 2)
             found_add(found, slot->nodes[node]);
