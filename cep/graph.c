@@ -109,20 +109,6 @@ leat_code graph_event_add(graph *g, leat_event *event, uint32_t *number, leat_er
 
 /* --- nodes --- */
 
-uint32_t graph_take(graph *g, uint32_t before, uint32_t event, uint32_t step)
-{
-    LEAT_ASSERT(g->nodes_count < g->nodes_size && event - 1 < g->events_count);
-    LEAT_ASSERT(step < 1u << (32 - GRAPH_EVENT_BITS));
-    graph_node *made = &g->nodes[g->nodes_count++];
-    made->left = GRAPH_TAKE | before;
-    made->right = step << GRAPH_EVENT_BITS | event;
-    made->least = before == 0 ? event : g->nodes[before - 1].least;
-    made->most = before == 0 ? event : g->nodes[before - 1].most;
-    LEAT_ASSERT(made->least <= made->most && made->most <= event);
-    g->takes++;
-    return g->nodes_count;
-}
-
 uint32_t graph_union(graph *g, uint32_t a, uint32_t b)
 {
     if (!graph_lives(g, a)) return graph_lives(g, b) ? b : 0;

@@ -95,7 +95,19 @@ static inline leat_code graph_reserve(graph *g, uint32_t nodes, leat_err *err)
 leat_code graph_event_add(graph *g, leat_event *event, uint32_t *number,
                           leat_err *err) LEAT_CHECKED;
 /* The runs of `before` (0: one that begins here) with an event behind. */
-uint32_t graph_take(graph *g, uint32_t before, uint32_t event, uint32_t step);
+static inline uint32_t graph_take(graph *g, uint32_t before, uint32_t event, uint32_t step)
+{
+    LEAT_ASSERT(g->nodes_count < g->nodes_size && event - 1 < g->events_count);
+    LEAT_ASSERT(before <= g->nodes_count && step < 1u << (32 - GRAPH_EVENT_BITS));
+    const graph_node *old = g->nodes + before - 1;
+    graph_node *made = g->nodes + g->nodes_count;
+    *made = (graph_node){.left = GRAPH_TAKE | before,
+                         .right = step << GRAPH_EVENT_BITS | event,
+                         .least = before == 0 ? event : old->least,
+                         .most = before == 0 ? event : old->most};
+    g->takes++;
+    return ++g->nodes_count;
+}
 /* The runs of both; 0 if there is none alive. */
 uint32_t graph_union(graph *g, uint32_t a, uint32_t b);
 /* --- all runs, one by one --- */

@@ -44,7 +44,7 @@ typedef struct source {
 typedef struct line {
     uint32_t config, step; /* step: of its takes */
     uint32_t place;
-    uint32_t count;
+    uint32_t first, count;
 } line;
 
 /* Runs that are complete: those of a bundle as they are or with the event behind, or the event. */
@@ -55,10 +55,11 @@ typedef struct ending {
 
 /* With all that it has in one piece of memory: of thousands of patterns none is in the cache. */
 typedef struct program {
-    bool slow;             /* left to matcher.c */
-    bool same;             /* the shape stays; lines are the bundles that change */
-    struct shape *shape;   /* from now on; NULL: none that is known */
-    uint32_t places;       /* bundles from now on */
+    bool slow;           /* left to matcher.c */
+    bool same;           /* the shape stays; lines are the bundles that change */
+    bool in_place;       /* from the last line to the first none needs what another has replaced */
+    struct shape *shape; /* from now on; NULL: none that is known */
+    uint32_t places;     /* bundles from now on */
     uint32_t nodes, takes; /* made at most */
     uint32_t lines_count;
     line *lines;
@@ -224,7 +225,8 @@ static uint32_t make_lines(const writing *w, line *lines, uint32_t *nodes)
             taken = taken || w->sources[end].kind == TAKEN;
         }
         *nodes += end - i - 1 + takes;
-        lines[count] = (line){config, machine_config_at(w->machine, config)->step, count, end - i};
+        uint32_t step = machine_config_at(w->machine, config)->step;
+        lines[count] = (line){config, step, count, i, end - i};
         count++;
     }
     return count;
@@ -235,20 +237,32 @@ static void leave_out(program *p)
 {
     uint32_t kept = 0;
     uint32_t to = 0;
-    uint32_t from = 0;
     for (uint32_t i = 0; i < p->lines_count; i++) {
         line l = p->lines[i];
-        const source *first = &p->sources[from];
+        const source *first = &p->sources[l.first];
         bool idle = l.count == 1 && first->kind == KEPT && first->bundle == l.place;
         if (!idle) {
+            LEAT_ASSERT(to <= l.first && kept <= i);
             memmove(&p->sources[to], first, l.count * sizeof *first);
+            l.first = to;
             to += l.count;
             p->lines[kept++] = l;
         }
-        from += l.count;
     }
-    LEAT_ASSERT(kept <= p->lines_count && to <= from);
     p->lines_count = kept;
+}
+
+/* Most often bundles move on to places behind theirs. */
+static bool is_in_place(const program *p)
+{
+    bool replaced[SOURCES_MAX + 1] = {false};
+    for (uint32_t i = p->lines_count; i-- > 0;) {
+        const line *l = &p->lines[i];
+        for (uint32_t k = l->first; k < l->first + l->count; k++)
+            if (p->sources[k].kind != STARTED && replaced[p->sources[k].bundle]) return false;
+        replaced[l->place] = true;
+    }
+    return true;
 }
 
 /* With room for that; NULL: no memory. */
@@ -298,6 +312,7 @@ static leat_code program_new(writing *w, uint32_t *next, leat_err *err)
         made->takes += w->sources[i].kind != KEPT;
     LEAT_ASSERT(made->takes <= SOURCES_MAX && nodes <= 2 * SOURCES_MAX);
     if (made->same) leave_out(made);
+    made->in_place = is_in_place(made);
     *next = PROGRAM | (uint32_t)s->programs_count;
     s->programs[s->programs_count++] = made;
     return LEAT_OK;
@@ -426,26 +441,35 @@ static leat_code go_down(const feeding *f, shape *from, const program **found)
 /* What all conditions are decides, if that is known. */
 static leat_code decide(const feeding *f, shape *from, const program **found)
 {
-    const machine_known told = f->work->known;
-    bool all = (told.known[0] & told.known[1]) == UINT64_MAX && told.holds[1] == 0;
+    const machine_known *told = &f->work->known;
+    bool all = (told->known[0] & told->known[1]) == UINT64_MAX && told->holds[1] == 0;
+    uint64_t holds = told->holds[0];
     for (uint32_t i = 0; i < WAYS && all; i++) {
-        if (from->ways[i].holds != told.holds[0] || from->ways[i].program == NULL) continue;
+        if (from->ways[i].holds != holds || from->ways[i].program == NULL) continue;
         *found = from->ways[i].program;
         return LEAT_OK;
     }
     LEAT_TRY(go_down(f, from, found));
     if (!all) return LEAT_OK;
     uint32_t way = from->ways_next++ % WAYS;
-    from->ways[way].holds = told.holds[0];
+    from->ways[way].holds = holds;
     from->ways[way].program = *found;
     return LEAT_OK;
 }
 
 /* --- running --- */
 
-typedef struct made {
+/* A bundle without slots. */
+typedef struct plain {
     uint32_t config, root, depth;
-} made;
+} plain;
+
+static plain *plains_of(const bundles *list)
+{
+    _Static_assert(sizeof(plain) == BUNDLE_WORDS * sizeof(uint32_t),
+                   "as bundles are without slots");
+    return (plain *)(void *)list->words;
+}
 
 static uint32_t larger(uint32_t a, uint32_t b)
 {
@@ -457,16 +481,14 @@ static uint32_t join(graph *g, uint32_t a, uint32_t b)
     return a == 0 ? b : graph_union(g, a, b);
 }
 
-static made run_line(const feeding *f, const line *l, const source *sources)
+/* What several bundles become together. */
+static plain run_sources(graph *g, uint32_t number, const line *l, const source *sources,
+                         const plain *before)
 {
-    const machine *m = f->machine;
-    const bundles *list = &f->matcher->bundles;
-    graph *g = &f->matcher->graph;
-    made now = {.config = l->config};
+    plain now = {.config = l->config};
     uint32_t taken = 0;
     for (uint32_t i = 0; i < l->count; i++) {
-        const bundle *c = NULL;
-        if (sources[i].kind != STARTED) c = bundle_at(m, list, sources[i].bundle);
+        const plain *c = &before[sources[i].kind == STARTED ? 0 : sources[i].bundle];
         switch (sources[i].kind) {
         case KEPT:
             now.root = join(g, now.root, c->root);
@@ -476,15 +498,14 @@ static made run_line(const feeding *f, const line *l, const source *sources)
             taken = join(g, taken, c->root);
             now.depth = larger(now.depth, c->depth + 1);
             if (i + 1 < l->count && sources[i + 1].kind == TAKEN) break;
-            now.root = join(g, now.root, graph_take(g, taken, f->work->number, l->step));
+            now.root = join(g, now.root, graph_take(g, taken, number, l->step));
             break;
         case STARTED:
-            now.root = join(g, now.root, graph_take(g, 0, f->work->number, l->step));
+            now.root = join(g, now.root, graph_take(g, 0, number, l->step));
             now.depth = larger(now.depth, 1);
             break;
         }
     }
-    LEAT_ASSERT(now.root != 0 && now.depth > 0);
     return now;
 }
 
@@ -495,8 +516,7 @@ static leat_code end_runs(const feeding *f, const program *p)
     for (uint32_t i = 0; i < p->endings_count; i++) {
         const ending *e = &p->endings[i];
         uint32_t root = 0;
-        if (e->bundle != MACHINE_NONE)
-            root = bundle_at(f->machine, &f->matcher->bundles, e->bundle)->root;
+        if (e->bundle != MACHINE_NONE) root = plains_of(&f->matcher->bundles)[e->bundle].root;
         if (e->step != MACHINE_NONE) LEAT_TRY(matcher_keep(f));
         LEAT_TRY(done_add(f->work, (done){root, e->step, from, UINT32_MAX}, f->err));
     }
@@ -516,31 +536,36 @@ static bool crowded(const graph *g, const program *p)
 static leat_code run(const feeding *f, const program *p)
 {
     bundles *list = &f->matcher->bundles;
-    made results[BUNDLES_MAX];
-    const source *sources = p->sources;
+    graph *g = &f->matcher->graph;
+    plain copies[BUNDLES_MAX];
     bundle *added = NULL;
-    if (crowded(&f->matcher->graph, p) && p->endings_count == 0)
+    if (p->endings_count == 0 && crowded(g, p))
         LEAT_TRY(matcher_collect(f->matcher, f->work, f->err));
     if (p->takes > 0) LEAT_TRY(matcher_enter(f));
-    LEAT_TRY(graph_reserve(&f->matcher->graph, p->nodes, f->err));
-    uint32_t count = list->count;
-    LEAT_ASSERT(p->lines_count <= BUNDLES_MAX && p->places <= BUNDLES_MAX);
+    LEAT_TRY(graph_reserve(g, p->nodes, f->err));
+    LEAT_ASSERT(list->count <= BUNDLES_MAX && p->places <= BUNDLES_MAX);
     if (LEAT_UNLIKELY(p->places * BUNDLE_WORDS > list->size)) {
         while (list->count < p->places)
             LEAT_TRY(bundle_add(f->machine, list, &added, f->err));
-        list->count = count;
     } /* the memory is there: nothing fails from here on */
-    for (uint32_t i = 0; i < p->lines_count; i++) {
-        results[i] = run_line(f, &p->lines[i], sources);
-        sources += p->lines[i].count;
+    plain *now = plains_of(list);
+    const plain *before = now;
+    if (!p->in_place) before = memcpy(copies, now, f->matcher->bundles.count * sizeof *now);
+    for (const line *l = p->lines + p->lines_count; l-- > p->lines;) {
+        const source *sources = &p->sources[l->first];
+        plain *to = &now[l->place];
+        if (LEAT_LIKELY(l->count == 1 && sources->kind != KEPT)) {
+            bool starts = sources->kind == STARTED;
+            const plain *c = &before[sources->bundle];
+            uint32_t depth = starts ? 1 : c->depth + 1;
+            uint32_t root = graph_take(g, starts ? 0 : c->root, f->work->number, l->step);
+            *to = (plain){l->config, root, depth};
+        } else {
+            *to = run_sources(g, f->work->number, l, sources, before);
+        }
+        LEAT_ASSERT(to->root != 0 && to->depth > 0);
     }
     list->count = p->places;
-    for (uint32_t i = 0; i < p->lines_count; i++) {
-        bundle *c = bundle_at(f->machine, list, p->lines[i].place);
-        c->config = results[i].config;
-        c->root = results[i].root;
-        c->depth = results[i].depth;
-    }
     f->matcher->shape = p->shape;
     return LEAT_OK;
 }
@@ -551,8 +576,8 @@ static bool limited(const feeding *f, const program *p)
     const bundles *list = &f->matcher->bundles;
     if (p->takes == 0 && p->endings_count == 0) return false;
     if ((uint64_t)f->matcher->graph.takes + p->takes > f->machine->runs_max) return true;
-    for (size_t i = 0; i < list->count; i++)
-        if (bundle_at(f->machine, list, i)->depth >= f->machine->takes_max) return true;
+    for (const plain *c = plains_of(list), *end = c + list->count; c < end; c++)
+        if (c->depth >= f->machine->takes_max) return true;
     return false;
 }
 
@@ -565,7 +590,7 @@ static leat_code find_shape(const feeding *f, shape **found)
     *found = count == 0 ? f->machine->start : matcher->shape;
     if (*found != NULL || count > BUNDLES_MAX) return LEAT_OK;
     for (uint32_t i = 0; i < count; i++)
-        configs[i] = bundle_at(f->machine, &matcher->bundles, i)->config;
+        configs[i] = plains_of(&matcher->bundles)[i].config;
     LEAT_TRY(shape_of(f->machine->shapes, configs, count, found, f->err));
     matcher->shape = *found;
     return LEAT_OK;
