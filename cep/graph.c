@@ -81,30 +81,31 @@ leat_code graph_grow(graph *g, uint32_t nodes, leat_err *err)
     return LEAT_OK;
 }
 
-leat_code graph_event_add(graph *g, leat_event *event, uint32_t *number, leat_err *err)
+leat_code graph_events_grow(graph *g, leat_err *err)
 {
+    LEAT_ASSERT(g->events_count == g->events_size);
     if (g->events == NULL) {
         g->events = g->own_events;
         g->events_size = GRAPH_OWN_EVENTS;
-    } else if (g->events_count == g->events_size) {
-        size_t size = (size_t)g->events_size + (g->events_size + 1) / 2;
-        if (size < EVENTS_LEAST) size = EVENTS_LEAST;
-        if (size > GRAPH_EVENTS_MAX) size = GRAPH_EVENTS_MAX;
-        if (size == g->events_count)
-            return leat_err_set(err, LEAT_ERR_LIMIT, "a key holds more than %u events",
-                                GRAPH_EVENTS_MAX);
-        void *grown =
-            outgrow(g->events, g->own_events, sizeof g->own_events, size * sizeof *g->events);
-        if (grown == NULL) return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for events");
-        g->events = grown;
-        g->events_size = (uint32_t)size;
+        return LEAT_OK;
     }
-    if (g->events_count > 0 && g->events[g->events_count - 1].time_ms > event->timestamp_ms)
-        return leat_err_set(err, LEAT_ERR_DAMAGED,
-                            "a key's state holds an event that is later than the one at hand");
-    g->events[g->events_count++] = (graph_entry){event, event->timestamp_ms};
-    *number = g->events_count;
+    size_t size = (size_t)g->events_size + (g->events_size + 1) / 2;
+    if (size < EVENTS_LEAST) size = EVENTS_LEAST;
+    if (size > GRAPH_EVENTS_MAX) size = GRAPH_EVENTS_MAX;
+    if (size == g->events_count)
+        return leat_err_set(err, LEAT_ERR_LIMIT, "a key holds more than %u events",
+                            GRAPH_EVENTS_MAX);
+    void *grown = outgrow(g->events, g->own_events, sizeof g->own_events, size * sizeof *g->events);
+    if (grown == NULL) return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for events");
+    g->events = grown;
+    g->events_size = (uint32_t)size;
     return LEAT_OK;
+}
+
+leat_code graph_event_early(leat_err *err)
+{
+    return leat_err_set(err, LEAT_ERR_DAMAGED,
+                        "a key's state holds an event that is later than the one at hand");
 }
 
 /* --- nodes --- */

@@ -91,9 +91,20 @@ static inline leat_code graph_reserve(graph *g, uint32_t nodes, leat_err *err)
     return LEAT_LIKELY(g->nodes_size - g->nodes_count >= nodes) ? LEAT_OK
                                                                 : graph_grow(g, nodes, err);
 }
+leat_code graph_events_grow(graph *g, leat_err *err) LEAT_CHECKED; /* room for one more */
+leat_code graph_event_early(leat_err *err) LEAT_CHECKED;           /* the error */
 /* Takes over the caller's reference if it succeeds. DAMAGED: it is earlier than the one before. */
-leat_code graph_event_add(graph *g, leat_event *event, uint32_t *number,
-                          leat_err *err) LEAT_CHECKED;
+static inline LEAT_CHECKED leat_code graph_event_add(graph *g, leat_event *event, uint32_t *number,
+                                                     leat_err *err)
+{
+    uint32_t count = g->events_count;
+    if (LEAT_UNLIKELY(count == g->events_size)) LEAT_TRY(graph_events_grow(g, err));
+    if (LEAT_UNLIKELY(count > 0 && g->events[count - 1].time_ms > event->timestamp_ms))
+        return graph_event_early(err);
+    g->events[count] = (graph_entry){event, event->timestamp_ms};
+    *number = g->events_count = count + 1;
+    return LEAT_OK;
+}
 /* The runs of `before` (0: one that begins here) with an event behind. */
 static inline uint32_t graph_take(graph *g, uint32_t before, uint32_t event, uint32_t step)
 {

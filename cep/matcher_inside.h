@@ -6,6 +6,7 @@
  *   matcher.c        life, feeding events, limits
  *   matcher_work.c   the scratch, and the machine of an automaton in it
  *   matcher_shape.c  all bundles of a key at once, where that is possible
+ *   matcher_run.c    ... for the event in hand
  *   matcher_bundle.c bundles: adding, merging, collecting what is dead
  *   bundle_index.c   many of them, by what later conditions compare with (bundle_runs.c: in order)
  *   matcher_select.c ... so that only those are asked for which a comparison can hold
@@ -259,9 +260,10 @@ static inline const machine_leaf *settled_leaf(const feeding *f, uint32_t config
 leat_code matcher_select(const feeding *f, size_t from, size_t end, bool *settled) LEAT_CHECKED;
 
 /* --- matcher_shape.c --- */
+void matcher_shapes_free(machine_shapes **shapes);
+/* --- matcher_run.c --- */
 /* Feeds the event, if that is all of its effect; else *fed is false and nothing has changed. */
 leat_code matcher_feed_shape(const feeding *f, bool *fed) LEAT_CHECKED;
-void matcher_shapes_free(machine_shapes **shapes);
 
 /* --- matcher_bundle.c --- */
 leat_code bundle_add(const machine *m, bundles *list, bundle **added, leat_err *err) LEAT_CHECKED;

@@ -298,10 +298,14 @@ leat_code leat_matcher_advance(leat_matcher *matcher, leat_matcher_work *work, i
     work->done_count = work->late_count = 0;
     matches_begin(work, matches);
     matcher_pass(matcher, now_ms);
-    LEAT_TRY(matcher_named(matcher, expire(&x), err));
-    work->hurry = work->late_count > 0; /* these are known now, and nowhere else */
-    LEAT_TRY(skip_emit(matcher, work, matches, err));
-    LEAT_TRY(emit_late(&x));
+    if (matcher->machine->exact || matcher->waiting_count > 0) {
+        LEAT_TRY(matcher_named(matcher, expire(&x), err));
+        work->hurry = work->late_count > 0; /* these are known now, and nowhere else */
+        LEAT_TRY(skip_emit(matcher, work, matches, err));
+        LEAT_TRY(emit_late(&x));
+    } else if (matcher->graph.bound != matcher->dropped_at || matcher->gone > 0) {
+        bundles_drop_dead(matcher); /* nothing comes of it but free memory */
+    }
     LEAT_TRY(matcher_settle(matcher, work, err));
     if (matcher->window_ms <= now_ms) matcher->window_ms = LEAT_TIME_MAX;
     matcher_deadline(matcher);
