@@ -180,13 +180,36 @@ static void ahead(void *self, const void *live, uint32_t depth)
 
 const leat_table_type detect_cell_type = {encode, decode, release, decode_own, all_own, ahead};
 
+static detect_due due_of(bool quiet, int64_t first_ms, int64_t last_ms, int64_t now_ms)
+{
+    if (first_ms > now_ms) return DETECT_DUE_LATER;
+    return quiet && last_ms <= now_ms ? DETECT_DUE_OVER : DETECT_DUE_OPEN;
+}
+
+detect_due detect_cell_quiet(const detect_cell *cell, int64_t now_ms, int64_t *deadline_ms)
+{
+    int64_t last_ms = INT64_MIN;
+    *deadline_ms = LEAT_TIME_MAX;
+    if (cell->many != NULL) return DETECT_DUE_OPEN;
+    for (uint32_t i = 0; i < cell->count; i++) {
+        detect_part *part = &cell->parts[i];
+        if (part->deadline_ms <= now_ms) {
+            if (part->matcher == NULL || !leat_matcher_quiet(part->matcher)) return DETECT_DUE_OPEN;
+            part->deadline_ms = leat_matcher_deadline(part->matcher);
+        }
+        if (part->deadline_ms < *deadline_ms) *deadline_ms = part->deadline_ms;
+        if (part->deadline_ms > last_ms) last_ms = part->deadline_ms;
+    }
+    return due_of(true, *deadline_ms, last_ms, now_ms);
+}
+
 leat_code detect_cell_look(leat_str bytes, int64_t now_ms, detect_due *due, int64_t *deadline_ms,
                            leat_err *err)
 {
     leat_reader in = leat_reader_of(bytes);
     uint64_t count = 0;
     bool quiet = true;
-    bool over = true;
+    int64_t last_ms = INT64_MIN;
     *deadline_ms = LEAT_TIME_MAX;
     LEAT_TRY(read_head(&in, &count, err));
     for (uint64_t i = 0; i < count; i++) {
@@ -194,11 +217,10 @@ leat_code detect_cell_look(leat_str bytes, int64_t now_ms, detect_due *due, int6
         leat_matcher_head head;
         LEAT_TRY(read_part(&in, i + 1 == count, &part, &head, err));
         if (head.deadline_ms < *deadline_ms) *deadline_ms = head.deadline_ms;
+        if (head.deadline_ms > last_ms) last_ms = head.deadline_ms;
         quiet = quiet && head.quiet;
-        over = over && head.deadline_ms <= now_ms;
     }
-    *due = quiet && over ? DETECT_DUE_OVER : DETECT_DUE_OPEN;
-    if (*deadline_ms > now_ms) *due = DETECT_DUE_LATER;
+    *due = due_of(quiet, *deadline_ms, last_ms, now_ms);
     return LEAT_OK;
 }
 

@@ -115,12 +115,15 @@ leat_code detect_cell_append(const detect_state *state, detect_cell *cell, detec
 void detect_cell_remove(const detect_state *state, detect_cell *cell, detect_part *part);
 
 /* --- detect_codec.c --- */
-/* What the timer of a cell does that has no live object, from its bytes alone. */
+/* What the timer of a cell does. */
 typedef enum detect_due {
-    DETECT_DUE_OPEN,  /* something may come out: the cell has to be decoded */
+    DETECT_DUE_OPEN,  /* something may come out: time has to pass for its patterns */
     DETECT_DUE_LATER, /* nothing before *deadline_ms */
     DETECT_DUE_OVER,  /* all that it holds is over, and nothing comes out */
 } detect_due;
+/* Of a cell that is in use. Deadlines of its parts may become later ones. */
+detect_due detect_cell_quiet(const detect_cell *cell, int64_t now_ms, int64_t *deadline_ms);
+/* Of one without a live object, from its bytes alone. */
 leat_code detect_cell_look(leat_str bytes, int64_t now_ms, detect_due *due, int64_t *deadline_ms,
                            leat_err *err) LEAT_CHECKED;
 /* Sets the timers of all cells, and drops the state of patterns that are gone. */

@@ -145,6 +145,10 @@ leat_code leat_matcher_resume(leat_matcher *matcher, leat_matcher_work *work, le
                               leat_err *err) LEAT_CHECKED;
 /* When advance has something to do next; LEAT_TIME_MAX: never. */
 int64_t leat_matcher_deadline(const leat_matcher *matcher);
+/* True: nothing comes out when time passes, and the deadline is now the end of all that is held. So
+ * there is no need to advance: before it there is nothing to do, and from then on the matcher may
+ * be dropped. */
+bool leat_matcher_quiet(leat_matcher *matcher);
 /* --- events that wait for their order among those of one time (matcher_order.c) --- */
 
 /* What events of one time are ordered by: an int, a double or a text; NULL comes first. Others that

@@ -87,6 +87,14 @@ int64_t leat_matcher_deadline(const leat_matcher *matcher)
     return matcher->deadline_ms;
 }
 
+bool leat_matcher_quiet(leat_matcher *matcher)
+{
+    if (matcher->machine == NULL || matcher->rest.then != REST_NONE || !matcher_quiet(matcher))
+        return false;
+    matcher->window_ms = matcher->deadline_ms = window_deadline(matcher, false);
+    return true;
+}
+
 /* --- what is due --- */
 
 void matcher_pass(leat_matcher *matcher, int64_t now_ms)

@@ -51,7 +51,7 @@ static leat_code make_event(detect_state *state, leat_err *err)
     const leat_message *message = record->message;
     leat_str json;
     if (state->event_held != NULL) return LEAT_OK;
-    LEAT_TRY(leat_run_encode(state->run, record, &json, err));
+    LEAT_TRY(leat_run_text(state->run, record, &json, err));
     leat_identity identity = {0, 0};
     if (message != NULL)
         identity = leat_identity_of(topic_hash(state, message->topic), message->partition,
@@ -353,18 +353,28 @@ static leat_code fire_part(detect_state *state, const detect_key *key, detect_pa
     return detect_part_close(state, key->cell, part, err);
 }
 
-/* A cell that is just bytes, and from which nothing comes out: *done. */
-static leat_code fire_bytes(detect_state *state, const leat_timer *timer, bool *done, leat_err *err)
+/* A cell from which nothing comes out: *done, and no matcher has seen time pass. */
+static leat_code fire_quiet(detect_state *state, const leat_timer *timer, bool *done, leat_err *err)
 {
+    void *live = NULL;
     detect_due due = DETECT_DUE_OPEN;
     int64_t at_ms = timer->at_ms;
     int64_t deadline_ms = at_ms;
     leat_str key = timer->key;
-    leat_str bytes = leat_table_peek(state->table, key, timer->hash);
+    leat_str bytes = leat_table_peek(state->table, key, timer->hash, &live);
+    detect_cell *cell = live;
+    if (cell != NULL) due = detect_cell_quiet(cell, at_ms, &deadline_ms);
     if (bytes.data != NULL) LEAT_TRY(detect_cell_look(bytes, at_ms, &due, &deadline_ms, err));
     *done = due != DETECT_DUE_OPEN;
-    if (due == DETECT_DUE_LATER) return detect_timer_set(state, key, timer->hash, deadline_ms, err);
     if (due == DETECT_DUE_OPEN) return LEAT_OK;
+    if (due == DETECT_DUE_LATER) {
+        LEAT_ASSERT(deadline_ms != LEAT_TIME_MAX);
+        leat_timers_postpone(state->timers, deadline_ms);
+        if (cell == NULL || cell->timer_ms == deadline_ms) return LEAT_OK;
+        cell->timer_ms = deadline_ms;
+        leat_table_touch(state->table, key);
+        return LEAT_OK;
+    }
     if (!leat_timers_pop(state->timers, at_ms, &key, &at_ms)) LEAT_ASSERT(false);
     leat_table_remove_hashed(state->table, key, timer->hash);
     return LEAT_OK;
@@ -377,7 +387,7 @@ static leat_code fire(detect_state *state, const leat_timer *timer, leat_err *er
     int64_t at_ms = timer->at_ms;
     bool done = false;
     state->event++;
-    LEAT_TRY(fire_bytes(state, timer, &done, err));
+    LEAT_TRY(fire_quiet(state, timer, &done, err));
     if (done) return LEAT_OK;
     LEAT_TRY(detect_key_set(state, timer->key, timer->hash, &key, err));
     LEAT_ASSERT(key->cell != NULL && key->cell->timer_ms >= at_ms);

@@ -224,11 +224,16 @@ leat_code leat_table_find_hashed(leat_table *table, leat_str key, uint32_t hash,
     return LEAT_OK;
 }
 
-leat_str leat_table_peek(const leat_table *table, leat_str key, uint32_t hash)
+leat_str leat_table_peek(leat_table *table, leat_str key, uint32_t hash, void **live)
 {
+    *live = NULL;
     size_t at = leat_slots_find(&table->slots, key, hash);
-    if (at == LEAT_SLOTS_NONE || table->slots.slots[at].extra != 0) return LEAT_STR_NONE;
-    return cell_value(table->slots.slots[at].item);
+    if (at == LEAT_SLOTS_NONE) return LEAT_STR_NONE;
+    uint32_t number = table->slots.slots[at].extra;
+    if (number == 0) return cell_value(table->slots.slots[at].item);
+    table->last_found = number;
+    *live = table->uses[number].live;
+    return LEAT_STR_NONE;
 }
 
 /* The use of key, or 0. */

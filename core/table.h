@@ -67,9 +67,10 @@ LEAT_CHECKED static inline leat_code leat_table_find(leat_table *table, leat_str
 {
     return leat_table_find_hashed(table, key, leat_slots_hash(key), live, err);
 }
-/* The committed bytes of a key that has no live object: what can be told from them costs no
- * decoding. data NULL: it has one, or there is no such key. Valid until the next change. */
-leat_str leat_table_peek(const leat_table *table, leat_str key, uint32_t hash);
+/* The live object of a key, or, where it has none (*live NULL), its committed bytes: what can be
+ * told from them costs no decoding. data NULL: it has one, or there is no such key. Valid until the
+ * next change. */
+leat_str leat_table_peek(leat_table *table, leat_str key, uint32_t hash, void **live);
 /* Takes *live (nulls it) as the cell of a new key; marks it changed. A live object that the key
  * already has is released. On an error *live stays the caller's. */
 leat_code leat_table_put_hashed(leat_table *table, leat_str key, uint32_t hash, void **live,

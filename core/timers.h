@@ -36,6 +36,8 @@ typedef struct leat_timer {
 /* The earliest timer with at_ms <= now_ms, left where it is: set or cancel it, or it comes again.
  * key is valid until then. */
 bool leat_timers_peek(const leat_timers *timers, int64_t now_ms, leat_timer *next);
+/* What fires next does so at at_ms instead, which is no earlier. There is one. */
+void leat_timers_postpone(leat_timers *timers, int64_t at_ms);
 /* The hash of the key whose timer fires next (nth: 0), or behind that (1); false: there is none. */
 #define LEAT_TIMERS_SOON 2u
 bool leat_timers_soon(const leat_timers *timers, uint32_t nth, uint32_t *hash);

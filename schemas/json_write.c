@@ -256,8 +256,12 @@ leat_code leat_json_write(leat_value value, leat_arena *arena, leat_buf *out, le
     LEAT_ASSERT(arena != NULL && out != NULL && err != NULL);
     writing w = {arena, out, err};
     size_t before = out->len;
+    leat_code code = LEAT_OK;
     err->offset = 0;
-    leat_code code = put_value(&w, value, 0);
+    if (LEAT_LIKELY(value.tag == LEAT_STRING))
+        put_string(value, out);
+    else
+        code = put_value(&w, value, 0);
     if (code == LEAT_OK) code = leat_buf_check(out, "the JSON text", err);
     if (code != LEAT_OK) out->len = before;
     return code;

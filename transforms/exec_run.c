@@ -247,7 +247,7 @@ void leat_run_count(leat_run *run, const char *reason, uint64_t count)
         counts->dropped += count;
 }
 
-leat_code leat_run_encode(leat_run *run, const leat_record *record, leat_str *json, leat_err *err)
+leat_code leat_run_text(leat_run *run, const leat_record *record, leat_str *json, leat_err *err)
 {
     const leat_field *root = run->step->layout_in;
     LEAT_ASSERT(!(root->open && run->step->shape_in->raw_unread)); /* plan_raw.c: slots_only */
@@ -258,7 +258,15 @@ leat_code leat_run_encode(leat_run *run, const leat_record *record, leat_str *js
     leat_exec *exec = run->exec;
     leat_buf_reset(&exec->scratch);
     LEAT_TRY(leat_json_encode(root, record->raw, record->slots, exec->arena, &exec->scratch, err));
-    LEAT_TRY(leat_buf_check(&exec->scratch, "a record", err));
-    *json = leat_arena_copy(exec->arena, leat_buf_str(&exec->scratch));
+    *json = leat_buf_str(&exec->scratch);
+    return leat_buf_check(&exec->scratch, "a record", err);
+}
+
+leat_code leat_run_encode(leat_run *run, const leat_record *record, leat_str *json, leat_err *err)
+{
+    leat_exec *exec = run->exec;
+    LEAT_TRY(leat_run_text(run, record, json, err));
+    if (json->data != exec->scratch.data) return LEAT_OK;
+    *json = leat_arena_copy(exec->arena, *json);
     return json->data != NULL ? LEAT_OK : leat_arena_full(exec->arena, err);
 }

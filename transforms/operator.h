@@ -345,5 +345,8 @@ void leat_run_count(leat_run *run, const char *reason, uint64_t count);
  * text if no step has changed it. */
 leat_code leat_run_encode(leat_run *run, const leat_record *record, leat_str *json,
                           leat_err *err) LEAT_CHECKED;
+/* The same for those who copy it at once: valid until any other function of the run is called. */
+leat_code leat_run_text(leat_run *run, const leat_record *record, leat_str *json,
+                        leat_err *err) LEAT_CHECKED;
 
 #endif

@@ -121,7 +121,14 @@ Test(timers, agree_with_a_list)
             size_t number = leat_random_below(&random, KEYS);
             char text[32];
             leat_str key = name_of(text, sizeof text, number);
-            switch (leat_random_below(&random, 4)) {
+            switch (leat_random_below(&random, 5)) {
+            case 4: {
+                int first = model_first(&m);
+                if (first < 0) break;
+                m.at_ms[first] += (int64_t)leat_random_below(&random, 20);
+                leat_timers_postpone(timers, m.at_ms[first]);
+                break;
+            }
             case 0:
             case 1:
                 m.there[number] = true;
