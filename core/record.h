@@ -39,6 +39,13 @@ typedef struct leat_message {
     const void *read_from;
 } leat_message;
 
+/* Of the same topic and partition? Topics mostly are the very same text. */
+static inline bool leat_message_beside(const leat_message *a, const leat_message *b)
+{
+    if (a->partition != b->partition || a->topic.len != b->topic.len) return false;
+    return a->topic.data == b->topic.data || leat_str_equal(a->topic, b->topic);
+}
+
 /* The headers; hardly anybody asks, and Kafka's client takes longer to find out that there are none
  * than the codec needs for a whole field. They live as long as arena and message. */
 LEAT_CHECKED static inline leat_code leat_message_headers(const leat_message *message,

@@ -34,17 +34,26 @@ static inline leat_str leat_item_key(const leat_item *item)
 {
     return (leat_str){item->bytes, item->key_len};
 }
+/* What differs in 8 bytes of each. */
+static inline uint64_t leat_slots_differ(const char *a, const char *b)
+{
+    uint64_t x, y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    return x ^ y;
+}
 static inline bool leat_item_is(const leat_item *item, leat_str key)
 {
+    const char *mine = item->bytes, *its = key.data;
     if (item->key_len != key.len) return false;
-    if (key.len < 8 || key.len > 16) return key.len == 0 || !memcmp(item->bytes, key.data, key.len);
-    /* Most keys: two words that overlap, without a call. */
-    uint64_t a[2], b[2];
-    memcpy(&a[0], item->bytes, 8);
-    memcpy(&a[1], item->bytes + key.len - 8, 8);
-    memcpy(&b[0], key.data, 8);
-    memcpy(&b[1], key.data + key.len - 8, 8);
-    return ((a[0] ^ b[0]) | (a[1] ^ b[1])) == 0;
+    if (key.len < 8 || key.len > 32) return key.len == 0 || !memcmp(mine, its, key.len);
+    /* Most keys: two or four words that overlap, without a call. */
+    size_t last = key.len - 8;
+    uint64_t differ = leat_slots_differ(mine, its) | leat_slots_differ(mine + last, its + last);
+    if (key.len > 16)
+        differ |= leat_slots_differ(mine + 8, its + 8) |
+                  leat_slots_differ(mine + last - 8, its + last - 8);
+    return differ == 0;
 }
 static inline uint32_t leat_slots_hash(leat_str key)
 {

@@ -179,6 +179,8 @@ leat_code exec_source_process(leat_exec *exec, exec_node *node, const leat_messa
     LEAT_TRY(exec_decoder(exec, exec->source->shape, &decoder, err));
     LEAT_TRY(leat_batch_reserve(&node->out[0], count, exec->arena, err));
     bool skips_blank = exec_skips_blank(exec->source);
+    const leat_message *before = NULL;
+    exec_input *input = NULL; /* of that */
     for (size_t i = 0; i < count; i++) {
         const leat_message *message = &messages[i];
         exec_joined *joined = exec->joined_count > 0 ? exec_tables_of(exec, message->topic) : NULL;
@@ -200,8 +202,9 @@ leat_code exec_source_process(leat_exec *exec, exec_node *node, const leat_messa
             exec->counts.records_in += is;
             continue;
         }
-        exec_input *input;
-        LEAT_TRY(exec_progress_input(exec, message->topic, message->partition, &input, err));
+        if (before == NULL || !leat_message_beside(message, before))
+            LEAT_TRY(exec_progress_input(exec, message->topic, message->partition, &input, err));
+        before = message;
         if (exec->effects) LEAT_TRY(exec_effect_note(exec, message, seq, count, err));
         exec->counts.records_in++;
         node->counts.in++;

@@ -203,10 +203,10 @@ static leat_code run_batch(leat_shard *shard, leat_task *task, size_t from, size
 }
 
 /* Whether a message is the next of its input; moves the input on. Delivered again: not. */
-static bool take_message(const leat_shard *shard, leat_task *task, const leat_message *message)
+static bool take_message(const leat_shard *shard, const leat_task *task, leat_input *input,
+                         const leat_message *message)
 {
     if (task == NULL) return false; /* of a partition that has just gone */
-    leat_input *input = leat_task_input(task, message->topic, message->partition);
     if (input == NULL || message->offset < input->next) return false;
     /* Read again when it is resumed. */
     if (task->state == LEAT_TASK_RESTORING || task->waits || task->more) return false;
@@ -218,27 +218,25 @@ static bool take_message(const leat_shard *shard, leat_task *task, const leat_me
     return true;
 }
 
-static bool same_place(const leat_message *a, const leat_message *b)
-{
-    return a->partition == b->partition && leat_str_equal(a->topic, b->topic);
-}
-
 /* Cuts what was polled into runs of one task. */
 static leat_code work_through(leat_shard *shard, size_t count, leat_err *err)
 {
     leat_task *task = NULL;
+    leat_input *input = NULL; /* of the message before, in that task */
     size_t from = 0;
     for (size_t i = 0; i < count; i++) {
         const leat_message *message = &shard->messages[i];
         leat_task *of = task;
-        if (i == 0 || !same_place(message, message - 1))
+        if (i == 0 || !leat_message_beside(message, message - 1)) {
             of = leat_shard_task(shard, message->topic, message->partition);
+            if (of != NULL) input = leat_task_input(of, message->topic, message->partition);
+        }
         if (of != task) {
             if (task != NULL) LEAT_TRY(run_batch(shard, task, from, i, err));
             task = of;
             from = i;
         }
-        if (!take_message(shard, of, message)) {
+        if (!take_message(shard, of, input, message)) {
             if (task != NULL) LEAT_TRY(run_batch(shard, task, from, i, err));
             from = i + 1;
         }
