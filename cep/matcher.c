@@ -533,6 +533,7 @@ static leat_code begin(feeding *f, int64_t timestamp_ms)
     leat_matcher_work *work = f->work;
     LEAT_TRY(matcher_attach(matcher, work, f->err));
     f->machine = matcher->machine;
+    f->pattern = matcher_pattern(matcher);
     if (work->arena == NULL) LEAT_TRY(leat_arena_new(&work->arena, SHOWN_BYTES_MAX, f->err));
     work->known = (machine_known){{0}, {0}};
     if (work->host->answers != NULL) {
@@ -556,7 +557,6 @@ leat_code leat_matcher_feed(leat_matcher *matcher, leat_matcher_work *work, int6
 {
     feeding f = {.matcher = matcher,
                  .work = work,
-                 .pattern = matcher->nfa->pattern,
                  .matches = matches,
                  .err = err};
     /* They come from far, and rather all at once than one by one. */

@@ -149,7 +149,7 @@ static leat_code split(splitting *s, uint32_t root, uint32_t takes, halves *resu
 leat_code bundle_split(leat_matcher *matcher, leat_matcher_work *work, bundle *c, uint32_t *full,
                        leat_err *err)
 {
-    uint32_t takes_max = matcher->nfa->pattern->takes_max;
+    uint32_t takes_max = matcher_pattern(matcher)->takes_max;
     halves result = {0};
     *full = 0;
     LEAT_TRY(graph_depths_of(&matcher->graph, &work->depths, err));

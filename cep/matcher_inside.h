@@ -224,6 +224,12 @@ leat_code matcher_decide(const feeding *f, const bundle *c, const machine_leaf *
 leat_code matcher_apply(const feeding *f, bundle *c, const machine_leaf *leaf) LEAT_CHECKED;
 /* What a feed does when its matches are out: partial matches beyond the limit go. */
 leat_code matcher_limit(const feeding *f) LEAT_CHECKED;
+/* What the pattern says, of a matcher that has a machine: that of the first of its kin, which is in
+ * the cache. The name is another. */
+static inline const leat_pattern *matcher_pattern(const leat_matcher *matcher)
+{
+    return matcher->machine->nfa->pattern;
+}
 /* A limit that was met is told with the pattern's name: machines do not know whose they are. */
 static inline leat_code matcher_named(const leat_matcher *matcher, leat_code code, leat_err *err)
 {

@@ -97,7 +97,7 @@ void matches_begin(leat_matcher_work *work, leat_matches *matches)
 leat_code match_out(const leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,
                     const leat_match *match, bool *more, leat_err *err)
 {
-    *more = work->out_count < matcher->nfa->pattern->matches_max && !matches->full;
+    *more = work->out_count < matcher_pattern(matcher)->matches_max && !matches->full;
     if (LEAT_UNLIKELY(!*more)) return LEAT_OK;
     work->out_count++;
     matches->count++;
@@ -112,7 +112,7 @@ leat_code match_lone(const leat_matcher *matcher, leat_matcher_work *work, leat_
     uint32_t count = 0;
     bool more = true;
     *lone = false;
-    if (d->to != UINT32_MAX || work->out_count >= matcher->nfa->pattern->matches_max)
+    if (d->to != UINT32_MAX || work->out_count >= matcher_pattern(matcher)->matches_max)
         return LEAT_OK;
     uint32_t number = work->number != 0 ? work->number : g->events_count + 1;
     if (d->step != MACHINE_NONE) path[count++] = d->step << GRAPH_EVENT_BITS | number;
@@ -165,14 +165,14 @@ leat_code matches_withhold(const leat_matcher *matcher, leat_matcher_work *work,
                            leat_matches *matches, uint32_t from, uint32_t to, uint64_t but,
                            leat_err *err)
 {
-    const leat_pattern *pattern = matcher->nfa->pattern;
+    const leat_pattern *pattern = matcher_pattern(matcher);
     uint64_t count = 0;
     LEAT_ASSERT(from < to && (matches->full || work->out_count >= pattern->matches_max));
     if (pattern->beyond == LEAT_FAIL)
         return leat_err_set(err, LEAT_ERR_INTERNAL,
                             "pattern %.*s: one event has completed more than %u matches "
                             "(`limits`, with `beyond: fail`)",
-                            LEAT_STR_ARG(pattern->name), work->out_count);
+                            LEAT_STR_ARG(matcher->nfa->pattern->name), work->out_count);
     LEAT_TRY(graph_paths_count(&work->paths, from, to, &count, err));
     matches->withheld += count > but ? count - but : 1;
     return LEAT_OK;

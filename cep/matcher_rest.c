@@ -39,7 +39,7 @@ leat_code leat_matcher_resume(leat_matcher *matcher, leat_matcher_work *work, le
     const feeding f = {.matcher = matcher,
                        .work = work,
                        .machine = matcher->machine,
-                       .pattern = matcher->nfa->pattern,
+                       .pattern = matcher_pattern(matcher),
                        .matches = matches,
                        .err = err};
     if (then == REST_FED) LEAT_TRY(matcher_limit(&f));

@@ -38,7 +38,7 @@ static int64_t later(int64_t from_ms, int64_t window_ms)
 static int64_t window_deadline(const leat_matcher *matcher, bool exact)
 {
     const graph *g = &matcher->graph;
-    int64_t window_ms = matcher->nfa->pattern->within_ms;
+    int64_t window_ms = matcher->machine->within_ms;
     uint32_t event = g->bound == 0 ? 1 : g->bound;
     for (size_t i = 0; i < matcher->bundles.count && !exact; i++) {
         uint32_t root = bundle_at(matcher->machine, &matcher->bundles, i)->root;

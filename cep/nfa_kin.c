@@ -6,9 +6,10 @@
  * numbers alone, so it is the same for all of them, is worked out once, and stays in the cache
  * whichever pattern an event concerns.
  *
- * Alike means equal in all that machine.h, matcher_shape.c and matcher_time.c read of an automaton
- * and of its pattern. That is written down as bytes (`form`), and equal bytes are found by a map.
- * What matchers ask of their own pattern (names, limits on what comes out, skip_to) may differ. */
+ * Alike means equal in all that matchers read of an automaton and of its pattern but for names.
+ * That is written down as bytes (`form`), and equal bytes are found by a map. So while events come
+ * a matcher reads the first pattern of its kin (matcher_pattern), and its own only to say whose it
+ * is. */
 #include "cep/nfa.h"
 
 #define FORM_BYTES_MAX ((size_t)256 << 20)
@@ -37,7 +38,6 @@ static void form_edge(leat_buf *form, const leat_nfa_edge *edge)
     leat_buf_add_varuint(form, (uint64_t)edge->within_ms);
 }
 
-/* All that machine.h looks at. What it does not is asked of the pattern itself. */
 static void form_of(leat_buf *form, const leat_nfa *nfa)
 {
     const leat_pattern *pattern = nfa->pattern;
@@ -46,7 +46,11 @@ static void form_of(leat_buf *form, const leat_nfa *nfa)
     leat_buf_add_varuint(form, (uint64_t)pattern->within_ms);
     leat_buf_add_varuint(form, pattern->runs_max);
     leat_buf_add_varuint(form, pattern->takes_max);
+    leat_buf_add_varuint(form, pattern->matches_max);
+    leat_buf_add_varuint(form, pattern->beyond);
     leat_buf_add_varuint(form, pattern->skip);
+    leat_buf_add_varuint(form, pattern->skip_to);
+    leat_buf_add_varuint(form, pattern->skip_must);
     leat_buf_add_varuint(form, pattern->conditions_count);
     for (uint32_t i = 0; i < pattern->conditions_count; i++) {
         const leat_reading *reading = &pattern->conditions[i].reading;

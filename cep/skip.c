@@ -194,7 +194,7 @@ static leat_code pass_over(const leat_matcher *matcher, leat_matcher_work *work,
 static leat_code emit_first(leat_matcher *matcher, leat_matcher_work *work, uint32_t first,
                             uint64_t out, leat_matches *matches, leat_err *err)
 {
-    const leat_pattern *pattern = matcher->nfa->pattern;
+    const leat_pattern *pattern = matcher_pattern(matcher);
     bool found = false;
     bool more = true;
     work->paths.stop = first + 1;
@@ -231,7 +231,7 @@ leat_code skip_emit(leat_matcher *matcher, leat_matcher_work *work, leat_matches
 {
     uint32_t first = UINT32_MAX;
     bool open = false;
-    if (matcher->nfa->pattern->skip == LEAT_SKIP_NONE)
+    if (matcher_pattern(matcher)->skip == LEAT_SKIP_NONE)
         return emit_done(matcher, work, matches, err);
     uint64_t passed = matcher->rest.passed;
     matcher->rest = (rest){0};
@@ -280,7 +280,7 @@ leat_code skip_resume(leat_matcher *matcher, leat_matcher_work *work, leat_match
                       leat_err *err)
 {
     LEAT_ASSERT(matcher->rest.then != REST_NONE && matcher->waiting_count > 0);
-    if (matcher->nfa->pattern->skip == LEAT_SKIP_NONE)
+    if (matcher_pattern(matcher)->skip == LEAT_SKIP_NONE)
         return resume_all(matcher, work, matches, err);
     return skip_emit(matcher, work, matches, err);
 }
