@@ -396,10 +396,11 @@ static leat_code turn(leat_shard *shard, leat_err *err)
     const leat_log_type *type = shard->pipeline->input_type;
     bool restoring = false;
     LEAT_TRY(leat_shard_restore(shard, &restoring, err));
+    size_t most = shard->redis != NULL ? LEAT_SHARD_POLL_MAX : LEAT_SHARD_POLL_NEAR;
     size_t count = 0;
     leat_poll_state state = LEAT_POLL_EMPTY;
-    LEAT_TRY(type->poll(shard->input, poll_timeout(shard, restoring), shard->messages,
-                        LEAT_SHARD_POLL_MAX, &count, &state, err));
+    LEAT_TRY(type->poll(shard->input, poll_timeout(shard, restoring), shard->messages, most, &count,
+                        &state, err));
     shard->polled_ms = leat_clock_ms();
     leat_code code =
         shard->must_rewind || shard->code != LEAT_OK ? LEAT_OK : work_through(shard, count, err);

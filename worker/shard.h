@@ -23,7 +23,10 @@
 #include "worker/sink_redis.h"
 #include "worker/task.h"
 
-#define LEAT_SHARD_POLL_MAX 2000 /* messages of one poll */
+/* Messages of one poll: as many as are still in a core's cache, from the decoder to the encoder,
+ * when the last of them has been read; many, where a step asks Redis once for all. */
+#define LEAT_SHARD_POLL_NEAR 500
+#define LEAT_SHARD_POLL_MAX  2000
 
 /* What a shard needs to know of one source at run time. */
 typedef struct leat_source_place {
