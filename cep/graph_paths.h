@@ -40,17 +40,27 @@ typedef struct graph_level {
     uint32_t chosen;     /* several: of the group, in the run found */
     bool several;        /* in this group or one before it */
     bool ends;           /* never, and each entry ends a run */
+    bool shared;         /* its entries were made for another take; all follow the one before */
+    uint64_t serial;     /* of what the entries were made by; 0: they are not in order, or gone */
 } graph_level;
+
+/* From this entry on, those that were made by `serial` are all that follow a node. */
+typedef struct graph_suffix {
+    uint64_t serial;
+    uint32_t entry;
+} graph_suffix;
 
 typedef struct graph_paths {
     const graph *g;
     graph_source *sources;
-    uint32_t lo, hi;   /* of first events: edges are those of the runs that begin there */
-    uint32_t stop;     /* runs that begin with this event or a later one are not looked at */
-    uint32_t *heads;   /* by node: the first edge of its list; 0: none */
-    uint64_t *bits;    /* by node: it is below a root, and was not looked at yet */
-    uint64_t *sums;    /* by word of bits: it is not 0 */
-    graph_edge *edges; /* from 1 on */
+    uint32_t lo, hi;        /* of first events: edges are those of the runs that begin there */
+    uint32_t stop;          /* runs that begin with this event or a later one are not looked at */
+    uint32_t *heads;        /* by node: the first edge of its list; 0: none */
+    graph_suffix *suffixes; /* by node */
+    uint64_t serial;        /* the last one */
+    uint64_t *bits;         /* by node: it is below a root, and was not looked at yet */
+    uint64_t *sums;         /* by word of bits: it is not 0 */
+    graph_edge *edges;      /* from 1 on */
     graph_edge *entries;
     uint8_t *good; /* by entry: it leads to the end of the run */
     graph_level *levels;
@@ -96,6 +106,31 @@ static inline LEAT_CHECKED leat_code graph_paths_next(graph_paths *p, bool *foun
     if (alike) p->until = depth + 1;
     *found = true;
     return LEAT_OK;
+}
+/* So many runs behind the one found differ from it in one take alone: edges[i].right in the place
+ * of path[depth]. */
+static inline uint32_t graph_paths_alike(const graph_paths *p, const graph_edge **edges)
+{
+    const graph_level *top = &p->levels[p->depth];
+    if (p->depth == 0 || !top->ends || top->at == top->begin) return 0;
+    const graph_edge *e = &p->entries[top->at];
+    const graph_edge *end = &p->entries[top->end];
+    uint32_t tail = e[-1].tail;
+    *edges = e;
+    if (e[-1].right == GRAPH_END) return 0;
+    while (e < end && e->tail == tail && e->right != GRAPH_END)
+        e++;
+    return (uint32_t)(e - *edges);
+}
+/* The last of `count` > 0 of them is the run found now. */
+static inline void graph_paths_pass(graph_paths *p, uint32_t count)
+{
+    graph_level *top = &p->levels[p->depth];
+    LEAT_ASSERT(count > 0 && count <= top->end - top->at);
+    top->at += count;
+    p->same = p->depth;
+    graph_paths_end(p, &p->entries[top->at - 1]);
+    p->until = p->depth + 1;
 }
 /* The event that the next run begins with, of those that have another first event than the run
  * found; UINT32_MAX: there is none. Runs that begin before `from`, and what is left of those that

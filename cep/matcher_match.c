@@ -141,6 +141,35 @@ leat_code match_lone(const leat_matcher *matcher, leat_matcher_work *work, leat_
     return match_out(matcher, work, matches, &match, &more, err);
 }
 
+/* The runs behind the match that differ from it in one take alone, as far as they are to come out.
+ */
+static LEAT_CHECKED leat_code matches_alike(const leat_matcher *matcher, leat_matcher_work *work,
+                                            leat_matches *matches, const leat_match *match,
+                                            uint64_t *passed, leat_err *err)
+{
+    const graph_entry *entries = matcher->graph.events;
+    uint32_t entries_count = matcher->graph.events_count;
+    const graph_edge *edges = NULL;
+    uint32_t count = graph_paths_alike(&work->paths, &edges);
+    uint32_t room = matcher->nfa->pattern->matches_max - work->out_count;
+    uint32_t i = 0;
+    leat_take *take = &work->takes[work->paths.depth];
+    if (count > room) count = room;
+    for (; i < count && !matches->full && !matches_rest(work, matches); i++) {
+        uint32_t number = graph_event_of(edges[i].right);
+        LEAT_ASSERT(number - 1 < entries_count);
+        take->seq = number;
+        take->step = graph_step_of(edges[i].right);
+        take->event = entries[number - 1].event;
+        matches->count++;
+        LEAT_TRY(matches->match(matches->self, match, err));
+    }
+    work->out_count += i;
+    *passed += i;
+    if (i > 0) graph_paths_pass(&work->paths, i);
+    return LEAT_OK;
+}
+
 leat_code matches_all(const leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,
                       bool found, uint64_t *passed, bool *rests, leat_err *err)
 {
@@ -156,6 +185,7 @@ leat_code matches_all(const leat_matcher *matcher, leat_matcher_work *work, leat
         LEAT_TRY(view(&matcher->graph, work, &match.last, err));
         LEAT_TRY(match_out(matcher, work, matches, &match, &more, err));
         if (!more) return matches_withhold(matcher, work, matches, 0, UINT32_MAX, *passed, err);
+        LEAT_TRY(matches_alike(matcher, work, matches, &match, passed, err));
         LEAT_TRY(graph_paths_next(paths, &found, err));
     }
     return LEAT_OK;
