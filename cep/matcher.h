@@ -124,7 +124,7 @@ leat_code leat_matcher_starts(const leat_nfa *nfa, const leat_matcher_host *host
 static inline void leat_matcher_ahead(const leat_matcher *matcher)
 {
     const char *at = (const char *)matcher;
-    for (size_t line = 0; line < 4; line++)
+    for (size_t line = 0; line < 5; line++)
         __builtin_prefetch(at + line * 64);
 }
 /* The same of what it points to; the matcher itself must be near by then. */

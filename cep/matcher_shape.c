@@ -23,9 +23,12 @@
 #define PROGRAMS_MAX (1u << 14) /* and as many branches */
 #define PROGRAM      0x80000000u
 
+#define RECENT 16u
+
 struct machine_shapes {
     leat_map *index;
-    shape **items; /* the first: nothing is under way */
+    shape *recent[RECENT]; /* that were looked for, by their number and the last of them */
+    shape **items;         /* the first: nothing is under way */
     program **programs;
     struct shape_branch {
         uint32_t condition;
@@ -62,9 +65,14 @@ leat_code shape_of(machine_shapes *s, const uint32_t *configs, uint32_t count, s
 {
     uint64_t number = 0;
     leat_str key = {(const char *)configs, count * sizeof *configs};
+    shape **recent = &s->recent[(count == 0 ? 0 : configs[count - 1] + count) % RECENT];
+    *found = *recent;
+    if (*found != NULL && (*found)->count == count &&
+        memcmp((*found)->configs, configs, key.len) == 0)
+        return LEAT_OK;
     *found = NULL;
     if (leat_map_get(s->index, key, &number)) {
-        *found = s->items[number];
+        *found = *recent = s->items[number];
         return LEAT_OK;
     }
     if (s->count == SHAPES_MAX) return LEAT_OK;
