@@ -51,6 +51,7 @@
 
 #define BATCH     500u
 #define COMMIT    20000u
+#define AHEAD     4u /* events before its turn a matcher is asked for */
 #define BASE_MS   INT64_C(1795200000000)
 #define PLAN_MAX  ((size_t)2 << 30)
 #define STATE_MAX ((uint64_t)8 << 30)
@@ -327,14 +328,25 @@ static void feed(player *p, const cep_event *event, const leat_value *slots)
     feed_marked(p, p->matchers + key * p->c->patterns, &eval);
 }
 
+/* The matchers of keys to come, as detect_ahead.c does. */
+static void look_ahead(const player *p, const batch *b, uint32_t i)
+{
+    uint32_t far = i + 2 * AHEAD < b->count ? i + 2 * AHEAD : b->count - 1;
+    uint32_t near = i + AHEAD < b->count ? i + AHEAD : b->count - 1;
+    __builtin_prefetch(&p->matchers[b->events[far].card]);
+    leat_matcher_ahead(p->matchers[b->events[near].card]);
+}
+
 /* What callgrind counts, so it has to be a function. */
 static __attribute__((noinline)) void feed_batch(player *p, const batch *b)
 {
     bool many = p->c->patterns > 64; /* as op_detect.c does */
+    bool keyed = p->c->keys > 1 && p->c->patterns == 1;
     for (uint32_t i = 0; i < b->count; i++) {
         p->text = b->texts[i];
         uint32_t to = i + LEAT_LOOKUP_AHEAD;
         if (many && to < b->count) leat_lookup_ahead(p->lookup, b->slots[to]);
+        if (keyed) look_ahead(p, b, i);
         feed(p, &b->events[i], b->slots[i]);
     }
 }

@@ -555,10 +555,7 @@ static leat_code begin(feeding *f, int64_t timestamp_ms)
 leat_code leat_matcher_feed(leat_matcher *matcher, leat_matcher_work *work, int64_t timestamp_ms,
                             const leat_matcher_host *host, leat_matches *matches, leat_err *err)
 {
-    feeding f = {.matcher = matcher,
-                 .work = work,
-                 .matches = matches,
-                 .err = err};
+    feeding f = {.matcher = matcher, .work = work, .matches = matches, .err = err};
     /* They come from far, and rather all at once than one by one. */
     __builtin_prefetch(matcher->machine);
     __builtin_prefetch(matcher->shape);
