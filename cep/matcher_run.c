@@ -148,8 +148,9 @@ static bool limited(const feeding *f, const program *p)
     const bundles *list = &f->matcher->bundles;
     if (p->takes == 0 && p->endings_count == 0) return false;
     if ((uint64_t)f->matcher->graph.takes + p->takes > f->machine->runs_max) return true;
-    for (const plain *c = plains_of(list), *end = c + list->count; c < end; c++)
-        if (c->depth >= f->machine->takes_max) return true;
+    const plain *all = plains_of(list); /* NULL: none yet */
+    for (uint32_t i = 0; i < list->count; i++)
+        if (all[i].depth >= f->machine->takes_max) return true;
     return false;
 }
 
