@@ -25,33 +25,43 @@
 
 /* --- writing --- */
 
-static leat_code encode_part(const detect_state *state, detect_cell *cell, detect_part *part,
-                             leat_buf *out, leat_err *err)
+/* Parts have later deadlines then, or go: some matchers see only now that all in them is dead. */
+static leat_code tidy(const detect_state *state, detect_cell *cell, leat_err *err)
 {
-    if (part->len > 0) {
-        leat_buf_add(out, (leat_str){cell->bytes + part->at, part->len});
-        return LEAT_OK;
+    for (uint32_t i = cell->count; i-- > 0;) {
+        detect_part *part = &cell->parts[i];
+        if (part->len > 0) continue;
+        LEAT_ASSERT(!leat_matcher_empty(part->matcher));
+        LEAT_TRY(leat_matcher_tidy(part->matcher, state->work, err));
+        LEAT_TRY(detect_part_close(state, cell, part, err));
     }
-    LEAT_ASSERT(!leat_matcher_empty(part->matcher));
-    LEAT_TRY(leat_matcher_encode(part->matcher, state->work, out, err));
-    return detect_part_close(state, cell, part, err); /* it may have a later deadline now */
+    cell->timer_ms = detect_cell_deadline(cell);
+    return LEAT_OK;
+}
+
+static leat_code encode_part(const detect_cell *cell, const detect_part *part, leat_buf *out,
+                             leat_err *err)
+{
+    if (part->len == 0) return leat_matcher_encode(part->matcher, out, err);
+    leat_buf_add(out, (leat_str){cell->bytes + part->at, part->len});
+    return LEAT_OK;
 }
 
 static leat_code encode(void *self, void *live, leat_buf *out, leat_err *err)
 {
     detect_state *state = self;
     detect_cell *cell = live;
-    LEAT_ASSERT(cell->count > 0);
+    LEAT_TRY(tidy(state, cell, err));
+    if (cell->count == 0) return LEAT_OK; /* its timer finds nothing, then */
     leat_buf_add_char(out, VERSION);
     leat_buf_add_varuint(out, cell->count);
     for (uint32_t i = 0; i + 1 < cell->count; i++) {
         leat_buf_reset(&state->part);
-        LEAT_TRY(encode_part(state, cell, &cell->parts[i], &state->part, err));
+        LEAT_TRY(encode_part(cell, &cell->parts[i], &state->part, err));
         LEAT_TRY(leat_buf_check(&state->part, "the state of a key", err));
         leat_buf_add_bytes(out, leat_buf_str(&state->part));
     }
-    LEAT_TRY(encode_part(state, cell, &cell->parts[cell->count - 1], out, err));
-    cell->timer_ms = detect_cell_deadline(cell);
+    LEAT_TRY(encode_part(cell, &cell->parts[cell->count - 1], out, err));
     return leat_buf_check(out, "the state of a key", err);
 }
 

@@ -169,8 +169,11 @@ size_t leat_matcher_takes(const leat_matcher *matcher);
 
 /* --- as bytes (matcher_codec.c) --- */
 
-/* Collects what is dead first, by which the deadline may become a later one. */
-leat_code leat_matcher_encode(leat_matcher *matcher, leat_matcher_work *work, leat_buf *out,
+/* Collects what is dead, by which the deadline may become a later one, and the matcher empty. */
+leat_code leat_matcher_tidy(leat_matcher *matcher, leat_matcher_work *work,
+                            leat_err *err) LEAT_CHECKED;
+/* Of a matcher that nothing was done with since tidy. */
+leat_code leat_matcher_encode(const leat_matcher *matcher, leat_buf *out,
                               leat_err *err) LEAT_CHECKED;
 /* What the beginning of the bytes tells. */
 typedef struct leat_matcher_head {

@@ -12,11 +12,11 @@
  *   held:      as an event without one before; order
  *   rest:      where matches rest that are coming out, if there are any
  *
- * What is dead is collected first, so the bytes are in proportion to what is held; nothing needs to
- * be numbered or searched for. The head can be read without the rest, so a restart sets timers
- * without decoding anything. The fingerprint tells the automaton that states and edges belong to;
- * under another one the bytes mean nothing. QUIET means that at the deadline all is over and
- * nothing comes out, so whoever keeps the bytes may let them go then as they are.
+ * What is dead is collected first (tidy), so the bytes are in proportion to what is held; nothing
+ * needs to be numbered or searched for. The head can be read without the rest, so a restart sets
+ * timers without decoding anything. The fingerprint tells the automaton that states and edges
+ * belong to; under another one the bytes mean nothing. QUIET means that at the deadline all is over
+ * and nothing comes out, so whoever keeps the bytes may let them go then as they are.
  *
  * Version 2, which is read still, had no flags, a window deadline always, and of an event time and
  * identity in full (8 bytes each of the latter). Reading is matcher_decode.c. */
@@ -175,14 +175,19 @@ static void renew_deadline(leat_matcher *matcher)
     matcher_deadline(matcher);
 }
 
-leat_code leat_matcher_encode(leat_matcher *matcher, leat_matcher_work *work, leat_buf *out,
-                              leat_err *err)
+leat_code leat_matcher_tidy(leat_matcher *matcher, leat_matcher_work *work, leat_err *err)
 {
-    const bundles *list = &matcher->bundles;
     work->done_count = 0;
     LEAT_ASSERT(work->event == NULL && work->number == 0);
     if (matcher->graph.nodes_count > 0) LEAT_TRY(matcher_collect(matcher, work, err));
     renew_deadline(matcher);
+    return LEAT_OK;
+}
+
+leat_code leat_matcher_encode(const leat_matcher *matcher, leat_buf *out, leat_err *err)
+{
+    const bundles *list = &matcher->bundles;
+    LEAT_ASSERT(matcher->gone == 0);
     write_head(matcher, out);
     write_graph(&matcher->graph, out);
     leat_buf_add_varuint(out, list->count);

@@ -365,14 +365,18 @@ static leat_code fire_quiet(detect_state *state, const leat_timer *timer, bool *
     detect_cell *cell = live;
     if (cell != NULL) due = detect_cell_quiet(cell, at_ms, &deadline_ms);
     if (bytes.data != NULL) LEAT_TRY(detect_cell_look(bytes, at_ms, &due, &deadline_ms, err));
+    if (cell == NULL && bytes.data == NULL) due = DETECT_DUE_OVER; /* nothing was left to encode */
     *done = due != DETECT_DUE_OPEN;
     if (due == DETECT_DUE_OPEN) return LEAT_OK;
     if (due == DETECT_DUE_LATER) {
-        LEAT_ASSERT(deadline_ms != LEAT_TIME_MAX);
-        leat_timers_postpone(state->timers, deadline_ms);
-        if (cell == NULL || cell->timer_ms == deadline_ms) return LEAT_OK;
-        cell->timer_ms = deadline_ms;
-        leat_table_touch(state->table, key);
+        if (cell != NULL && cell->timer_ms != deadline_ms) {
+            leat_table_touch(state->table, key);
+            cell->timer_ms = deadline_ms;
+        }
+        if (deadline_ms == LEAT_TIME_MAX)
+            leat_timers_cancel_hashed(state->timers, key, timer->hash);
+        else
+            leat_timers_postpone(state->timers, deadline_ms);
         return LEAT_OK;
     }
     if (!leat_timers_pop(state->timers, at_ms, &key, &at_ms)) LEAT_ASSERT(false);

@@ -18,10 +18,10 @@
  *                                                                             cell too if new
  *   REMOVED    no     committed           tombstone           cell dropped    use dropped
  *
- * A cell that was never committed has the length CELL_NEVER; removing it leaves no trace. Committed
- * bytes are overwritten at commit only. What flush has encoded waits in one buffer; where the
- * allocation of the cell must grow, flush allocates the new one: commit, which may not fail,
- * allocates nothing.
+ * A cell that was never committed has the length CELL_NEVER; removing it leaves no trace. A changed
+ * cell of which nothing is left to encode is as if removed from then on. Committed bytes are
+ * overwritten at commit only. What flush has encoded waits in one buffer; where the allocation of
+ * the cell must grow, flush allocates the new one: commit, which may not fail, allocates nothing.
  *
  * Refused: an undo log (the committed bytes are one already), encoding at each change (a hot key
  * has thousands a commit), pointers from cells to live objects (8 bytes that few cells need). */

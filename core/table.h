@@ -27,7 +27,8 @@ typedef struct leat_table leat_table;
 
 /* How the live form of a table's cells is written and read. */
 typedef struct leat_table_type {
-    /* What it changes of the live object is what decode would make of the bytes. */
+    /* What it changes of the live object is what decode would make of the bytes. No bytes: nothing
+     * is left of it, and the cell is removed. */
     leat_code (*encode)(void *self, void *live, leat_buf *out, leat_err *err);
     leat_code (*decode)(void *self, leat_str bytes, void **live, leat_err *err);
     void (*release)(void *self, void *live);

@@ -87,7 +87,7 @@ static uint32_t next_changed(lookahead *ahead, bool live)
 /* --- flush --- */
 
 /* Encodes one changed cell and keeps the bytes for commit, in the buffer or, if the cell must grow,
- * in the cell that replaces it. bytes->data NULL: they are as before. */
+ * in the cell that replaces it. bytes->data NULL: they are as before, or there are none. */
 static leat_code flush_use(leat_table *table, use *u, leat_str *bytes, leat_err *err)
 {
     leat_buf *out = &table->pending;
@@ -96,6 +96,11 @@ static leat_code flush_use(leat_table *table, use *u, leat_str *bytes, leat_err 
     if (leat_buf_reserve(out, 1) == NULL)
         return table_no_memory(table, err); /* data is never NULL */
     LEAT_TRY(table->type->encode(table->self, u->live, out, err));
+    if (out->len == from && !out->overflow) {
+        u->state = REMOVED;
+        table->cells--;
+        return LEAT_OK;
+    }
     if (out->overflow || out->len - from >= CELL_NEVER) return table_no_memory(table, err);
     u->own = table->type->decode_own != NULL && table->type->own(table->self, u->live);
     leat_str made = {out->data + from, out->len - from};
@@ -124,14 +129,11 @@ leat_code leat_table_flush(leat_table *table, leat_table_sink sink, void *contex
     lookahead ahead = look_ahead(table, true);
     for (uint32_t number; (number = next_changed(&ahead, true)) != 0;) {
         use *u = &table->uses[number];
-        leat_str key = leat_item_key(u->cell);
-        if (u->state == REMOVED) {
-            LEAT_TRY(sink(context, key, LEAT_STR_NONE, err));
-            continue;
-        }
-        leat_str bytes;
-        LEAT_TRY(flush_use(table, u, &bytes, err));
-        if (bytes.data != NULL) LEAT_TRY(sink(context, key, bytes, err));
+        leat_str bytes = LEAT_STR_NONE;
+        if (u->state == CHANGED) LEAT_TRY(flush_use(table, u, &bytes, err));
+        bool gone = u->state == REMOVED && cell_committed(u->cell);
+        if (bytes.data == NULL && !gone) continue;
+        LEAT_TRY(sink(context, leat_item_key(u->cell), bytes, err));
     }
     return LEAT_OK;
 }

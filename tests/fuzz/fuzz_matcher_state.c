@@ -139,6 +139,13 @@ static void play(leat_matcher *matcher, leat_matcher_work *work, const leat_patt
     }
 }
 
+static bool encode(leat_matcher *matcher, leat_matcher_work *work, leat_buf *out)
+{
+    leat_err err;
+    return leat_matcher_tidy(matcher, work, &err) == LEAT_OK &&
+           leat_matcher_encode(matcher, out, &err) == LEAT_OK;
+}
+
 static void decode(const leat_nfa *nfa, leat_str bytes)
 {
     leat_err err;
@@ -148,9 +155,9 @@ static void decode(const leat_nfa *nfa, leat_str bytes)
     leat_buf_init(&first, (size_t)64 << 20);
     leat_buf_init(&second, (size_t)64 << 20);
     if (leat_matcher_decode(nfa, work, bytes, false, &matcher, &err) == LEAT_OK) {
-        if (leat_matcher_encode(matcher, work, &first, &err) != LEAT_OK ||
+        if (!encode(matcher, work, &first) ||
             leat_matcher_decode(nfa, work, leat_buf_str(&first), false, &again, &err) != LEAT_OK ||
-            leat_matcher_encode(again, work, &second, &err) != LEAT_OK ||
+            !encode(again, work, &second) ||
             !leat_str_equal(leat_buf_str(&first), leat_buf_str(&second)))
             abort();
         play(again, work, nfa->pattern);
@@ -170,8 +177,8 @@ static void head_of(const leat_nfa *nfa, leat_buf *bytes)
     leat_err err;
     leat_matcher *matcher = NULL;
     leat_matcher_work *work = leat_matcher_work_new();
-    if (leat_matcher_new(nfa, &matcher, &err) != LEAT_OK ||
-        leat_matcher_encode(matcher, work, bytes, &err) != LEAT_OK || bytes->len < HEAD_BYTES)
+    if (leat_matcher_new(nfa, &matcher, &err) != LEAT_OK || !encode(matcher, work, bytes) ||
+        bytes->len < HEAD_BYTES)
         abort();
     bytes->len = HEAD_BYTES;
     leat_matcher_free(&matcher);
@@ -212,7 +219,7 @@ static void state_of(const leat_nfa *nfa, const uint8_t *letters, size_t count, 
             code = leat_matcher_feed(matcher, work, b.at_ms, &host, &matches, &err);
     }
     if (nfa->pattern->order_by != NULL && count % 2 == 1) hold_some(matcher, &b);
-    if (code != LEAT_OK || leat_matcher_encode(matcher, work, bytes, &err) != LEAT_OK) abort();
+    if (code != LEAT_OK || !encode(matcher, work, bytes)) abort();
     leat_matcher_free(&matcher);
     leat_matcher_work_free(&work);
 }

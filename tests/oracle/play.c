@@ -288,7 +288,8 @@ leat_code play_recode(play *key, leat_err *err)
     leat_buf bytes;
     leat_matcher *again = NULL;
     leat_buf_init(&bytes, (size_t)1 << 28);
-    leat_code code = leat_matcher_encode(key->matcher, key->kit->work, &bytes, err);
+    leat_code code = leat_matcher_tidy(key->matcher, key->kit->work, err);
+    if (code == LEAT_OK) code = leat_matcher_encode(key->matcher, &bytes, err);
     if (code == LEAT_OK)
         code = leat_matcher_decode(key->kit->nfa, key->kit->work, leat_buf_str(&bytes), false,
                                    &again, err);

@@ -10,7 +10,8 @@
 #include "core/table.h"
 
 /* The live form: a number, encoded as itself and number % 40 more bytes, so that cells grow and
- * shrink. number -1 cannot be encoded. */
+ * shrink. number -1 cannot be encoded, of -2
+ * nothing is left to encode. */
 typedef struct live {
     int64_t number;
 } live;
@@ -24,6 +25,7 @@ static inline leat_code encode(void *self, void *ptr, leat_buf *out, leat_err *e
     cr_assert_eq(self, &lives);
     const live *l = ptr;
     if (encode_bad || l->number == -1) return leat_err_set(err, LEAT_ERR_INTERNAL, "told to fail");
+    if (l->number == -2) return LEAT_OK;
     leat_buf_add_varint(out, l->number);
     for (int64_t i = 0; i < l->number % 40; i++)
         leat_buf_add_char(out, (char)l->number);

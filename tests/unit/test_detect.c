@@ -1,29 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* detect in a task: keys, alerts, timers, dead letters, what is stored, and the promise that what
  * comes out depends on the sequence of records alone. */
-#include "cep/op_detect.h"
+#include "tests/unit/detect_harness.h"
 #include "tests/unit/leak.h"
 #include "tests/unit/plan_harness.h"
 #include "tests/unit/wild_harness.h"
 
 LEAT_SUITE(detect);
-
-#define PIPELINE(source, steps)                                                                    \
-    "{\"name\":\"p\",\"sources\":{\"s\":{\"topic\":\"in\",\"timestamp\":\"t\"" source "}},"        \
-    "\"streams\":{\"a\":{\"from\":\"s\",\"steps\":[" steps "],\"to\":\"out\"}},"                   \
-    "\"dead_letter\":{\"topic\":\"dead\"}}"
-#define DETECT(more, patterns) "{\"detect\":{\"patterns\":[" patterns "]" more "}}"
-#define PATTERN(name, more, steps)                                                                 \
-    "{\"name\":\"" name "\",\"events\":false" more ",\"steps\":[" steps "]}"
-#define AB                                                                                         \
-    "{\"name\":\"a\",\"where\":\"v == 1\"},{\"name\":\"b\",\"where\":\"v == 2 && w > "             \
-    "last(a).w\"}"
-#define EMIT ",\"emit\":{\"n\":\"size(a) + size(b)\"}"
-
-static void open_detect(test_bed *bed, const char *text)
-{
-    bed_open_with(bed, text, &leat_operator_detect);
-}
 
 /* The lines since the last look, without what is the same in all of them. */
 static const char *brief(test_bed *bed)
@@ -73,114 +56,6 @@ Test(detect, makes_alerts)
                "\"t\":10,\"v\":1,\"w\":1.5}],\"b\":[{\"k\":\"x\",\"t\":30,\"v\":2,\"w\":2.0,"
                "\"u\":\"\\u00e9\\n\"}]},\"n\":1,\"w\":2.0,\"all\":[{\"k\":\"x\",\"t\":10,\"v\":1,"
                "\"w\":1.5}]}\n");
-    bed_close(&bed);
-}
-
-/* --- more keys than live objects are kept of: most are bytes when their time comes --- */
-
-#define MANY 5000
-
-static void open_many(test_bed *bed, const char *more)
-{
-    char text[512];
-    (void)snprintf(text, sizeof text,
-                   PIPELINE("", DETECT(",\"key\":\"k\"", PATTERN("p", "%s", AB))), more);
-    open_detect(bed, text);
-}
-
-/* keys: [from, to). The last time that came is not worked on before a later one comes. */
-static void send_keys(test_bed *bed, int from, int to, int at_ms, int v, int w)
-{
-    static char events[MANY][64];
-    static leat_message messages[MANY];
-    size_t count = 0;
-    for (int key = from; key < to; key++, count++) {
-        int len = snprintf(events[count], sizeof events[count],
-                           "{\"k\":%d,\"t\":%d,\"v\":%d,\"w\":%d}", key, at_ms, v, w);
-        messages[count] = (leat_message){.topic = LEAT_STR("in"),
-                                         .offset = ++bed->offset,
-                                         .value = {events[count], (size_t)len}};
-    }
-    bed_batch(bed, messages, count);
-}
-
-static void send_time(test_bed *bed, int at_ms)
-{
-    send_keys(bed, -1, 0, at_ms, 0, 0);
-}
-
-static uint64_t cells(const test_bed *bed)
-{
-    for (size_t i = 0; i < bed->log_count; i++) {
-        leat_str name = leat_str_of(bed->log[i].key.data); /* up to a NUL */
-        if (strstr(name.data, "matches") != NULL)
-            return leat_table_count(leat_exec_table(bed->exec, name));
-    }
-    cr_assert_fail("nothing was stored");
-    return 0;
-}
-
-/* Lines since the last look. */
-static size_t lines(test_bed *bed)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < bed->out.len; i++)
-        count += bed->out.data[i] == '\n';
-    leat_buf_reset(&bed->out);
-    return count;
-}
-
-/* What began at 0 is over at 10,000, what began at 5,000 is not. */
-Test(detect, lets_go_of_what_nobody_looks_at)
-{
-    test_bed bed;
-    open_many(&bed, ",\"within\":\"10s\"");
-    for (int round = 0; round < 2; round++) {
-        send_keys(&bed, 0, MANY, round * 5000, 1, round);
-        send_time(&bed, round * 5000 + 1);
-        bed_commit(&bed);
-    }
-    cr_expect_eq(cells(&bed), MANY);
-    send_time(&bed, 12000);
-    send_keys(&bed, MANY - 1, MANY, 12001, 2, 9);
-    send_keys(&bed, 0, 1, 14998, 2, 9);
-    send_time(&bed, 14999);
-    cr_expect_eq(lines(&bed), 2);
-    cr_expect_eq(cells(&bed), MANY - 2);
-    send_keys(&bed, 7, 8, 15000, 2, 9);
-    send_time(&bed, 15001);
-    cr_expect_eq(cells(&bed), 0);
-    bed_abort(&bed); /* so they are there again, and so are their timers */
-    cr_expect_eq(cells(&bed), MANY);
-    send_time(&bed, 15001);
-    send_time(&bed, 15002);
-    cr_expect_eq(cells(&bed), 0);
-    bed_commit(&bed);
-    bed_crash(&bed);
-    cr_expect_eq(cells(&bed), 0);
-    cr_expect_eq(lines(&bed), 0);
-    bed_close(&bed);
-}
-
-/* Where ends are told nothing is let go unseen. The timers are those of the runs that began at 0,
- * and a match has ended these since: who is read from bytes knows nothing of them. */
-Test(detect, tells_the_end_of_what_was_bytes)
-{
-    test_bed bed;
-    open_many(&bed, ",\"within\":\"10s\",\"timeout\":{}");
-    send_keys(&bed, 0, MANY, 0, 1, 0);
-    send_keys(&bed, 0, MANY, 2000, 2, 1);
-    send_keys(&bed, 0, MANY, 2001, 1, 0);
-    send_time(&bed, 2002);
-    cr_expect_eq(lines(&bed), MANY);
-    bed_commit(&bed);
-    send_time(&bed, 12000);
-    send_time(&bed, 12001);
-    cr_expect_eq(lines(&bed), 0);
-    cr_expect_eq(cells(&bed), MANY);
-    send_time(&bed, 12002);
-    cr_expect_eq(lines(&bed), MANY);
-    cr_expect_eq(cells(&bed), 0);
     bed_close(&bed);
 }
 

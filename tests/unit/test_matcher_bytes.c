@@ -29,7 +29,8 @@ static void encode(cep_bed *bed, leat_buf *out)
     leat_buf_init(out, 1 << 20);
     cep_open(bed, coded);
     cep_play(bed, "a1 a2 b3 c4 x5 c6");
-    cr_assert_eq(leat_matcher_encode(bed->matcher, bed->work, out, &err), LEAT_OK);
+    cr_assert_eq(leat_matcher_tidy(bed->matcher, bed->work, &err), LEAT_OK);
+    cr_assert_eq(leat_matcher_encode(bed->matcher, out, &err), LEAT_OK);
 }
 
 Test(matcher_bytes, can_be_peeked_into)
@@ -97,7 +98,8 @@ Test(matcher_bytes, refuses_takes_of_others)
     const machine *m = bed.matcher->machine;
     bundles *list = &bed.matcher->bundles;
     cr_assert_eq(list->count, 2);
-    cr_assert_eq(leat_matcher_encode(bed.matcher, bed.work, &bytes, &err), LEAT_OK);
+    cr_assert_eq(leat_matcher_tidy(bed.matcher, bed.work, &err), LEAT_OK);
+    cr_assert_eq(leat_matcher_encode(bed.matcher, &bytes, &err), LEAT_OK);
     cr_assert_eq(leat_matcher_decode(bed.nfa, bed.work, leat_buf_str(&bytes), false, &again, &err),
                  LEAT_OK, "%s", err.text);
     leat_matcher_free(&again);
@@ -109,7 +111,8 @@ Test(matcher_bytes, refuses_takes_of_others)
         *other = kept;
     }
     leat_buf_reset(&bytes);
-    cr_assert_eq(leat_matcher_encode(bed.matcher, bed.work, &bytes, &err), LEAT_OK);
+    cr_assert_eq(leat_matcher_tidy(bed.matcher, bed.work, &err), LEAT_OK);
+    cr_assert_eq(leat_matcher_encode(bed.matcher, &bytes, &err), LEAT_OK);
     cr_expect_eq(leat_matcher_decode(bed.nfa, bed.work, leat_buf_str(&bytes), false, &again, &err),
                  LEAT_ERR_DAMAGED);
     cr_expect_null(again);
@@ -128,7 +131,8 @@ Test(matcher_bytes, a_limit_may_be_lowered)
     cep_open(&low, P(",\"limits\":{\"events\":2}", S("A", "a", PLUS) "," S("B", "b", "")));
     cr_assert_eq(bed.nfa->fingerprint, low.nfa->fingerprint);
     cep_play(&bed, "a1 a2 a3 a4");
-    cr_assert_eq(leat_matcher_encode(bed.matcher, bed.work, &bytes, &err), LEAT_OK);
+    cr_assert_eq(leat_matcher_tidy(bed.matcher, bed.work, &err), LEAT_OK);
+    cr_assert_eq(leat_matcher_encode(bed.matcher, &bytes, &err), LEAT_OK);
     leat_matcher_free(&low.matcher);
     cr_assert_eq(
         leat_matcher_decode(low.nfa, low.work, leat_buf_str(&bytes), false, &low.matcher, &err),
@@ -193,7 +197,8 @@ Test(matcher_bytes, reads_the_version_before)
     as_before(&bed, leat_buf_str(&bytes), &old);
     cr_assert_eq(leat_matcher_decode(bed.nfa, bed.work, leat_buf_str(&old), false, &again, &err),
                  LEAT_OK, "%s", err.text);
-    cr_assert_eq(leat_matcher_encode(again, bed.work, &now, &err), LEAT_OK);
+    cr_assert_eq(leat_matcher_tidy(again, bed.work, &err), LEAT_OK);
+    cr_assert_eq(leat_matcher_encode(again, &now, &err), LEAT_OK);
     cr_expect(leat_str_equal(leat_buf_str(&now), leat_buf_str(&bytes)));
     leat_matcher_free(&again);
     leat_buf_release(&bytes);
@@ -215,7 +220,8 @@ Test(matcher_bytes, tells_its_end)
     bed.nfa->timeouts = false;
     cep_play(&bed, "a1 x2 a4");
     cr_assert_eq(leat_matcher_deadline(bed.matcher), 11);
-    cr_assert_eq(leat_matcher_encode(bed.matcher, bed.work, &bytes, &err), LEAT_OK);
+    cr_assert_eq(leat_matcher_tidy(bed.matcher, bed.work, &err), LEAT_OK);
+    cr_assert_eq(leat_matcher_encode(bed.matcher, &bytes, &err), LEAT_OK);
     cr_assert_eq(leat_matcher_peek(leat_buf_str(&bytes), &head, &err), LEAT_OK);
     cr_expect(head.quiet);
     cr_expect_eq(head.deadline_ms, 14);

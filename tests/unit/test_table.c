@@ -87,6 +87,33 @@ Test(table, removals)
     leat_table_free(&table);
 }
 
+Test(table, what_encodes_to_nothing_goes)
+{
+    leat_table *table = table_of(1 << 20);
+    leat_err err;
+    for (int aborts = 1; aborts >= 0; aborts--) {
+        ok(put(table, "a", 1, &err));
+        ok(put(table, "b", 2, &err));
+        flushes(table, aborts != 0 ? "a=1 b=2 " : "");
+        leat_table_commit(table);
+        uint64_t bytes = leat_table_bytes(table);
+        find(table, "a")->number = -2;
+        leat_table_touch(table, LEAT_STR("a"));
+        ok(put(table, "new", -2, &err)); /* nobody has to be told of it */
+        cr_assert_eq(leat_table_count(table), 3);
+        flushes(table, "a! ");
+        cr_assert_eq(leat_table_count(table), 1);
+        aborts != 0 ? leat_table_abort(table) : leat_table_commit(table);
+        cr_assert_eq(leat_table_count(table), aborts != 0 ? 2 : 1);
+        cr_assert_eq(leat_table_bytes(table) == bytes, aborts != 0);
+        cr_assert_eq(find(table, "a") != NULL, aborts != 0);
+        cr_assert_null(find(table, "new"));
+        cr_assert_eq(find(table, "b")->number, 2);
+    }
+    leat_table_free(&table);
+    cr_assert_eq(lives, 0);
+}
+
 Test(table, an_abort_undoes)
 {
     leat_table *table = table_of(1 << 20);
