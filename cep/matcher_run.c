@@ -128,7 +128,7 @@ static leat_code run(const feeding *f, const program *p)
         plain *to = &now[l->place];
         if (LEAT_LIKELY(l->count == 1 && sources->kind != KEPT)) {
             bool starts = sources->kind == STARTED;
-            const plain *c = &before[sources->bundle];
+            const plain *c = &before[starts ? 0 : sources->bundle];
             uint32_t depth = starts ? 1 : c->depth + 1;
             uint32_t root = graph_take(g, starts ? 0 : c->root, f->work->number, l->step);
             *to = (plain){l->config, root, depth};
