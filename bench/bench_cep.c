@@ -150,6 +150,7 @@ typedef struct player {
     leat_matcher_work *work;
     leat_matches matches;
     leat_marks visits;
+    leat_eval eval;   /* of the event in hand */
     leat_event *held; /* the event in hand, when it has been taken */
     leat_str text;
     int64_t now_ms;
@@ -222,6 +223,7 @@ static void open_player(player *p, const cep_case *c)
     leat_buf_init(&text, 4096);
     bench_must(leat_arena_new(&p->plan, PLAN_MAX, &err), &err);
     bench_must(leat_arena_new(&p->arena, PLAN_MAX, &err), &err);
+    p->eval.arena = p->arena;
     p->matchers = leat_mem_need((size_t)c->keys * c->patterns * sizeof(leat_matcher *));
     p->patterns = leat_mem_need(c->patterns * sizeof *p->patterns);
     p->forms = leat_map_new();
@@ -262,24 +264,33 @@ static leat_code keep(void *self, leat_event **event, leat_err *err)
     return LEAT_OK;
 }
 
-static void visit(player *p, uint32_t pattern, leat_matcher **at, const leat_eval *eval)
+/* Time comes to the matcher, if it is due, as timers have it in op_detect.c. */
+static void pass_time(player *p, leat_matcher **at)
+{
+    leat_err err;
+    if (leat_matcher_deadline(*at) > p->now_ms) return;
+    if (!leat_matcher_quiet(*at))
+        bench_must(leat_matcher_advance(*at, p->work, p->now_ms, &p->matches, &err), &err);
+    else if (leat_matcher_deadline(*at) <= p->now_ms)
+        leat_matcher_drop(p->work, at);
+}
+
+static void visit(player *p, uint32_t pattern, leat_matcher **at)
 {
     leat_err err;
     const leat_nfa *nfa = p->patterns[pattern].nfa;
     bool starts = true;
-    leat_matcher_ahead(*at);
+    if (*at != NULL) pass_time(p, at);
     leat_testing_use(p->testing, p->patterns[pattern].conditions, p->lookup, pattern);
-    leat_testing_begin(p->testing, eval, NULL, keep, p);
+    leat_testing_begin(p->testing, &p->eval, NULL, keep, p);
     const leat_matcher_host *host = leat_testing_host(p->testing);
     if (*at == NULL) {
         bench_must(leat_matcher_starts(nfa, host, &starts, &err), &err);
         if (!starts) return;
-        bench_must(leat_matcher_new(nfa, at, &err), &err);
+        bench_must(leat_matcher_make(p->work, nfa, at, &err), &err);
     }
-    if (leat_matcher_deadline(*at) <= p->now_ms)
-        bench_must(leat_matcher_advance(*at, p->work, p->now_ms, &p->matches, &err), &err);
     bench_must(leat_matcher_feed(*at, p->work, p->now_ms, host, &p->matches, &err), &err);
-    if (leat_matcher_empty(*at)) leat_matcher_free(at);
+    if (leat_matcher_empty(*at)) leat_matcher_drop(p->work, at);
 }
 
 /* Which patterns the event concerns: as op_detect.c finds it out. */
@@ -301,31 +312,30 @@ static void mark(player *p, leat_matcher **matchers)
         if (matchers[index] != NULL) leat_marks_add(&p->visits, index);
 }
 
-static __attribute__((noinline)) void feed_marked(player *p, leat_matcher **matchers,
-                                                  const leat_eval *eval)
+static __attribute__((noinline)) void feed_marked(player *p, leat_matcher **matchers)
 {
     uint32_t index = 0;
     bool starts = false;
     if (leat_lookup_lone(p->lookup, &index, &starts) && !p->strict) {
-        if (starts || matchers[index] != NULL) visit(p, index, &matchers[index], eval);
+        if (starts || matchers[index] != NULL) visit(p, index, &matchers[index]);
         leat_event_release(&p->held);
         return;
     }
     mark(p, matchers);
     index = 0;
     for (uint32_t from = 0; leat_marks_next(&p->visits, from, &index); from = index + 1)
-        visit(p, index, &matchers[index], eval);
+        visit(p, index, &matchers[index]);
     leat_event_release(&p->held);
 }
 
 static void feed(player *p, const cep_event *event, const leat_value *slots)
 {
     p->now_ms = event->at_ms;
-    leat_eval eval = {.slots = slots, .arena = p->arena};
-    bench_must(leat_lookup_begin(p->lookup, &eval, &p->err), &p->err);
+    p->eval.slots = slots;
+    bench_must(leat_lookup_begin(p->lookup, &p->eval, &p->err), &p->err);
     if (leat_lookup_groups(p->lookup) == 0 && !p->strict) return;
     size_t key = p->c->keys == 1 ? 0 : (size_t)event->card;
-    feed_marked(p, p->matchers + key * p->c->patterns, &eval);
+    feed_marked(p, p->matchers + key * p->c->patterns);
 }
 
 /* The matchers of keys to come, as detect_ahead.c does. */

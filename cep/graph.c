@@ -64,11 +64,6 @@ static void *outgrow(void *items, const void *own, size_t own_bytes, size_t byte
 leat_code graph_grow(graph *g, uint32_t nodes, leat_err *err)
 {
     size_t need = (size_t)g->nodes_count + nodes;
-    if (g->nodes == NULL && need <= GRAPH_OWN_NODES) {
-        g->nodes = g->own_nodes;
-        g->nodes_size = GRAPH_OWN_NODES;
-        return LEAT_OK;
-    }
     size_t size = (size_t)g->nodes_size + g->nodes_size / 2;
     if (size < NODES_LEAST) size = NODES_LEAST;
     if (size < need) size = need;
@@ -84,11 +79,6 @@ leat_code graph_grow(graph *g, uint32_t nodes, leat_err *err)
 leat_code graph_events_grow(graph *g, leat_err *err)
 {
     LEAT_ASSERT(g->events_count == g->events_size);
-    if (g->events == NULL) {
-        g->events = g->own_events;
-        g->events_size = GRAPH_OWN_EVENTS;
-        return LEAT_OK;
-    }
     size_t size = (size_t)g->events_size + (g->events_size + 1) / 2;
     if (size < EVENTS_LEAST) size = EVENTS_LEAST;
     if (size > GRAPH_EVENTS_MAX) size = GRAPH_EVENTS_MAX;

@@ -41,7 +41,7 @@ typedef struct graph_entry {
 #define GRAPH_OWN_EVENTS 3
 
 typedef struct graph {
-    graph_node *nodes; /* or own_nodes; the graph may not be moved */
+    graph_node *nodes; /* own_nodes at first */
     graph_entry *events;
     uint32_t nodes_count, nodes_size;
     uint32_t events_count, events_size;
@@ -82,6 +82,14 @@ static inline bool graph_lives(const graph *g, uint32_t root)
     return root != 0 && graph_node_at(g, root)->most >= g->bound;
 }
 
+/* Of zeroed memory, which may not be moved from then on. */
+static inline void graph_init(graph *g)
+{
+    g->nodes = g->own_nodes;
+    g->nodes_size = GRAPH_OWN_NODES;
+    g->events = g->own_events;
+    g->events_size = GRAPH_OWN_EVENTS;
+}
 void graph_release(graph *g);
 void graph_clear(graph *g); /* nothing lives any more; keeps the memory */
 /* Room for so many nodes, so that making them cannot fail. */
@@ -105,19 +113,33 @@ static inline LEAT_CHECKED leat_code graph_event_add(graph *g, leat_event *event
     *number = g->events_count = count + 1;
     return LEAT_OK;
 }
-/* The runs of `before` (0: one that begins here) with an event behind. */
+/* A run that begins with an event. */
+static inline uint32_t graph_take_first(graph *g, uint32_t event, uint32_t step)
+{
+    uint32_t count = g->nodes_count;
+    LEAT_ASSERT(count < g->nodes_size && event - 1 < g->events_count);
+    g->nodes[count] = (graph_node){GRAPH_TAKE, step << GRAPH_EVENT_BITS | event, event, event};
+    g->takes++;
+    return g->nodes_count = count + 1;
+}
+/* The runs of `before` with an event behind. */
+static inline uint32_t graph_take_behind(graph *g, uint32_t before, uint32_t event, uint32_t step)
+{
+    uint32_t count = g->nodes_count;
+    graph_node *nodes = g->nodes;
+    LEAT_ASSERT(count < g->nodes_size && event - 1 < g->events_count && before - 1 < count);
+    uint32_t least = nodes[before - 1].least;
+    uint32_t most = nodes[before - 1].most;
+    nodes[count] = (graph_node){GRAPH_TAKE | before, step << GRAPH_EVENT_BITS | event, least, most};
+    g->takes++;
+    return g->nodes_count = count + 1;
+}
+/* The same; before 0: none. */
 static inline uint32_t graph_take(graph *g, uint32_t before, uint32_t event, uint32_t step)
 {
-    LEAT_ASSERT(g->nodes_count < g->nodes_size && event - 1 < g->events_count);
-    LEAT_ASSERT(before <= g->nodes_count && step < 1u << (32 - GRAPH_EVENT_BITS));
-    const graph_node *old = g->nodes + before - 1;
-    graph_node *made = g->nodes + g->nodes_count;
-    *made = (graph_node){.left = GRAPH_TAKE | before,
-                         .right = step << GRAPH_EVENT_BITS | event,
-                         .least = before == 0 ? event : old->least,
-                         .most = before == 0 ? event : old->most};
-    g->takes++;
-    return ++g->nodes_count;
+    LEAT_ASSERT(step < 1u << (32 - GRAPH_EVENT_BITS));
+    return before == 0 ? graph_take_first(g, event, step)
+                       : graph_take_behind(g, before, event, step);
 }
 /* The runs of both; 0 if there is none alive. */
 uint32_t graph_union(graph *g, uint32_t a, uint32_t b);

@@ -48,6 +48,7 @@ static bool mark_below(const graph *g, graph_moves *moves, uint32_t bound)
     const graph_node *nodes = g->nodes - 1; /* from 1 */
     uint32_t *marks = moves->nodes;
     uint32_t *events = moves->events;
+    uint32_t events_count = g->events_count;
     for (uint32_t i = g->nodes_count; i > 0; i--) {
         const graph_node *n = &nodes[i];
         if (marks[i] == 0) {
@@ -64,7 +65,7 @@ static bool mark_below(const graph *g, graph_moves *moves, uint32_t bound)
         }
     }
     marks[0] = 0;
-    for (uint32_t i = 1; i <= g->events_count && !any; i++)
+    for (uint32_t i = 1; i <= events_count && !any; i++)
         any = events[i] == 0;
     return any;
 }
@@ -72,16 +73,19 @@ static bool mark_below(const graph *g, graph_moves *moves, uint32_t bound)
 /* Numbers events; one that goes has the number of the next that stays. */
 static void move_events(graph *g, graph_moves *moves)
 {
+    uint32_t *numbers = moves->events;
+    graph_entry *entries = g->events - 1; /* from 1 */
+    uint32_t count = g->events_count;
     uint32_t kept = 0;
-    for (uint32_t i = 1; i <= g->events_count; i++) {
-        bool keep = moves->events[i] != 0;
-        moves->events[i] = kept + 1;
-        if (keep)
-            g->events[kept++] = g->events[i - 1];
-        else
-            leat_event_release(&g->events[i - 1].event);
+    for (uint32_t i = 1; i <= count; i++) {
+        bool keep = numbers[i] != 0;
+        numbers[i] = kept + 1;
+        if (!keep)
+            leat_event_release(&entries[i].event);
+        else if (++kept != i)
+            entries[kept] = entries[i];
     }
-    moves->events[g->events_count + 1] = kept + 1;
+    numbers[count + 1] = kept + 1;
     g->events_count = kept;
 }
 
@@ -89,14 +93,11 @@ static void move_events(graph *g, graph_moves *moves)
 static graph_node moved_take(const graph_node *nodes, const graph_moves *moves, const graph_node *n)
 {
     uint32_t event = moves->events[graph_event_of(n->right)];
+    uint32_t right = (n->right & ~GRAPH_EVENT_MASK) | event;
+    if (graph_before(n) == 0) return (graph_node){GRAPH_TAKE, right, event, event};
     uint32_t before = moves->nodes[graph_before(n)];
-    LEAT_ASSERT((before == 0) == (graph_before(n) == 0));
-    return (graph_node){
-        .left = GRAPH_TAKE | before,
-        .right = graph_step_of(n->right) << GRAPH_EVENT_BITS | event,
-        .least = before == 0 ? event : nodes[before].least,
-        .most = before == 0 ? event : nodes[before].most,
-    };
+    LEAT_ASSERT(before != 0);
+    return (graph_node){GRAPH_TAKE | before, right, nodes[before].least, nodes[before].most};
 }
 
 /* What is below a number has its new one by now. */

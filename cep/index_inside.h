@@ -187,8 +187,8 @@ struct leat_lookup {
     uint64_t holds, maybe; /* predicates below 64 */
     uint32_t lone;         /* the only pattern that has any of live; INDEX_SEVERAL */
     bool lone_starts;      /* it can begin by it */
-    leat_marks starts, broken_starts, patterns;
     bool starts_made, patterns_made, may_break;
+    leat_marks starts, broken_starts, patterns;
     bool marked; /* broken_starts has any */
     index_found found;
     index_soon soon[INDEX_AHEAD][INDEX_AHEAD_SLOTS];

@@ -270,20 +270,33 @@ static leat_code look_at(leat_lookup *lookup, uint32_t s, leat_err *err)
     return LEAT_OK;
 }
 
+static __attribute__((noinline)) leat_code reach_unknown(leat_lookup *lookup, uint64_t unknown,
+                                                         leat_err *err)
+{
+    for (; unknown != 0; unknown &= unknown - 1)
+        LEAT_TRY(reach(lookup, (uint32_t)__builtin_ctzll(unknown), false, err));
+    return LEAT_OK;
+}
+
 /* Of few predicates each is looked at, and where that does not tell, evaluated. */
 static __attribute__((noinline)) leat_code reach_seen(leat_lookup *lookup, leat_seen seen,
                                                       leat_err *err)
 {
+    uint32_t count = 0;
+    LEAT_ASSERT(lookup->live_count == 0 && lookup->index->predicates_count <= INDEX_LOOKS_MAX);
+    lookup->holds = seen.holds;
     for (uint64_t holds = seen.holds; holds != 0; holds &= holds - 1) {
         uint32_t predicate = (uint32_t)__builtin_ctzll(holds);
         index_known *k = &lookup->known[predicate];
         k->verdict = LEAT_VERDICT_HOLDS;
         k->event = lookup->event;
-        reached(lookup, predicate, k);
+        lookup->groups |= k->groups;
+        lookup->lone = count == 0 || lookup->lone == k->user ? k->user : INDEX_SEVERAL;
+        lookup->lone_starts |= k->starts;
+        lookup->live[count++] = predicate;
     }
-    for (uint64_t unknown = seen.unknown; unknown != 0; unknown &= unknown - 1)
-        LEAT_TRY(reach(lookup, (uint32_t)__builtin_ctzll(unknown), false, err));
-    return LEAT_OK;
+    lookup->live_count = count;
+    return LEAT_LIKELY(seen.unknown == 0) ? LEAT_OK : reach_unknown(lookup, seen.unknown, err);
 }
 
 /* A number in a slot where that is all that is asked for: most often. *head: what is found. */
@@ -317,6 +330,12 @@ static __attribute__((noinline)) leat_code reach_by_slots(leat_lookup *lookup, l
     return LEAT_OK;
 }
 
+static __attribute__((noinline)) void forget_broken(leat_lookup *lookup)
+{
+    leat_marks_clear(&lookup->broken_starts);
+    lookup->marked = false;
+}
+
 /* Most events mean nothing to anybody: until that is known, as little as possible is done. */
 leat_code leat_lookup_begin(leat_lookup *lookup, const leat_eval *eval, leat_err *err)
 {
@@ -328,8 +347,7 @@ leat_code leat_lookup_begin(leat_lookup *lookup, const leat_eval *eval, leat_err
     lookup->starts_made = lookup->patterns_made = lookup->may_break = lookup->lone_starts = false;
     lookup->groups = index->always_groups;
     lookup->holds = lookup->maybe = 0;
-    if (LEAT_UNLIKELY(lookup->marked)) leat_marks_clear(&lookup->broken_starts);
-    lookup->marked = false;
+    if (LEAT_UNLIKELY(lookup->marked)) forget_broken(lookup);
     if (index->looks == NULL) return reach_by_slots(lookup, err);
     leat_seen seen = leat_looks_at(index->looks, eval->slots);
     if ((seen.holds | seen.unknown) == 0) return LEAT_OK;

@@ -52,6 +52,9 @@ void matcher_init(leat_matcher *matcher, const leat_nfa *nfa)
 {
     LEAT_ASSERT(nfa != NULL && nfa->states_count > 0);
     *matcher = (leat_matcher){.nfa = nfa, .deadline_ms = LEAT_TIME_MAX, .window_ms = LEAT_TIME_MAX};
+    graph_init(&matcher->graph);
+    matcher->bundles.words = matcher->bundles.own;
+    matcher->bundles.size = BUNDLES_OWN;
 }
 
 leat_code leat_matcher_new(const leat_nfa *nfa, leat_matcher **matcher, leat_err *err)
@@ -489,11 +492,15 @@ static bool many_alike(const feeding *f, size_t at)
                                             bundle_at(f->machine, list, at + least - 1)->config;
 }
 
-static leat_code feed_all(const feeding *f)
+static leat_code feed_all(feeding *f)
 {
     const bundles *list = &f->matcher->bundles;
     size_t tried = 0; /* up to there */
     leat_matcher_work *work = f->work;
+    f->pattern = matcher_pattern(f->matcher);
+    if (work->arena == NULL) LEAT_TRY(leat_arena_new(&work->arena, SHOWN_BYTES_MAX, f->err));
+    work->unsealed = 0;
+    matches_begin(work, f->matches);
     machine_trim(f->machine);
     memset(work->tried, 0, sizeof work->tried);
     for (size_t i = 0; i < DECIDED_SIZE; i++)
@@ -531,21 +538,18 @@ static leat_code begin(feeding *f, int64_t timestamp_ms)
 {
     leat_matcher *matcher = f->matcher;
     leat_matcher_work *work = f->work;
+    const leat_answers *told = work->host->answers;
     LEAT_TRY(matcher_attach(matcher, work, f->err));
     f->machine = matcher->machine;
-    f->pattern = matcher_pattern(matcher);
-    if (work->arena == NULL) LEAT_TRY(leat_arena_new(&work->arena, SHOWN_BYTES_MAX, f->err));
-    work->known = (machine_known){{0}, {0}};
-    if (work->host->answers != NULL) {
-        const leat_answers *told = work->host->answers;
+    if (LEAT_LIKELY(told != NULL)) {
         memcpy(work->known.known, told->known, sizeof told->known);
         memcpy(work->known.holds, told->holds, sizeof told->holds);
+    } else {
+        work->known = (machine_known){{0}, {0}};
     }
     work->number = 0;
     work->fresh.count = 0;
     work->done_count = 0;
-    work->unsealed = 0;
-    matches_begin(work, f->matches);
     matcher_pass(matcher, timestamp_ms);
     const graph *g = &matcher->graph;
     if (g->nodes_count < matcher->collect_at || g->nodes_count < 16) return LEAT_OK;
@@ -560,10 +564,8 @@ leat_code leat_matcher_feed(leat_matcher *matcher, leat_matcher_work *work, int6
     __builtin_prefetch(matcher->machine);
     __builtin_prefetch(matcher->shape);
     __builtin_prefetch(matcher->bundles.words);
-    if (matcher->graph.events != NULL) {
-        __builtin_prefetch(matcher->graph.events + matcher->graph.bound);
-        __builtin_prefetch(matcher->graph.nodes + matcher->graph.nodes_count);
-    }
+    __builtin_prefetch(matcher->graph.events + matcher->graph.bound);
+    __builtin_prefetch(matcher->graph.nodes + matcher->graph.nodes_count);
     LEAT_ASSERT(work->event == NULL && !matcher_rests(matcher));
     /* Time was advanced before; but for what is held, which is fed when its time is past. */
     LEAT_ASSERT(matcher->deadline_ms > timestamp_ms);
@@ -573,9 +575,9 @@ leat_code leat_matcher_feed(leat_matcher *matcher, leat_matcher_work *work, int6
     leat_code code = matcher_feed_shape(&f, &fed);
     if (code == LEAT_OK && !fed) {
         code = feed_all(&f);
-        if (leat_arena_used(work->arena) > 0) leat_arena_reset(work->arena);
+        if (work->arena != NULL && leat_arena_used(work->arena) > 0) leat_arena_reset(work->arena);
     }
-    leat_event_release(&work->event);
+    if (work->event != NULL) leat_event_release(&work->event);
     work->number = 0;
     LEAT_TRY(matcher_named(matcher, code, err));
     if (!matcher_settled(matcher)) LEAT_TRY(matcher_settle(matcher, work, err));

@@ -276,7 +276,7 @@ leat_code matcher_collect(leat_matcher *matcher, leat_matcher_work *work, leat_e
     graph_moves *moves = &work->moves;
     LEAT_ASSERT(work->fresh.count == 0 && work->done_count == 0);
     work->ticket++;
-    bundles_drop_dead(matcher);
+    if (g->bound != matcher->dropped_at || matcher->gone > 0) bundles_drop_dead(matcher);
     LEAT_TRY(graph_moves_begin(moves, g, err));
     for (size_t i = 0; i < matcher->bundles.count; i++)
         graph_mark(moves, bundle_at(m, &matcher->bundles, i)->root);
@@ -309,6 +309,16 @@ leat_code matcher_collect(leat_matcher *matcher, leat_matcher_work *work, leat_e
     return LEAT_OK;
 }
 
+void matcher_void(leat_matcher *matcher)
+{
+    LEAT_ASSERT(matcher->waiting_count == 0);
+    bundle_index_void(matcher);
+    graph_clear(&matcher->graph);
+    matcher->bundles.count = 0;
+    matcher->shape = NULL;
+    matcher->skipped = matcher->dropped_at = matcher->gone = 0;
+}
+
 leat_code matcher_settle(leat_matcher *matcher, leat_matcher_work *work, leat_err *err)
 {
     graph *g = &matcher->graph;
@@ -319,9 +329,7 @@ leat_code matcher_settle(leat_matcher *matcher, leat_matcher_work *work, leat_er
     bool any = g->bound != matcher->dropped_at || matcher->gone > 0;
     if (count > 0 && due && any) bundles_drop_dead(matcher);
     if (matcher->bundles.count == 0 && matcher->waiting_count == 0) {
-        bundle_index_void(matcher);
-        graph_clear(g);
-        matcher->skipped = matcher->dropped_at = 0;
+        matcher_void(matcher);
         return LEAT_OK;
     }
     return matcher_stale(matcher) ? matcher_collect(matcher, work, err) : LEAT_OK;

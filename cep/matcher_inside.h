@@ -298,6 +298,8 @@ void bundles_drop_dead(leat_matcher *matcher);
 /* Collects what is dead of the graph. */
 leat_code matcher_collect(leat_matcher *matcher, leat_matcher_work *work,
                           leat_err *err) LEAT_CHECKED;
+/* All that it holds is dead, and nothing waits. */
+void matcher_void(leat_matcher *matcher);
 /* Drops bundles that have died, and with the last of them the graph. */
 leat_code matcher_settle(leat_matcher *matcher, leat_matcher_work *work,
                          leat_err *err) LEAT_CHECKED;
@@ -328,8 +330,27 @@ static inline bool matcher_deadline_stays(const leat_matcher *matcher)
            matcher->bundles.count > 0 && matcher->waiting_count + matcher->held_count == 0 &&
            matcher->window_ms != LEAT_TIME_MAX && matcher->deadline_ms == matcher->window_ms;
 }
+/* Whether what began at from_ms is over. */
+static inline bool matcher_passed(int64_t from_ms, int64_t window_ms, int64_t now_ms)
+{
+    int64_t at;
+    return !__builtin_add_overflow(from_ms, window_ms, &at) && at <= now_ms;
+}
 /* Runs whose window has passed at now_ms are below the bound then. */
-void matcher_pass(leat_matcher *matcher, int64_t now_ms);
+static inline void matcher_pass(leat_matcher *matcher, int64_t now_ms)
+{
+    graph *g = &matcher->graph;
+    int64_t window_ms = matcher->machine->within_ms;
+    uint32_t bound = g->bound;
+    if (window_ms <= 0) return;
+    if (bound == 0) { /* nothing is below the first */
+        if (matcher->dropped_at == 0) matcher->dropped_at = 1;
+        g->bound = bound = 1;
+    }
+    while (bound <= g->events_count &&
+           matcher_passed(g->events[bound - 1].time_ms, window_ms, now_ms))
+        g->bound = ++bound;
+}
 
 /* --- matcher_codec.c --- */
 #define MATCHER_VERSION        3

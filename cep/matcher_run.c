@@ -84,6 +84,7 @@ static plain run_sources(graph *g, uint32_t number, const line *l, const source 
 /* Matches that the event completes, before the bundles are what they become. */
 static leat_code end_runs(const feeding *f, const program *p)
 {
+    matches_begin(f->work, f->matches);
     uint32_t from = f->matcher->graph.bound;
     for (uint32_t i = 0; i < p->endings_count; i++) {
         const ending *e = &p->endings[i];
@@ -105,6 +106,18 @@ static bool crowded(const graph *g, const program *p)
            4 * (g->bound - 1) >= g->events_count;
 }
 
+/* The event goes to the graph: the graph's alone, if nobody else has asked for it. */
+static leat_code enter(const feeding *f)
+{
+    const leat_matcher_host *host = f->work->host;
+    leat_event *event = NULL;
+    if (f->work->event != NULL) return matcher_enter(f);
+    LEAT_TRY(host->keep(host->self, &event, f->err));
+    leat_code code = graph_event_add(&f->matcher->graph, event, &f->work->number, f->err);
+    if (LEAT_UNLIKELY(code != LEAT_OK)) leat_event_release(&event);
+    return code;
+}
+
 static leat_code run(const feeding *f, const program *p)
 {
     bundles *list = &f->matcher->bundles;
@@ -113,7 +126,7 @@ static leat_code run(const feeding *f, const program *p)
     bundle *added = NULL;
     if (p->endings_count == 0 && crowded(g, p))
         LEAT_TRY(matcher_collect(f->matcher, f->work, f->err));
-    if (p->takes > 0) LEAT_TRY(matcher_enter(f));
+    if (p->takes > 0) LEAT_TRY(enter(f));
     LEAT_TRY(graph_reserve(g, p->nodes, f->err));
     LEAT_ASSERT(list->count <= BUNDLES_MAX && p->places <= BUNDLES_MAX);
     if (LEAT_UNLIKELY(p->places * BUNDLE_WORDS > list->size)) {
@@ -123,19 +136,19 @@ static leat_code run(const feeding *f, const program *p)
     plain *now = plains_of(list);
     const plain *before = now;
     if (!p->in_place) before = memcpy(copies, now, f->matcher->bundles.count * sizeof *now);
+    uint32_t number = f->work->number;
     for (const line *l = p->lines + p->lines_count; l-- > p->lines;) {
-        const source *sources = &p->sources[l->first];
         plain *to = &now[l->place];
-        if (LEAT_LIKELY(l->count == 1 && sources->kind != KEPT)) {
-            bool starts = sources->kind == STARTED;
-            const plain *c = &before[starts ? 0 : sources->bundle];
-            uint32_t depth = starts ? 1 : c->depth + 1;
-            uint32_t root = graph_take(g, starts ? 0 : c->root, f->work->number, l->step);
-            *to = (plain){l->config, root, depth};
+        if (LEAT_LIKELY(l->kind == LINE_TAKES)) {
+            plain c = before[l->bundle];
+            LEAT_ASSERT(c.root != 0);
+            *to = (plain){l->config, graph_take_behind(g, c.root, number, l->step), c.depth + 1};
+        } else if (l->kind == LINE_STARTS) {
+            *to = (plain){l->config, graph_take_first(g, number, l->step), 1};
         } else {
-            *to = run_sources(g, f->work->number, l, sources, before);
+            *to = run_sources(g, number, l, &p->sources[l->first], before);
+            LEAT_ASSERT(to->root != 0 && to->depth > 0);
         }
-        LEAT_ASSERT(to->root != 0 && to->depth > 0);
     }
     list->count = p->places;
     f->matcher->shape = p->shape;
@@ -147,8 +160,10 @@ static bool limited(const feeding *f, const program *p)
 {
     const bundles *list = &f->matcher->bundles;
     if (p->takes == 0 && p->endings_count == 0) return false;
-    if ((uint64_t)f->matcher->graph.takes + p->takes > f->machine->runs_max) return true;
-    const plain *all = plains_of(list); /* NULL: none yet */
+    uint32_t takes = f->matcher->graph.takes;
+    if ((uint64_t)takes + p->takes > f->machine->runs_max) return true;
+    if (LEAT_LIKELY(takes < f->machine->takes_max)) return false; /* no run has more */
+    const plain *all = plains_of(list);                           /* NULL: none yet */
     for (uint32_t i = 0; i < list->count; i++)
         if (all[i].depth >= f->machine->takes_max) return true;
     return false;
@@ -169,6 +184,18 @@ static leat_code find_shape(const feeding *f, shape **found)
     return LEAT_OK;
 }
 
+static void drop_dead(leat_matcher *matcher)
+{
+    const graph *g = &matcher->graph;
+    bool all = g->bound > g->events_count && matcher->waiting_count == 0;
+    if (!all) {
+        bundles_drop_dead(matcher);
+        return;
+    }
+    matcher_void(matcher);
+    matcher->graph.bound = matcher->dropped_at = 1;
+}
+
 leat_code matcher_feed_shape(const feeding *f, bool *fed)
 {
     leat_matcher *matcher = f->matcher;
@@ -179,8 +206,7 @@ leat_code matcher_feed_shape(const feeding *f, bool *fed)
     if (LEAT_UNLIKELY(f->machine->shapes == NULL)) LEAT_TRY(shapes_new(f->machine, f->err));
     if (f->machine->start == NULL || matcher->waiting_count > 0) return LEAT_OK;
     if (matcher->bundles.count > BUNDLES_MAX) return LEAT_OK;
-    if (matcher->graph.bound != matcher->dropped_at || matcher->gone > 0)
-        bundles_drop_dead(matcher);
+    if (matcher->graph.bound != matcher->dropped_at || matcher->gone > 0) drop_dead(matcher);
     LEAT_TRY(find_shape(f, &from));
     if (from == NULL) return LEAT_OK;
     LEAT_ASSERT(from->count == matcher->bundles.count);

@@ -173,7 +173,10 @@ static uint32_t make_lines(const writing *w, line *lines, uint32_t *nodes)
         }
         *nodes += end - i - 1 + takes;
         uint32_t step = machine_config_at(w->machine, config)->step;
-        lines[count] = (line){config, step, count, i, end - i};
+        const source *one = &w->sources[i];
+        bool lone = end - i == 1 && one->kind != KEPT;
+        line_kind kind = !lone ? LINE_JOINS : one->kind == TAKEN ? LINE_TAKES : LINE_STARTS;
+        lines[count] = (line){config, step, count, i, end - i, kind, one->bundle};
         count++;
     }
     return count;

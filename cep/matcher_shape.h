@@ -18,11 +18,20 @@ typedef struct source {
     uint32_t bundle; /* place of the one before */
 } source;
 
+/* What a line does; first what most do. */
+typedef enum line_kind {
+    LINE_TAKES,  /* one bundle with the event behind */
+    LINE_STARTS, /* the event alone */
+    LINE_JOINS,  /* anything else */
+} line_kind;
+
 /* A bundle after the event: its sources are `count` of the program's, by kind. */
 typedef struct line {
     uint32_t config, step; /* step: of its takes */
     uint32_t place;
     uint32_t first, count;
+    line_kind kind;
+    uint32_t bundle; /* the source's, of TAKES */
 } line;
 
 /* Runs that are complete: those of a bundle as they are or with the event behind, or the event. */

@@ -21,12 +21,6 @@
 #include "cep/matcher_inside.h"
 #include "core/mem.h"
 
-static bool passed(int64_t from_ms, int64_t window_ms, int64_t now_ms)
-{
-    int64_t at;
-    return !__builtin_add_overflow(from_ms, window_ms, &at) && at <= now_ms;
-}
-
 static int64_t later(int64_t from_ms, int64_t window_ms)
 {
     int64_t at;
@@ -96,17 +90,6 @@ bool leat_matcher_quiet(leat_matcher *matcher)
 }
 
 /* --- what is due --- */
-
-void matcher_pass(leat_matcher *matcher, int64_t now_ms)
-{
-    graph *g = &matcher->graph;
-    int64_t window_ms = matcher->machine->within_ms;
-    if (window_ms <= 0) return;
-    if (g->bound == 0) g->bound = 1;
-    while (g->bound <= g->events_count &&
-           passed(graph_entry_at(g, g->bound)->time_ms, window_ms, now_ms))
-        g->bound++;
-}
 
 typedef struct expiry {
     leat_matcher *matcher;
@@ -235,7 +218,7 @@ static verdict expire_places(const machine *m, const machine_config *config, pla
         for (uint64_t left = at.alive; left != 0; left &= left - 1) {
             uint32_t number = (uint32_t)__builtin_ctzll(left);
             const leat_nfa_edge *edge = &m->nfa->states[at.state]->edges[number];
-            if (edge->within_ms == 0 || !passed(last_ms, edge->within_ms, now_ms)) continue;
+            if (edge->within_ms == 0 || !matcher_passed(last_ms, edge->within_ms, now_ms)) continue;
             at.alive &= ~((uint64_t)1 << number);
             if (answers(edge, config->fresh)) {
                 v.complete = true;
@@ -258,7 +241,7 @@ static leat_code expire_steps(const expiry *x, bundle *c)
     const machine_config *config = machine_config_at(m, c->config);
     if (!graph_lives(g, c->root) || config->within_ms == 0) return LEAT_OK;
     int64_t last_ms = graph_entry_at(g, c->slots[m->slots_count - 1])->time_ms;
-    if (!passed(last_ms, config->within_ms, x->now_ms)) return LEAT_OK;
+    if (!matcher_passed(last_ms, config->within_ms, x->now_ms)) return LEAT_OK;
     place *places = leat_mem_try(config->places_count * sizeof *places);
     if (places == NULL) return leat_err_set(x->err, LEAT_ERR_MEMORY, "no memory for places");
     verdict v = expire_places(m, config, places, last_ms, x->now_ms);
