@@ -13,6 +13,7 @@
  *   matcher_depth.c  the limit of events in a match
  *   matcher_time.c   deadlines, windows, timeouts
  *   matcher_match.c  matches as the caller sees them
+ *   matcher_few.c    ... where an event completes but a few
  *   matcher_rest.c   a pause while they come out
  *   matcher_order.c  events that wait for their order
  *   matcher_codec.c  to bytes; matcher_decode.c: and back
@@ -372,6 +373,8 @@ void held_clear(leat_matcher *matcher);
 /* The takes of the run that the walk has found. */
 leat_code takes_of(leat_arena *arena, const graph_walk *walk, leat_take **last,
                    leat_err *err) LEAT_CHECKED;
+/* Room for the takes of a match, in work->takes. */
+leat_code takes_reserve(leat_matcher_work *work, size_t count, leat_err *err) LEAT_CHECKED;
 /* A feed or advance begins. */
 void matches_begin(leat_matcher_work *work, leat_matches *matches);
 /* The run that the paths have found, for whoever is going to look at it: last take. To be called
@@ -381,9 +384,6 @@ leat_code match_view(const leat_matcher *matcher, leat_matcher_work *work, const
 /* Hands a match on; *more: false: it may not come out, as there were too many. */
 leat_code match_out(const leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,
                     const leat_match *match, bool *more, leat_err *err) LEAT_CHECKED;
-/* *lone: d has a single run, and that has come out; else nothing has happened. */
-leat_code match_lone(const leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,
-                     const done *d, bool *lone, leat_err *err) LEAT_CHECKED;
 /* Whether they are to rest here. */
 static inline bool matches_rest(const leat_matcher_work *work, const leat_matches *matches)
 {
@@ -397,6 +397,21 @@ leat_code matches_all(const leat_matcher *matcher, leat_matcher_work *work, leat
 leat_code matches_withhold(const leat_matcher *matcher, leat_matcher_work *work,
                            leat_matches *matches, uint32_t from, uint32_t to, uint64_t but,
                            leat_err *err) LEAT_CHECKED;
+/* --- matcher_few.c --- */
+typedef enum few_end {
+    FEW_NONE, /* they are too many for it, and nothing has happened */
+    FEW_OUT,
+    FEW_REST, /* until here */
+    FEW_FULL, /* no more of them may come out */
+} few_end;
+typedef struct few_matches {
+    few_end end;
+    uint64_t passed; /* so many have come out */
+} few_matches;
+/* What is done comes out without the paths, if these are few matches. */
+leat_code matches_few(const leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,
+                      few_matches *few, leat_err *err) LEAT_CHECKED;
+
 /* --- skip.c --- */
 /* Runs of root that began in [from, to) are complete; step: as in `done`. */
 leat_code done_add(leat_matcher_work *work, done item, leat_err *err) LEAT_CHECKED;

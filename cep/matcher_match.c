@@ -11,8 +11,6 @@
 #include "cep/matcher_inside.h"
 #include "core/mem.h"
 
-#define LONE_MAX 32 /* takes of a run that is found without the paths */
-
 const leat_take *leat_take_first(const leat_take *last)
 {
     while (last->before != NULL)
@@ -41,7 +39,7 @@ leat_code takes_of(leat_arena *arena, const graph_walk *walk, leat_take **last, 
 /* --- the match in hand --- */
 
 /* Takes of a match lie one behind the other: what does not change is written here. */
-static leat_code reserve_takes(leat_matcher_work *work, size_t count, leat_err *err)
+leat_code takes_reserve(leat_matcher_work *work, size_t count, leat_err *err)
 {
     size_t size = work->takes_size == 0 ? 16 : work->takes_size;
     while (size < count)
@@ -61,7 +59,7 @@ static inline LEAT_CHECKED leat_code view(const graph *g, leat_matcher_work *wor
                                           const leat_take **last, leat_err *err)
 {
     const graph_paths *p = &work->paths;
-    if (LEAT_UNLIKELY(p->count > work->takes_size)) LEAT_TRY(reserve_takes(work, p->count, err));
+    if (LEAT_UNLIKELY(p->count > work->takes_size)) LEAT_TRY(takes_reserve(work, p->count, err));
     for (uint32_t i = p->same; i < p->until; i++) {
         uint32_t right = p->path[i];
         uint32_t number = graph_event_of(right);
@@ -102,43 +100,6 @@ leat_code match_out(const leat_matcher *matcher, leat_matcher_work *work, leat_m
     work->out_count++;
     matches->count++;
     return matches->match(matches->self, match, err);
-}
-
-leat_code match_lone(const leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,
-                     const done *d, bool *lone, leat_err *err)
-{
-    const graph *g = &matcher->graph;
-    uint32_t path[LONE_MAX]; /* node.right of the takes, last to first */
-    uint32_t count = 0;
-    bool more = true;
-    *lone = false;
-    if (d->to != UINT32_MAX || work->out_count >= matcher_pattern(matcher)->matches_max)
-        return LEAT_OK;
-    uint32_t number = work->number != 0 ? work->number : g->events_count + 1;
-    if (d->step != MACHINE_NONE) path[count++] = d->step << GRAPH_EVENT_BITS | number;
-    for (uint32_t at = d->root; at != 0;) {
-        const graph_node *n = graph_node_at(g, at);
-        if (count == LONE_MAX || n->most < d->from) return LEAT_OK;
-        at = graph_before(n); /* of a union: left, where what began last is */
-        if (graph_is_take(n))
-            path[count++] = n->right;
-        else if (graph_node_at(g, n->right)->most >= d->from)
-            return LEAT_OK;
-    }
-    LEAT_ASSERT(count > 0);
-    if (LEAT_UNLIKELY(count > work->takes_size)) LEAT_TRY(reserve_takes(work, count, err));
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t right = path[count - 1 - i];
-        leat_take *take = &work->takes[i];
-        number = graph_event_of(right);
-        take->event = number <= g->events_count ? g->events[number - 1].event : work->event;
-        take->seq = number;
-        take->step = graph_step_of(right);
-    }
-    leat_match match = {.last = &work->takes[count - 1]};
-    LEAT_ASSERT(match.last->depth == count && match.last->event != NULL);
-    *lone = true;
-    return match_out(matcher, work, matches, &match, &more, err);
 }
 
 /* The runs behind the match that differ from it in one take alone, as far as they are to come out.

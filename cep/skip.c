@@ -58,34 +58,50 @@ static leat_code rest_done(leat_matcher *matcher, leat_matcher_work *work, leat_
     return LEAT_OK;
 }
 
-/* No strategy: all of it comes out. */
-static leat_code emit_done(leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,
-                           leat_err *err)
+/* The paths of what is done. */
+static leat_code open_done(const leat_matcher *matcher, leat_matcher_work *work, leat_err *err)
 {
-    graph_paths *paths = &work->paths;
     const graph *g = &matcher->graph;
-    uint64_t passed = 0;
-    bool found = false;
-    bool rests = false;
     uint32_t number = work->number != 0 ? work->number : g->events_count + 1;
-    bool lone = false;
-    work->ticket++;
-    if (work->done_count == 1) /* most often */
-        LEAT_TRY(match_lone(matcher, work, matches, &work->done[0], &lone, err));
-    if (lone) work->done_count = 0;
-    if (work->done_count == 0) return LEAT_OK;
-    graph_paths_begin(paths, g);
+    graph_paths_begin(&work->paths, g);
     for (size_t i = 0; i < work->done_count; i++) {
         const done *d = &work->done[i];
         uint32_t tail = d->step == MACHINE_NONE ? 0 : d->step << GRAPH_EVENT_BITS | number;
         LEAT_ASSERT(tail == 0 || work->event != NULL);
-        LEAT_TRY(graph_paths_add(paths, (graph_source){d->root, tail, d->from, d->to}, err));
+        LEAT_TRY(graph_paths_add(&work->paths, (graph_source){d->root, tail, d->from, d->to}, err));
     }
-    LEAT_TRY(graph_paths_next(paths, &found, err));
-    LEAT_TRY(matches_all(matcher, work, matches, found, &passed, &rests, err));
+    return LEAT_OK;
+}
+
+static leat_code emit_many(const leat_matcher *matcher, leat_matcher_work *work,
+                           leat_matches *matches, uint64_t *passed, bool *rests, leat_err *err)
+{
+    bool found = false;
+    LEAT_TRY(open_done(matcher, work, err));
+    LEAT_TRY(graph_paths_next(&work->paths, &found, err));
+    return matches_all(matcher, work, matches, found, passed, rests, err);
+}
+
+/* No strategy: all of it comes out. */
+static leat_code emit_done(leat_matcher *matcher, leat_matcher_work *work, leat_matches *matches,
+                           leat_err *err)
+{
+    few_matches few;
+    if (work->done_count == 0) return LEAT_OK;
+    work->ticket++;
+    LEAT_TRY(matches_few(matcher, work, matches, &few, err));
+    bool rests = few.end == FEW_REST;
+    uint64_t ticket = 0; /* the paths stand nowhere */
+    if (few.end == FEW_NONE) {
+        LEAT_TRY(emit_many(matcher, work, matches, &few.passed, &rests, err));
+        ticket = work->ticket;
+    } else if (LEAT_UNLIKELY(few.end == FEW_FULL)) {
+        LEAT_TRY(open_done(matcher, work, err));
+        LEAT_TRY(matches_withhold(matcher, work, matches, 0, UINT32_MAX, few.passed, err));
+    }
     if (LEAT_UNLIKELY(rests)) {
         LEAT_TRY(rest_done(matcher, work, err));
-        matcher->rest = (rest){REST_LAST, work->out_count, passed, work->ticket};
+        matcher->rest = (rest){REST_LAST, work->out_count, few.passed, ticket};
     }
     work->done_count = 0;
     return LEAT_OK;

@@ -219,6 +219,64 @@ Test(matcher, limits_matches)
     }
 }
 
+/* Behind A and the Bs chosen so far, from B `from` on. */
+static void want_combinations(int from, int last, const char *so_far, leat_buf *want)
+{
+    char more[256];
+    for (int b = from; b < last; b++) {
+        (void)snprintf(more, sizeof more, "%s B%d", so_far, b);
+        want_combinations(b + 1, last, more, want);
+    }
+    if (strchr(so_far, 'B') != NULL) leat_buf_add_format(want, "%d: %s C%d\n", last, so_far, last);
+}
+
+/* Few matches of an event and many are found in two ways, and are in one order. */
+Test(matcher, orders_few_and_many)
+{
+    for (int last = 3; last < 9; last++) { /* 1 to 63 matches */
+        cep_bed bed;
+        leat_err err;
+        leat_buf want;
+        leat_buf_init(&want, 1 << 20);
+        cep_open(&bed, P("", COMBINATIONS));
+        cr_assert_eq(cep_feed(&bed, 'a', 1, &err), LEAT_OK);
+        for (int b = 2; b < last; b++)
+            cr_assert_eq(cep_feed(&bed, 'b', b, &err), LEAT_OK);
+        cr_assert_eq(cep_feed(&bed, 'c', last, &err), LEAT_OK);
+        want_combinations(2, last, "A1", &want);
+        leat_buf_add_char(&want, '\0');
+        cep_expect(&bed, want.data);
+        leat_buf_release(&want);
+        cep_close(&bed);
+    }
+}
+
+/* A line of events is longer than what few matches may have. */
+Test(matcher, shows_long_matches)
+{
+    for (int count = 100; count < 160; count += 20) {
+        cep_bed bed;
+        leat_err err;
+        leat_buf want;
+        char pattern[160];
+        leat_buf_init(&want, 1 << 20);
+        (void)snprintf(pattern, sizeof pattern,
+                       P("", S("A", "a", ",\"times\":%d") "," S("B", "b", "")), count);
+        cep_open(&bed, pattern);
+        leat_buf_add_format(&want, "%d:", count + 1);
+        for (int a = 1; a <= count; a++) {
+            cr_assert_eq(cep_feed(&bed, 'a', a, &err), LEAT_OK);
+            leat_buf_add_format(&want, " A%d", a);
+        }
+        cr_assert_eq(cep_feed(&bed, 'b', count + 1, &err), LEAT_OK);
+        leat_buf_add_format(&want, " B%d\n", count + 1);
+        leat_buf_add_char(&want, '\0');
+        cep_expect(&bed, want.data);
+        leat_buf_release(&want);
+        cep_close(&bed);
+    }
+}
+
 /* Sixty events, and more combinations of them than there is time for. */
 Test(matcher, does_not_hang_on_combinations)
 {
