@@ -104,7 +104,7 @@ static leat_code make_predicates(index_builder *b, const leat_index_pattern *pat
     index->predicates = c.predicates;
     index->predicates_count = c.count;
     /* As they are numbered as they come, they are the same where none comes twice. */
-    index->direct = index->patterns_count == 1 && c.count == conditions && c.count <= 64;
+    index->direct = index->patterns_count == 1 && c.count == conditions;
     return LEAT_OK;
 }
 
@@ -235,12 +235,15 @@ static leat_code settle(index_builder *b)
 static leat_code make_looks(index_builder *b)
 {
     leat_index *index = b->index;
+    bool direct = index->direct;
+    index->direct = false;
     if (index->predicates_count > INDEX_LOOKS_MAX || index->slots_count == 0) return LEAT_OK;
     const leat_form **forms = index_alloc(b, index->predicates_count, sizeof *forms);
     if (forms == NULL) return b->err->code;
     for (uint32_t i = 0; i < index->predicates_count; i++)
         forms[i] = leat_expr_form(index->predicates[i].expr);
     index->looks = leat_looks_new(forms, index->predicates_count, b->arena);
+    index->direct = direct;
     return index->looks == NULL ? leat_arena_full(b->arena, b->err) : LEAT_OK;
 }
 

@@ -132,7 +132,7 @@ struct leat_index {
     uint32_t predicates_count;
     index_pattern *patterns;
     uint32_t patterns_count;
-    bool direct; /* there is one pattern, and its conditions are the predicates, in order */
+    bool direct; /* there is one pattern, its conditions are the predicates, in order; and looks */
     index_slot *slots;
     uint32_t slots_count;
     index_link *links;
@@ -184,7 +184,7 @@ struct leat_lookup {
     uint32_t live_count;
     uint8_t *broken; /* by slot: kinds of access that fail */
     uint64_t groups;
-    uint64_t holds, maybe; /* predicates below 64 */
+    uint64_t holds, maybe; /* predicates, where each is looked at */
     uint32_t lone;         /* the only pattern that has any of live; INDEX_SEVERAL */
     bool lone_starts;      /* it can begin by it */
     bool starts_made, patterns_made, may_break;
@@ -193,6 +193,7 @@ struct leat_lookup {
     index_found found;
     index_soon soon[INDEX_AHEAD][INDEX_AHEAD_SLOTS];
     uint32_t soon_count; /* events that were looked at */
+    uint32_t soon_slots; /* of each; 0: all that there is lies together */
 };
 
 /* While an index is made. */

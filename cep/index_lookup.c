@@ -55,6 +55,9 @@ leat_lookup *leat_lookup_new(const leat_index *index)
     leat_marks_init(&made->broken_starts, index->patterns_count);
     leat_marks_init(&made->patterns, index->patterns_count);
     made->marked = true;
+    made->soon_slots = index->looks != NULL                     ? 0
+                       : index->slots_count < INDEX_AHEAD_SLOTS ? index->slots_count
+                                                                : INDEX_AHEAD_SLOTS;
     return made;
 }
 
@@ -108,7 +111,8 @@ static leat_code evaluate(leat_lookup *lookup, const index_predicate *p, leat_ve
 }
 
 /* Finds out about a predicate, blind if it reads steps. */
-static leat_code judge(leat_lookup *lookup, uint32_t predicate, leat_err *err)
+static __attribute__((noinline)) leat_code judge(leat_lookup *lookup, uint32_t predicate,
+                                                 leat_err *err)
 {
     const index_predicate *p = &lookup->index->predicates[predicate];
     index_known *k = &lookup->known[predicate];
@@ -124,20 +128,23 @@ static leat_code judge(leat_lookup *lookup, uint32_t predicate, leat_err *err)
     return LEAT_OK;
 }
 
-/* The predicate may hold, or is broken: told at first sight. */
+/* The predicate may hold, or is broken. */
+static inline void add_live(leat_lookup *lookup, uint32_t predicate, const index_known *k)
+{
+    lookup->groups |= k->groups;
+    LEAT_ASSERT(lookup->live_count < lookup->index->predicates_count); /* each comes once */
+    bool other = lookup->live_count > 0 && lookup->lone != k->user;
+    lookup->lone = other ? INDEX_SEVERAL : k->user;
+    lookup->live[lookup->live_count++] = predicate;
+    lookup->lone_starts |= k->starts;
+}
+
+/* The same, where that is to be told at first sight. */
 static inline void reached(leat_lookup *lookup, uint32_t predicate, const index_known *k)
 {
     leat_verdict verdict = k->verdict;
     if (verdict == LEAT_VERDICT_FAILS) return;
-    lookup->groups |= k->groups;
-    LEAT_ASSERT(lookup->live_count < lookup->index->predicates_count); /* each comes once */
-    uint64_t bit = predicate < 64 ? (uint64_t)1 << predicate : 0;
-    if (verdict == LEAT_VERDICT_HOLDS) lookup->holds |= bit;
-    if (verdict == LEAT_VERDICT_MAYBE) lookup->maybe |= bit;
-    bool other = lookup->live_count > 0 && lookup->lone != k->user;
-    lookup->lone = other ? INDEX_SEVERAL : k->user;
-    lookup->live[lookup->live_count++] = predicate;
-    lookup->lone_starts = lookup->lone_starts || k->starts;
+    add_live(lookup, predicate, k);
     if (LEAT_LIKELY(verdict != LEAT_VERDICT_BROKEN)) return;
     lookup->may_break = lookup->marked = true;
     index_mark(&lookup->broken_starts, lookup->index, &lookup->index->predicates[predicate].starts);
@@ -163,7 +170,8 @@ static inline leat_code reach(leat_lookup *lookup, uint32_t predicate, bool test
     return LEAT_OK;
 }
 
-static leat_code reach_list(leat_lookup *lookup, uint32_t head, bool tested, leat_err *err)
+static __attribute__((noinline)) leat_code reach_list(leat_lookup *lookup, uint32_t head,
+                                                      bool tested, leat_err *err)
 {
     const index_link *links = lookup->index->links;
     if ((head & INDEX_ONE) != 0) return reach(lookup, head & ~INDEX_ONE, tested, err);
@@ -225,7 +233,7 @@ static void break_slot(leat_lookup *lookup, uint32_t s, unsigned kinds)
     }
 }
 
-static leat_code look_at(leat_lookup *lookup, uint32_t s, leat_err *err)
+static __attribute__((noinline)) leat_code look_at(leat_lookup *lookup, uint32_t s, leat_err *err)
 {
     const index_slot *slot = &lookup->index->slots[s];
     leat_value value = lookup->base->slots[slot->slot];
@@ -273,8 +281,13 @@ static leat_code look_at(leat_lookup *lookup, uint32_t s, leat_err *err)
 static __attribute__((noinline)) leat_code reach_unknown(leat_lookup *lookup, uint64_t unknown,
                                                          leat_err *err)
 {
-    for (; unknown != 0; unknown &= unknown - 1)
-        LEAT_TRY(reach(lookup, (uint32_t)__builtin_ctzll(unknown), false, err));
+    for (; unknown != 0; unknown &= unknown - 1) {
+        uint32_t predicate = (uint32_t)__builtin_ctzll(unknown);
+        LEAT_TRY(reach(lookup, predicate, false, err));
+        leat_verdict verdict = lookup->known[predicate].verdict;
+        if (verdict == LEAT_VERDICT_HOLDS) lookup->holds |= unknown & -unknown;
+        if (verdict == LEAT_VERDICT_MAYBE) lookup->maybe |= unknown & -unknown;
+    }
     return LEAT_OK;
 }
 
@@ -308,26 +321,50 @@ static inline bool find_plain(const index_slot *slot, leat_value value, uint32_t
     return true;
 }
 
-static __attribute__((noinline)) leat_code reach_by_slots(leat_lookup *lookup, leat_err *err)
+/* From slot s on. */
+static __attribute__((noinline)) leat_code reach_from(leat_lookup *lookup, uint32_t s,
+                                                      leat_err *err)
+{
+    const leat_index *index = lookup->index;
+    for (; s < index->slots_count; s++) {
+        const index_slot *slot = &index->slots[s];
+        uint32_t head = 0;
+        if (slot->all == 0) continue;
+        if (!find_plain(slot, lookup->base->slots[slot->slot], &head)) {
+            LEAT_TRY(look_at(lookup, s, err));
+            continue;
+        }
+        lookup->broken[s] = 0; /* what number, or text, it is, nobody asks */
+        if (head != 0) LEAT_TRY(reach_list(lookup, head, true, err));
+    }
+    for (uint32_t i = 0; i < index->rest_count; i++)
+        LEAT_TRY(reach(lookup, index->rest[i], false, err));
+    return LEAT_OK;
+}
+
+/* As long as slots have numbers of which there is one predicate at most, which holds then: without
+ * a call, as this is what thousands of patterns come to for most events. */
+static leat_code reach_by_slots(leat_lookup *lookup, leat_err *err)
 {
     const leat_index *index = lookup->index;
     const index_slot *slot = index->slots;
     for (uint32_t s = 0; s < index->slots_count; s++, slot++) {
         uint32_t head = 0;
         if (slot->all == 0) continue;
-        if (LEAT_UNLIKELY(!find_plain(slot, lookup->base->slots[slot->slot], &head))) {
-            LEAT_TRY(look_at(lookup, s, err));
-            continue;
-        }
-        lookup->broken[s] = 0; /* what number, or text, it is, nobody asks */
-        if (LEAT_LIKELY((head & INDEX_ONE) != 0))
-            LEAT_TRY(reach(lookup, head & ~INDEX_ONE, true, err));
-        else if (head != 0)
-            LEAT_TRY(reach_list(lookup, head, true, err));
+        if (!find_plain(slot, lookup->base->slots[slot->slot], &head))
+            return reach_from(lookup, s, err);
+        lookup->broken[s] = 0;
+        if (head == 0) continue;
+        if ((head & INDEX_ONE) == 0) return reach_from(lookup, s, err);
+        uint32_t predicate = head & ~INDEX_ONE;
+        LEAT_ASSERT(predicate < index->predicates_count);
+        index_known *k = &lookup->known[predicate];
+        if (!k->exact || k->event == lookup->event) return reach_from(lookup, s, err);
+        k->verdict = LEAT_VERDICT_HOLDS;
+        k->event = lookup->event;
+        add_live(lookup, predicate, k);
     }
-    for (uint32_t i = 0; i < index->rest_count; i++)
-        LEAT_TRY(reach(lookup, index->rest[i], false, err));
-    return LEAT_OK;
+    return index->rest_count == 0 ? LEAT_OK : reach_from(lookup, index->slots_count, err);
 }
 
 static __attribute__((noinline)) void forget_broken(leat_lookup *lookup)
@@ -367,40 +404,6 @@ bool leat_lookup_lone(const leat_lookup *lookup, uint32_t *pattern, bool *starts
     *pattern = lookup->lone;
     *starts = lookup->lone_starts;
     return !lookup->may_break && lookup->index->always.count == 0;
-}
-
-const leat_marks *leat_lookup_starts(leat_lookup *lookup)
-{
-    const leat_index *index = lookup->index;
-    if (lookup->starts_made) return &lookup->starts;
-    lookup->starts_made = true;
-    leat_marks_clear(&lookup->starts);
-    index_mark(&lookup->starts, index, &index->always);
-    for (uint32_t i = 0; i < lookup->live_count; i++) {
-        const index_known *k = &lookup->known[lookup->live[i]];
-        if (k->starts && k->verdict != LEAT_VERDICT_BROKEN)
-            index_mark(&lookup->starts, index, &index->predicates[lookup->live[i]].starts);
-    }
-    return &lookup->starts;
-}
-
-const leat_marks *leat_lookup_broken_starts(const leat_lookup *lookup)
-{
-    return &lookup->broken_starts;
-}
-
-const leat_marks *leat_lookup_live(leat_lookup *lookup)
-{
-    if (lookup->patterns_made) return &lookup->patterns;
-    lookup->patterns_made = true;
-    leat_marks_clear(&lookup->patterns);
-    for (uint32_t i = 0; i < lookup->live_count; i++) {
-        uint32_t predicate = lookup->live[i];
-        if (lookup->known[predicate].verdict != LEAT_VERDICT_BROKEN)
-            index_mark(&lookup->patterns, lookup->index,
-                       &lookup->index->predicates[predicate].users);
-    }
-    return &lookup->patterns;
 }
 
 bool leat_lookup_broken(const leat_lookup *lookup)
@@ -467,8 +470,20 @@ static inline bool has_user(const leat_lookup *lookup, uint32_t predicate, uint3
     return set_has(&lookup->index->predicates[predicate].users, pattern);
 }
 
+/* A single condition holds of all patterns' conditions, and it is the pattern's: most often, where
+ * they are many. */
+static inline bool answer_by_one(const leat_lookup *lookup, uint32_t pattern, leat_answers *answers)
+{
+    if (lookup->live_count != 1) return false;
+    const index_known *k = &lookup->known[lookup->live[0]];
+    if (k->verdict != LEAT_VERDICT_HOLDS || k->user != pattern || k->condition >= 64) return false;
+    answers->holds[0] = (uint64_t)1 << k->condition;
+    return true;
+}
+
 /* By what the event has reached: no look at a pattern that nobody has looked at. */
-static void answer_by_live(const leat_lookup *lookup, uint32_t pattern, leat_answers *answers)
+static __attribute__((noinline)) void answer_by_live(const leat_lookup *lookup, uint32_t pattern,
+                                                     leat_answers *answers)
 {
     for (uint32_t i = 0; i < lookup->live_count; i++) {
         uint32_t predicate = lookup->live[i];
@@ -490,9 +505,9 @@ static void answer_by_live(const leat_lookup *lookup, uint32_t pattern, leat_ans
 
 void leat_lookup_answers(const leat_lookup *lookup, uint32_t pattern, leat_answers *answers)
 {
-    const index_pattern *p = &lookup->index->patterns[pattern];
     LEAT_ASSERT(pattern < lookup->index->patterns_count);
-    *answers = (leat_answers){{0}, {0}};
+    answers->holds[0] = answers->holds[1] = 0;
+    answers->known[0] = answers->known[1] = 0;
     if (lookup->may_break) return; /* what was not reached may be broken, else it fails */
     answers->known[0] = answers->known[1] = UINT64_MAX;
     if (lookup->index->direct) {
@@ -500,10 +515,12 @@ void leat_lookup_answers(const leat_lookup *lookup, uint32_t pattern, leat_answe
         answers->known[0] = ~lookup->maybe;
         return;
     }
+    if (LEAT_LIKELY(answer_by_one(lookup, pattern, answers))) return;
     if (LEAT_LIKELY(lookup->live_count <= LIVE_FEW)) {
         answer_by_live(lookup, pattern, answers);
         return;
     }
+    const index_pattern *p = &lookup->index->patterns[pattern];
     for (uint32_t i = 0; i < p->count && i < 128; i++) {
         const index_known *k = &lookup->known[p->predicates[i]];
         uint64_t bit = (uint64_t)1 << (i & 63);

@@ -46,3 +46,39 @@ void index_mark_many(leat_marks *marks, const leat_index *index, const index_set
         if (set->bits[w] != 0) marks->summary[w / 64] |= (uint64_t)1 << w % 64;
     }
 }
+
+/* --- of the event in hand --- */
+
+const leat_marks *leat_lookup_starts(leat_lookup *lookup)
+{
+    const leat_index *index = lookup->index;
+    if (lookup->starts_made) return &lookup->starts;
+    lookup->starts_made = true;
+    leat_marks_clear(&lookup->starts);
+    index_mark(&lookup->starts, index, &index->always);
+    for (uint32_t i = 0; i < lookup->live_count; i++) {
+        const index_known *k = &lookup->known[lookup->live[i]];
+        if (k->starts && k->verdict != LEAT_VERDICT_BROKEN)
+            index_mark(&lookup->starts, index, &index->predicates[lookup->live[i]].starts);
+    }
+    return &lookup->starts;
+}
+
+const leat_marks *leat_lookup_broken_starts(const leat_lookup *lookup)
+{
+    return &lookup->broken_starts;
+}
+
+const leat_marks *leat_lookup_live(leat_lookup *lookup)
+{
+    if (lookup->patterns_made) return &lookup->patterns;
+    lookup->patterns_made = true;
+    leat_marks_clear(&lookup->patterns);
+    for (uint32_t i = 0; i < lookup->live_count; i++) {
+        uint32_t predicate = lookup->live[i];
+        if (lookup->known[predicate].verdict != LEAT_VERDICT_BROKEN)
+            index_mark(&lookup->patterns, lookup->index,
+                       &lookup->index->predicates[predicate].users);
+    }
+    return &lookup->patterns;
+}
