@@ -28,7 +28,8 @@
 #define FLAG_APART 2u /* the window's deadline is not the matcher's */
 #define FLAGS      3u
 
-#define NUMBER_ROOM ((size_t)10) /* bytes of a number at most */
+#define NUMBER_ROOM   ((size_t)10) /* bytes of a number at most */
+#define NODES_AT_ONCE 8            /* that room is made for */
 
 /* --- writing --- */
 
@@ -117,6 +118,19 @@ static void write_held(const held *h, leat_buf *out)
         leat_buf_add_u64(out, h->order.tag == LEAT_NULL ? 0 : h->order.as.u);
 }
 
+static inline char *put_node(char *to, const graph_node *n, uint32_t number)
+{
+    if (graph_is_take(n)) {
+        uint32_t from = graph_before(n);
+        to = put(to, graph_step_of(n->right) + 1);
+        to = put(to, from == 0 ? 0 : number - from);
+        return put(to, graph_event_of(n->right));
+    }
+    *to++ = 0;
+    to = put(to, number - n->left);
+    return put(to, number - n->right);
+}
+
 static void write_graph(const graph *g, leat_buf *out)
 {
     const leat_event *before = NULL;
@@ -126,20 +140,12 @@ static void write_graph(const graph *g, leat_buf *out)
         before = g->events[i].event;
     }
     leat_buf_add_varuint(out, g->nodes_count);
-    for (uint32_t i = 1; i <= g->nodes_count; i++) {
-        const graph_node *n = graph_node_at(g, i);
-        char *to = leat_buf_reserve(out, 3 * NUMBER_ROOM);
+    for (uint32_t i = 1; i <= g->nodes_count; i += NODES_AT_ONCE) {
+        uint32_t end = g->nodes_count - i < NODES_AT_ONCE ? g->nodes_count + 1 : i + NODES_AT_ONCE;
+        char *to = leat_buf_reserve(out, 3 * NUMBER_ROOM * NODES_AT_ONCE);
         if (to == NULL) return;
-        if (graph_is_take(n)) {
-            uint32_t from = graph_before(n);
-            to = put(to, graph_step_of(n->right) + 1);
-            to = put(to, from == 0 ? 0 : i - from);
-            to = put(to, graph_event_of(n->right));
-        } else {
-            *to++ = 0;
-            to = put(to, i - n->left);
-            to = put(to, i - n->right);
-        }
+        for (uint32_t number = i; number < end; number++)
+            to = put_node(to, graph_node_at(g, number), number);
         wrote(out, to);
     }
 }

@@ -297,6 +297,7 @@ static leat_code process_record(detect_state *state, const leat_eval *eval, bool
     uint32_t from = again && !moved ? paused->index + 1 : 0;
     bool any = false;
     bool done = false;
+    LEAT_ASSERT(state->used_count == 0);
     if (!state->ahead->begun) LEAT_TRY(leat_lookup_begin(state->lookup, eval, err));
     if (LEAT_LIKELY(!again)) LEAT_TRY(process_lone(state, eval, &done, err));
     if (done) return detect_keys_settle(state, err);
@@ -316,6 +317,15 @@ static leat_code process_record(detect_state *state, const leat_eval *eval, bool
     }
     if (LEAT_UNLIKELY(moved)) paused->moved = paused->is;
     return detect_keys_settle(state, err);
+}
+
+/* Whether the record could mean anything to anybody, as far as a look ahead has told: most do not.
+ */
+static inline bool is_of_use(const detect_state *state)
+{
+    const detect_config *config = state->config;
+    if (!state->ahead->begun || config->held_count > 0) return true;
+    return (leat_lookup_groups(state->lookup) | config->strict_groups) != 0;
 }
 
 /* --- time --- */
@@ -405,12 +415,10 @@ static leat_code fire(detect_state *state, const leat_timer *timer, leat_err *er
     return detect_keys_settle(state, err);
 }
 
-/* state->parks: time did not come so far, as there is enough to send. */
-static leat_code fire_until(detect_state *state, int64_t now_ms, leat_err *err)
+static __attribute__((noinline)) leat_code fire_all(detect_state *state, int64_t now_ms,
+                                                    leat_err *err)
 {
     leat_timer next;
-    state->parks = false;
-    if (LEAT_LIKELY(leat_timers_next(state->timers) > now_ms && !state->paused.is)) return LEAT_OK;
     const leat_record *record = state->record;
     state->record = NULL;
     if (state->paused.is) LEAT_TRY(detect_go_on(state, NULL, err));
@@ -422,6 +430,14 @@ static leat_code fire_until(detect_state *state, int64_t now_ms, leat_err *err)
     state->parks = full && (state->paused.is || leat_timers_peek(state->timers, now_ms, &next));
     state->record = record;
     return LEAT_OK;
+}
+
+/* state->parks: time did not come so far, as there is enough to send. */
+static inline leat_code fire_until(detect_state *state, int64_t now_ms, leat_err *err)
+{
+    state->parks = false;
+    if (LEAT_LIKELY(leat_timers_next(state->timers) > now_ms && !state->paused.is)) return LEAT_OK;
+    return fire_all(state, now_ms, err);
 }
 
 /* --- the operator --- */
@@ -443,10 +459,13 @@ static leat_code detect_process(leat_run *run, const leat_batch *in, leat_err *e
         state->record = record;
         state->rejected = again && state->paused.rejected;
         state->event++;
-        leat_eval *eval = &state->ahead->eval;
-        leat_run_eval(run, record, eval);
-        leat_code code = process_record(state, eval, again, err);
-        leat_event_release(&state->event_held);
+        leat_code code = LEAT_OK;
+        if (again || is_of_use(state)) {
+            leat_eval *eval = &state->ahead->eval;
+            leat_run_eval(run, record, eval);
+            code = process_record(state, eval, again, err);
+            leat_event_release(&state->event_held);
+        }
         state->record = NULL;
         LEAT_TRY(code);
         if (LEAT_UNLIKELY(state->paused.is)) return leat_run_park(run, in, r, err);

@@ -92,14 +92,29 @@ static void sift_up(leat_timers *timers, size_t i)
     put_at(timers, i, moved);
 }
 
-/* The one of heap[first] and its siblings that fires first; count: of the heap. */
-static size_t first_child(const leat_timers *timers, size_t first, size_t count)
+/* Where some may fire at the same time, or there are fewer. */
+static __attribute__((noinline)) size_t first_sibling(const leat_timers *timers, size_t first,
+                                                      size_t count)
 {
     size_t end = count - first < CHILDREN ? count : first + CHILDREN;
     size_t least = first;
     for (size_t child = first + 1; child < end; child++)
         if (earlier(timers, timers->heap[child], timers->heap[least])) least = child;
     return least;
+}
+
+/* The one of heap[first] and its siblings that fires first; count: of the heap. Which it is nobody
+ * can foretell, so nothing branches on it. */
+static inline size_t first_child(const leat_timers *timers, size_t first, size_t count)
+{
+    const timer *t = timers->heap + first;
+    if (LEAT_UNLIKELY(count - first < CHILDREN)) return first_sibling(timers, first, count);
+    _Static_assert(CHILDREN == 4, "two pairs");
+    size_t a = t[1].at_ms < t[0].at_ms;
+    size_t b = 2 + (size_t)(t[3].at_ms < t[2].at_ms);
+    bool same = t[0].at_ms == t[1].at_ms || t[2].at_ms == t[3].at_ms || t[a].at_ms == t[b].at_ms;
+    if (LEAT_UNLIKELY(same)) return first_sibling(timers, first, count);
+    return first + (t[b].at_ms < t[a].at_ms ? b : a);
 }
 
 static void sift_down(leat_timers *timers, size_t i, size_t count)
