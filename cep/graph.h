@@ -141,6 +141,21 @@ static inline uint32_t graph_take(graph *g, uint32_t before, uint32_t event, uin
     return before == 0 ? graph_take_first(g, event, step)
                        : graph_take_behind(g, before, event, step);
 }
+/* The runs of both, which are alive. */
+static inline uint32_t graph_join(graph *g, uint32_t a, uint32_t b)
+{
+    uint32_t count = g->nodes_count;
+    graph_node *nodes = g->nodes;
+    LEAT_ASSERT(count < g->nodes_size && a - 1 < count && b - 1 < count && a != b);
+    const graph_node *x = &nodes[a - 1];
+    const graph_node *y = &nodes[b - 1];
+    bool swap = x->most < y->most;
+    nodes[count] = (graph_node){.left = swap ? b : a,
+                                .right = swap ? a : b,
+                                .least = x->least < y->least ? x->least : y->least,
+                                .most = swap ? y->most : x->most};
+    return g->nodes_count = count + 1;
+}
 /* The runs of both; 0 if there is none alive. */
 uint32_t graph_union(graph *g, uint32_t a, uint32_t b);
 /* --- all runs, one by one --- */

@@ -344,7 +344,7 @@ static __attribute__((noinline)) leat_code reach_from(leat_lookup *lookup, uint3
 
 /* As long as slots have numbers of which there is one predicate at most, which holds then: without
  * a call, as this is what thousands of patterns come to for most events. */
-static leat_code reach_by_slots(leat_lookup *lookup, leat_err *err)
+static __attribute__((noinline)) leat_code reach_by_slots(leat_lookup *lookup, leat_err *err)
 {
     const leat_index *index = lookup->index;
     const index_slot *slot = index->slots;

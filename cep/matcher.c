@@ -230,14 +230,14 @@ leat_code matcher_ask(const feeding *f, const bundle *c, uint32_t condition, boo
 leat_code matcher_decide(const feeding *f, const bundle *c, const machine_leaf **leaf, bool *alike)
 {
     machine *m = f->machine;
-    struct decided *decided = &f->work->decided[c->config & (DECIDED_SIZE - 1)];
+    uint32_t slot = c->config & (DECIDED_SIZE - 1);
     machine_known path = {{0}, {0}};
     uint32_t at = machine_config_at(m, c->config)->tree;
     uint32_t above = 0;
     bool holds = false;
     *alike = true;
-    *leaf = decided->leaf;
-    if (decided->config == c->config) return LEAT_OK;
+    *leaf = f->work->decided_leaves[slot];
+    if (f->work->decided[slot] == c->config) return LEAT_OK;
     for (;;) {
         if (LEAT_UNLIKELY(at == 0)) {
             LEAT_TRY(machine_grow(m, c->config, &path, &at, f->err));
@@ -252,7 +252,7 @@ leat_code matcher_decide(const feeding *f, const bundle *c, const machine_leaf *
         at = m->branches[at].next[holds];
     }
     *leaf = m->leaves[at & ~MACHINE_LEAF];
-    if (*alike) *decided = (struct decided){c->config, *leaf};
+    if (*alike) matcher_decided(f->work, c->config, *leaf);
     return LEAT_OK;
 }
 
@@ -492,19 +492,19 @@ static bool many_alike(const feeding *f, size_t at)
                                             bundle_at(f->machine, list, at + least - 1)->config;
 }
 
-static leat_code feed_all(feeding *f)
+static __attribute__((noinline)) leat_code feed_all(feeding *f)
 {
     const bundles *list = &f->matcher->bundles;
     size_t tried = 0; /* up to there */
     leat_matcher_work *work = f->work;
     f->pattern = matcher_pattern(f->matcher);
     if (work->arena == NULL) LEAT_TRY(leat_arena_new(&work->arena, SHOWN_BYTES_MAX, f->err));
-    work->unsealed = 0;
+    matcher_know(work);
     matches_begin(work, f->matches);
     machine_trim(f->machine);
     memset(work->tried, 0, sizeof work->tried);
     for (size_t i = 0; i < DECIDED_SIZE; i++)
-        work->decided[i].config = MACHINE_NONE;
+        work->decided[i] = MACHINE_NONE;
     for (size_t i = 0; i < list->count; i++) {
         bool settled = false;
         uint32_t config = bundle_at(f->machine, list, i)->config;
@@ -534,20 +534,14 @@ static leat_code feed_all(feeding *f)
     return LEAT_OK;
 }
 
-static leat_code begin(feeding *f, int64_t timestamp_ms)
+static inline LEAT_CHECKED leat_code begin(feeding *f, int64_t timestamp_ms)
 {
     leat_matcher *matcher = f->matcher;
     leat_matcher_work *work = f->work;
-    const leat_answers *told = work->host->answers;
     LEAT_TRY(matcher_attach(matcher, work, f->err));
     f->machine = matcher->machine;
-    if (LEAT_LIKELY(told != NULL)) {
-        memcpy(work->known.known, told->known, sizeof told->known);
-        memcpy(work->known.holds, told->holds, sizeof told->holds);
-    } else {
-        work->known = (machine_known){{0}, {0}};
-    }
-    work->number = 0;
+    work->told = false;
+    work->number = work->unsealed = 0;
     work->fresh.count = 0;
     work->done_count = 0;
     matcher_pass(matcher, timestamp_ms);

@@ -130,25 +130,26 @@ typedef struct pick {
     struct index_item *item;
 } pick;
 
+/* First what each event needs. */
 struct leat_matcher_work {
-    machine **machines; /* a hash table by automaton (matcher_work.c) */
-    size_t machines_count, machines_size;
-    leat_arena *arena; /* of takes shown to conditions; for one event */
     /* the event in hand */
     const leat_matcher_host *host;
     leat_event *event; /* once somebody has taken it */
     uint32_t number;   /* in the graph; 0: not there */
-    machine_known known;
+    uint32_t unsealed; /* of fresh: see matcher.c */
+    size_t done_count;
+    uint32_t out_count;  /* matches that came out of this feed or advance */
+    bool hurry;          /* they may not rest */
+    bool told;           /* known has what the host knew beforehand */
+    machine_known known; /* see matcher_know */
     uint64_t tried[2]; /* conditions that read steps: asked whether they fail whatever was taken */
-    struct decided {
-        uint32_t config; /* MACHINE_NONE: free */
-        const machine_leaf *leaf;
-    } decided[DECIDED_SIZE]; /* for all of a configuration */
-    uint32_t unsealed;       /* of fresh: see matcher.c */
-    bundles fresh;           /* made by it */
-    bool moved;              /* a bundle has another configuration now */
+    /* what becomes of all of a configuration; MACHINE_NONE: free */
+    uint32_t decided[DECIDED_SIZE];
+    const machine_leaf *decided_leaves[DECIDED_SIZE];
+    bundles fresh; /* made by it */
+    bool moved;    /* a bundle has another configuration now */
     done *done;
-    size_t done_count, done_size;
+    size_t done_size;
     size_t select_least; /* bundles of a configuration: fewer are asked one by one */
     pick *picks;
     size_t picks_count, picks_size;
@@ -159,11 +160,12 @@ struct leat_matcher_work {
     graph_paths paths;
     leat_take *takes; /* of the match that is coming out */
     size_t takes_size;
-    uint32_t out_count; /* matches that came out of this feed or advance */
-    bool hurry;         /* they may not rest */
-    uint64_t ticket;    /* changes when paths do */
+    uint64_t ticket; /* changes when paths do */
     graph_moves moves;
     graph_depths depths;
+    machine **machines; /* a hash table by automaton (matcher_work.c) */
+    size_t machines_count, machines_size;
+    leat_arena *arena;   /* of takes shown to conditions; for one event */
     leat_matcher *spare; /* memory for matchers to come */
     uint32_t spare_count;
 };
@@ -236,6 +238,25 @@ static inline leat_code matcher_named(const leat_matcher *matcher, leat_code cod
 {
     if (LEAT_LIKELY(code != LEAT_ERR_LIMIT)) return code;
     return leat_err_prefix(err, "pattern %.*s", LEAT_STR_ARG(matcher->nfa->pattern->name));
+}
+/* work->known is what the host knew beforehand, and what was found out since. Where it knew all,
+ * and a program is at hand for that, nobody needs it. */
+static inline void matcher_know(leat_matcher_work *work)
+{
+    const leat_answers *told = work->host->answers;
+    if (work->told) return;
+    work->told = true;
+    work->known = (machine_known){{0}, {0}};
+    if (told == NULL) return;
+    memcpy(work->known.known, told->known, sizeof told->known);
+    memcpy(work->known.holds, told->holds, sizeof told->holds);
+}
+/* For all of a configuration. */
+static inline void matcher_decided(leat_matcher_work *work, uint32_t config,
+                                   const machine_leaf *leaf)
+{
+    work->decided[config & (DECIDED_SIZE - 1)] = config;
+    work->decided_leaves[config & (DECIDED_SIZE - 1)] = leaf;
 }
 /* Whether a leaf changes nothing. */
 static inline bool leaf_idle(const machine_leaf *leaf, uint32_t config)

@@ -12,23 +12,31 @@
  * keys of many bundles, shapes beyond what is kept of them. */
 #include "cep/matcher_shape.h"
 
-/* What all conditions are decides, if that is known. */
-static leat_code decide(const feeding *f, shape *from, const program **found)
+/* Down the tree. all: beforehand all conditions were known. */
+static __attribute__((noinline)) leat_code decide_by_tree(const feeding *f, shape *from, bool all,
+                                                          const program **found)
 {
-    const machine_known *told = &f->work->known;
-    bool all = (told->known[0] & told->known[1]) == UINT64_MAX && told->holds[1] == 0;
-    uint64_t holds = told->holds[0];
-    for (uint32_t i = 0; i < WAYS && all; i++) {
-        if (from->ways[i].holds != holds || from->ways[i].program == NULL) continue;
-        *found = from->ways[i].program;
-        return LEAT_OK;
-    }
+    matcher_know(f->work);
     LEAT_TRY(shape_program(f, from, found));
     if (!all) return LEAT_OK;
     uint32_t way = from->ways_next++ % WAYS;
-    from->ways[way].holds = holds;
+    from->ways[way].holds = f->work->known.holds[0];
     from->ways[way].program = *found;
     return LEAT_OK;
+}
+
+/* What all conditions are decides, if that is known. */
+static inline LEAT_CHECKED leat_code decide(const feeding *f, shape *from, const program **found)
+{
+    const leat_answers *told = f->work->host->answers;
+    bool all = told != NULL && (told->known[0] & told->known[1]) == UINT64_MAX;
+    all = all && told->holds[1] == 0;
+    for (uint32_t i = 0; i < WAYS && all; i++) {
+        if (from->ways[i].holds != told->holds[0] || from->ways[i].program == NULL) continue;
+        *found = from->ways[i].program;
+        return LEAT_OK;
+    }
+    return decide_by_tree(f, from, all, found);
 }
 
 /* A bundle without slots. */
@@ -54,8 +62,8 @@ static uint32_t join(graph *g, uint32_t a, uint32_t b)
 }
 
 /* What several bundles become together. */
-static plain run_sources(graph *g, uint32_t number, const line *l, const source *sources,
-                         const plain *before)
+static __attribute__((noinline)) plain run_sources(graph *g, uint32_t number, const line *l,
+                                                   const source *sources, const plain *before)
 {
     plain now = {.config = l->config};
     uint32_t taken = 0;
@@ -118,40 +126,77 @@ static leat_code enter(const feeding *f)
     return code;
 }
 
-static leat_code run(const feeding *f, const program *p)
+/* What a bundle becomes that is kept, and joined by the event behind another or alone. */
+static inline plain run_two(graph *g, uint32_t number, const line *l, const plain *before)
 {
-    bundles *list = &f->matcher->bundles;
-    graph *g = &f->matcher->graph;
-    plain copies[BUNDLES_MAX];
-    bundle *added = NULL;
-    if (p->endings_count == 0 && crowded(g, p))
-        LEAT_TRY(matcher_collect(f->matcher, f->work, f->err));
-    if (p->takes > 0) LEAT_TRY(enter(f));
-    LEAT_TRY(graph_reserve(g, p->nodes, f->err));
-    LEAT_ASSERT(list->count <= BUNDLES_MAX && p->places <= BUNDLES_MAX);
-    if (LEAT_UNLIKELY(p->places * BUNDLE_WORDS > list->size)) {
-        while (list->count < p->places)
-            LEAT_TRY(bundle_add(f->machine, list, &added, f->err));
-    } /* the memory is there: nothing fails from here on */
-    plain *now = plains_of(list);
-    const plain *before = now;
-    if (!p->in_place) before = memcpy(copies, now, f->matcher->bundles.count * sizeof *now);
-    uint32_t number = f->work->number;
+    const plain kept = before[l->kept];
+    const plain *other = &before[l->bundle];
+    if (l->kind == LINE_KEEPS_STARTS)
+        return (plain){l->config, graph_join(g, graph_take_first(g, number, l->step), kept.root),
+                       kept.depth};
+    LEAT_ASSERT(l->kind == LINE_KEEPS_TAKES && other->root != 0);
+    uint32_t depth = larger(kept.depth, other->depth + 1);
+    uint32_t taken = graph_take_behind(g, other->root, number, l->step);
+    return (plain){l->config, graph_join(g, kept.root, taken), depth};
+}
+
+/* The bundles `before`, which are alive, become those of the program. */
+static inline void run_lines(graph *g, uint32_t number, const program *p, const plain *before,
+                             plain *now)
+{
     for (const line *l = p->lines + p->lines_count; l-- > p->lines;) {
         plain *to = &now[l->place];
         if (LEAT_LIKELY(l->kind == LINE_TAKES)) {
             plain c = before[l->bundle];
-            LEAT_ASSERT(c.root != 0);
             *to = (plain){l->config, graph_take_behind(g, c.root, number, l->step), c.depth + 1};
         } else if (l->kind == LINE_STARTS) {
             *to = (plain){l->config, graph_take_first(g, number, l->step), 1};
+        } else if (l->kind == LINE_KEEPS) {
+            *to = (plain){l->config, before[l->kept].root, before[l->kept].depth};
+        } else if (LEAT_LIKELY(l->kind != LINE_JOINS)) {
+            *to = run_two(g, number, l, before);
         } else {
             *to = run_sources(g, number, l, &p->sources[l->first], before);
-            LEAT_ASSERT(to->root != 0 && to->depth > 0);
         }
+        LEAT_ASSERT(to->root != 0 && to->depth > 0);
     }
+}
+
+static __attribute__((noinline)) void run_copied(graph *g, uint32_t number, const program *p,
+                                                 uint32_t count, plain *now)
+{
+    plain copies[BUNDLES_MAX];
+    LEAT_ASSERT(count <= BUNDLES_MAX);
+    run_lines(g, number, p, memcpy(copies, now, count * sizeof *now), now);
+}
+
+static __attribute__((noinline)) leat_code more_bundles(const feeding *f, uint32_t places)
+{
+    bundles *list = &f->matcher->bundles;
+    bundle *added = NULL;
+    LEAT_ASSERT(places <= BUNDLES_MAX);
+    while (list->count < places)
+        LEAT_TRY(bundle_add(f->machine, list, &added, f->err));
+    return LEAT_OK;
+}
+
+static inline LEAT_CHECKED leat_code run(const feeding *f, const program *p)
+{
+    leat_matcher *matcher = f->matcher;
+    bundles *list = &matcher->bundles;
+    graph *g = &matcher->graph;
+    if (p->endings_count == 0 && crowded(g, p)) LEAT_TRY(matcher_collect(matcher, f->work, f->err));
+    if (p->takes > 0) LEAT_TRY(enter(f));
+    LEAT_TRY(graph_reserve(g, p->nodes, f->err));
+    if (LEAT_UNLIKELY(p->places * BUNDLE_WORDS > list->size)) LEAT_TRY(more_bundles(f, p->places));
+    /* The memory is there: nothing fails from here on. */
+    uint32_t number = f->work->number;
+    if (LEAT_LIKELY(p->in_place))
+        run_lines(g, number, p, plains_of(list), plains_of(list));
+    else
+        run_copied(g, number, p, list->count, plains_of(list));
     list->count = p->places;
-    f->matcher->shape = p->shape;
+    matcher->shape = p->shape;
     return LEAT_OK;
 }
 
@@ -169,14 +214,13 @@ static bool limited(const feeding *f, const program *p)
     return false;
 }
 
-/* The shape of the matcher; NULL: none that is known. */
-static leat_code find_shape(const feeding *f, shape **found)
+/* The shape of the bundles; NULL: none that is known. */
+static __attribute__((noinline)) leat_code look_for_shape(const feeding *f, shape **found)
 {
     leat_matcher *matcher = f->matcher;
     uint32_t configs[BUNDLES_MAX];
     uint32_t count = matcher->bundles.count;
-    *found = count == 0 ? f->machine->start : matcher->shape;
-    if (*found != NULL || count > BUNDLES_MAX) return LEAT_OK;
+    LEAT_ASSERT(count <= BUNDLES_MAX);
     for (uint32_t i = 0; i < count; i++)
         configs[i] = plains_of(&matcher->bundles)[i].config;
     LEAT_TRY(shape_of(f->machine->shapes, configs, count, found, f->err));
@@ -200,17 +244,16 @@ leat_code matcher_feed_shape(const feeding *f, bool *fed)
 {
     leat_matcher *matcher = f->matcher;
     const program *p = NULL;
-    shape *from = NULL;
-    LEAT_ASSERT(f->work->fresh.count == 0 && f->work->done_count == 0);
     *fed = false;
     if (LEAT_UNLIKELY(f->machine->shapes == NULL)) LEAT_TRY(shapes_new(f->machine, f->err));
     if (f->machine->start == NULL || matcher->waiting_count > 0) return LEAT_OK;
     if (matcher->bundles.count > BUNDLES_MAX) return LEAT_OK;
     if (matcher->graph.bound != matcher->dropped_at || matcher->gone > 0) drop_dead(matcher);
-    LEAT_TRY(find_shape(f, &from));
+    uint32_t count = matcher->bundles.count;
+    shape *from = count == 0 ? f->machine->start : matcher->shape;
+    if (LEAT_UNLIKELY(from == NULL)) LEAT_TRY(look_for_shape(f, &from));
     if (from == NULL) return LEAT_OK;
-    LEAT_ASSERT(from->count == matcher->bundles.count);
-    LEAT_ASSERT(matcher->bundles.count == 0 || matcher->graph.nodes_count > 0);
+    LEAT_ASSERT(from->count == count && (count == 0 || matcher->graph.nodes_count > 0));
     LEAT_TRY(decide(f, from, &p));
     if (p == NULL || p->slow || limited(f, p)) return LEAT_OK;
     *fed = true;

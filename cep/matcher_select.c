@@ -157,7 +157,7 @@ static leat_code plan(selecting *s, bool *good)
     }
     const machine_leaf *leaf = m->leaves[at & ~MACHINE_LEAF];
     if (s->count == 0) /* so it is for all */
-        f->work->decided[s->config & (DECIDED_SIZE - 1)] = (struct decided){s->config, leaf};
+        matcher_decided(f->work, s->config, leaf);
     *good = leaf_idle(leaf, s->config);
     return LEAT_OK;
 }

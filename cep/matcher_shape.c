@@ -158,6 +158,21 @@ static int source_order(const void *left, const void *right)
     return a->bundle < b->bundle ? -1 : a->bundle > b->bundle;
 }
 
+/* What a line does: of one or two sources mostly, the one that is kept in front. */
+static line line_of(const source *sources, uint32_t count)
+{
+    bool keeps = sources->kind == KEPT;
+    const source *last = &sources[count - 1];
+    line made = {.config = sources->config, .count = count, .kind = LINE_JOINS};
+    made.kept = sources->bundle;
+    made.bundle = last->bundle;
+    if (count == 1)
+        made.kind = keeps ? LINE_KEEPS : last->kind == TAKEN ? LINE_TAKES : LINE_STARTS;
+    else if (count == 2 && keeps && last->kind != KEPT)
+        made.kind = last->kind == TAKEN ? LINE_KEEPS_TAKES : LINE_KEEPS_STARTS;
+    return made;
+}
+
 /* The lines of the sources, which are in order; nodes: made by them at most. */
 static uint32_t make_lines(const writing *w, line *lines, uint32_t *nodes)
 {
@@ -173,11 +188,10 @@ static uint32_t make_lines(const writing *w, line *lines, uint32_t *nodes)
         }
         *nodes += end - i - 1 + takes;
         uint32_t step = machine_config_at(w->machine, config)->step;
-        const source *one = &w->sources[i];
-        bool lone = end - i == 1 && one->kind != KEPT;
-        line_kind kind = !lone ? LINE_JOINS : one->kind == TAKEN ? LINE_TAKES : LINE_STARTS;
-        lines[count] = (line){config, step, count, i, end - i, kind, one->bundle};
-        count++;
+        lines[count] = line_of(&w->sources[i], end - i);
+        lines[count].step = step;
+        lines[count].place = count;
+        lines[count++].first = i;
     }
     return count;
 }

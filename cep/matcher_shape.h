@@ -20,9 +20,12 @@ typedef struct source {
 
 /* What a line does; first what most do. */
 typedef enum line_kind {
-    LINE_TAKES,  /* one bundle with the event behind */
-    LINE_STARTS, /* the event alone */
-    LINE_JOINS,  /* anything else */
+    LINE_TAKES,       /* one bundle with the event behind */
+    LINE_STARTS,      /* the event alone */
+    LINE_KEEPS,       /* one bundle as it is */
+    LINE_KEEPS_TAKES, /* one as it is, and one with the event behind */
+    LINE_KEEPS_STARTS,
+    LINE_JOINS, /* anything else */
 } line_kind;
 
 /* A bundle after the event: its sources are `count` of the program's, by kind. */
@@ -31,7 +34,8 @@ typedef struct line {
     uint32_t place;
     uint32_t first, count;
     line_kind kind;
-    uint32_t bundle; /* the source's, of TAKES */
+    uint32_t bundle; /* of TAKES, KEEPS_TAKES: what the event is put behind */
+    uint32_t kept;   /* of KEEPS... */
 } line;
 
 /* Runs that are complete: those of a bundle as they are or with the event behind, or the event. */
