@@ -51,7 +51,12 @@ leat_code matcher_reserve(void **items, size_t *size, size_t count, size_t bytes
 void matcher_init(leat_matcher *matcher, const leat_nfa *nfa)
 {
     LEAT_ASSERT(nfa != NULL && nfa->states_count > 0);
-    *matcher = (leat_matcher){.nfa = nfa, .deadline_ms = LEAT_TIME_MAX, .window_ms = LEAT_TIME_MAX};
+    /* But for what bundles and the graph have room for, which is half of it. */
+    memset(matcher, 0, offsetof(leat_matcher, bundles.own));
+    memset(&matcher->graph, 0, offsetof(graph, own_events));
+    memset(&matcher->indexes_count, 0, sizeof *matcher - offsetof(leat_matcher, indexes_count));
+    matcher->nfa = nfa;
+    matcher->deadline_ms = matcher->window_ms = LEAT_TIME_MAX;
     graph_init(&matcher->graph);
     matcher->bundles.words = matcher->bundles.own;
     matcher->bundles.size = BUNDLES_OWN;
