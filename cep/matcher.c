@@ -439,7 +439,7 @@ leat_code matcher_limit(const feeding *f)
 leat_code leat_matcher_starts(const leat_nfa *nfa, const leat_matcher_host *host, bool *starts,
                               leat_err *err)
 {
-    const leat_nfa_state *state = nfa->states[0];
+    const leat_nfa_state *state = nfa->kin->states[0]; /* which is in the cache */
     const leat_answers *told = host->answers;
     *starts = false;
     for (uint32_t i = 0; i < state->edges_count && !*starts; i++) {

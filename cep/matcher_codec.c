@@ -67,7 +67,7 @@ bool matcher_quiet(const leat_matcher *matcher)
     const machine *m = matcher->machine;
     if (matcher->bundles.count == 0 || matcher->waiting_count > 0 || matcher->held_count > 0)
         return false;
-    return matcher->nfa->pattern->within_ms > 0 && !m->exact && !m->steps_timed;
+    return m->within_ms > 0 && !m->exact && !m->steps_timed;
 }
 
 static void write_head(const leat_matcher *matcher, leat_buf *out)
