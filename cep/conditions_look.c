@@ -44,6 +44,7 @@ struct leat_looks {
     const look_slot *slots; /* of ints first */
     uint32_t ints_count, slots_count;
     bool short_one;  /* there is one slot, of ints and one block of cuts */
+    bool short_all;  /* ... and an int in it tells of all conditions */
     uint64_t exact;  /* conditions that are what their slot tells */
     uint64_t others; /* that no slot tells of */
     const leat_form **forms;
@@ -237,6 +238,7 @@ const leat_looks *leat_looks_new(const leat_form *const *forms, uint32_t count, 
     if (!add_slots(slots, &made->slots_count, keys, count, false, &told, arena)) return NULL;
     LEAT_ASSERT((told & made->others) == 0);
     made->short_one = made->slots_count == 1 && made->ints_count == 1 && slots[0].count <= BLOCK;
+    made->short_all = made->short_one && made->others == 0 && (slots[0].all & ~made->exact) == 0;
     return made;
 }
 
@@ -335,8 +337,9 @@ leat_seen leat_looks_at(const leat_looks *looks, const leat_value *slots)
     const leat_value *value = &slots[s->slot];
     if (LEAT_UNLIKELY(value->tag != LEAT_INT)) return look_at_all(looks, slots);
     uint64_t holds = s->holds[below(s->cuts, order_of_int(value->as.i))];
+    if (LEAT_LIKELY(looks->short_all)) return (leat_seen){holds, 0};
     uint64_t ask = looks->others | (holds & ~looks->exact);
-    return LEAT_LIKELY(ask == 0) ? (leat_seen){holds, 0} : look_on(looks, slots, holds, ask);
+    return ask == 0 ? (leat_seen){holds, 0} : look_on(looks, slots, holds, ask);
 }
 
 bool leat_conditions_look(const leat_conditions *conditions, const leat_value *slots,
