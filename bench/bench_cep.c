@@ -258,7 +258,8 @@ static leat_code keep(void *self, leat_event **event, leat_err *err)
     player *p = self;
     if (p->held == NULL) {
         leat_identity identity = leat_identity_of(7, 0, p->now_ms);
-        LEAT_TRY(leat_event_new(p->text, p->now_ms, identity, &p->held, err));
+        leat_pool *pool = leat_matcher_work_pool(p->work);
+        LEAT_TRY(leat_event_new(pool, p->text, p->now_ms, identity, &p->held, err));
     }
     *event = leat_event_share(p->held);
     return LEAT_OK;

@@ -164,7 +164,9 @@ static leat_value value_of(const bundle_index *index, const graph *g, const bund
     if (leat_event_field(of, index->field, arena, &value, &why) != LEAT_OK)
         return LEAT_VALUE_MISSING;
     if (value.tag != LEAT_STRING) return value;
-    if (value.as.text < of->json || value.as.text > of->json + of->len) return LEAT_VALUE_MISSING;
+    leat_str json = leat_event_json(of);
+    if (value.as.text < json.data || value.as.text > json.data + json.len)
+        return LEAT_VALUE_MISSING;
     *event = of;
     return value;
 }

@@ -73,10 +73,14 @@ static leat_code load_step(leat_testing *testing, uint32_t step, leat_arena *are
     for (const leat_take *take = testing->takes; take != NULL; take = take->before)
         count += take->step == step;
     leat_value *items = leat_arena_array(arena, count, sizeof *items);
-    if (items == NULL) return leat_arena_full(arena, err);
+    leat_event_object *objects = leat_arena_array(arena, count, sizeof *objects);
+    if (items == NULL || objects == NULL) return leat_arena_full(arena, err);
     uint32_t at = count;
     for (const leat_take *take = testing->takes; take != NULL; take = take->before)
-        if (take->step == step) items[--at] = leat_event_value(take->event);
+        if (take->step == step) {
+            at--;
+            items[at] = leat_event_value(take->event, &objects[at]);
+        }
     *value = leat_value_list(items, count);
     *list = (step_list){testing->number, testing->takes, *value};
     return LEAT_OK;
@@ -98,7 +102,9 @@ static leat_code load(void *self, uint32_t index, leat_arena *arena, leat_value 
     }
     if (index == INDEX_EVENT) {
         LEAT_ASSERT(testing->event != NULL);
-        *value = leat_event_value(testing->event);
+        leat_event_object *object = leat_arena_alloc(arena, sizeof *object);
+        if (object == NULL) return leat_arena_full(arena, err);
+        *value = leat_event_value(testing->event, object);
         return LEAT_OK;
     }
     if (testing->blind) {

@@ -7,11 +7,15 @@
  * the state was read) but never reads past its end. Numbers, booleans and texts without escapes are
  * remembered, as they point nowhere but into the event itself.
  *
+ * What is found out about an event lies apart from it, and both in a pool: a thread makes and lets
+ * go of events by the million, thousands at once when a graph is collected. Texts that are too long
+ * for the pool are the heap's. The word that tells how long the text is tells that too, and the
+ * place in the pool.
+ *
  * Refused: slots per event, filled for the fields that later conditions read. It saves the search,
  * and costs every taken event 16 bytes a slot and a second encoding of the same data. */
 #include "cep/event.h"
 
-#include "core/buf.h"
 #include "core/mem.h"
 #include "schemas/codec_json.h"
 
@@ -21,17 +25,22 @@ static const leat_json_limits event_limits = {LEAT_EVENT_DEPTH_MAX, UINT32_MAX};
 #define KNOWN_MAX 2
 
 typedef struct known_field {
-    const char *name; /* inside json; NULL: free */
     leat_value value;
-    uint32_t len;
+    uint32_t name, len; /* inside json; 0: free */
 } known_field;
 
 /* Most events are let go without anybody having looked into them, so this is made when it is needed
  * first. */
 typedef struct leat_known {
     known_field fields[KNOWN_MAX];
-    uint32_t next; /* to be forgotten */
+    uint64_t content; /* hash of json; 0: not known yet */
+    uint32_t next;    /* field to be forgotten */
+    uint32_t place;   /* in the pool; 0: of the heap */
 } leat_known;
+_Static_assert(sizeof(leat_known) == 64, "what is known of an event is a line of the cache");
+_Static_assert(LEAT_POOL_ITEM_MAX - sizeof(leat_event) < 1u << LEAT_EVENT_LEN_BITS &&
+                   LEAT_POOL_PLACE_BITS + LEAT_EVENT_LEN_BITS < 32,
+               "place and length are in one word");
 
 /* --- finding a member --- */
 
@@ -124,7 +133,7 @@ static leat_code find_member(leat_str json, leat_str name, leat_arena *arena, le
 /* --- the object of expressions --- */
 
 /* Whether value can be kept with the event: it points nowhere, or into the event. */
-static bool lasting(const leat_event *event, leat_value value)
+static bool lasting(leat_str json, leat_value value)
 {
     switch ((leat_tag)value.tag) {
     case LEAT_NULL:
@@ -132,8 +141,7 @@ static bool lasting(const leat_event *event, leat_value value)
     case LEAT_INT:
     case LEAT_DOUBLE: return true;
     case LEAT_STRING:
-    case LEAT_NUMBER:
-        return value.as.text >= event->json && value.as.text <= event->json + event->len;
+    case LEAT_NUMBER: return value.as.text >= json.data && value.as.text <= json.data + json.len;
     case LEAT_MISSING:
     case LEAT_UINT:
     case LEAT_BYTES:
@@ -156,7 +164,8 @@ static bool recall(const leat_event *event, leat_str name, leat_value *value)
     const leat_known *known = event->known;
     for (size_t i = 0; known != NULL && i < KNOWN_MAX; i++) {
         const known_field *field = &known->fields[i];
-        if (field->name == NULL || !leat_str_equal((leat_str){field->name, field->len}, name))
+        if (field->name == 0 ||
+            !leat_str_equal((leat_str){event->json + field->name, field->len}, name))
             continue;
         *value = field->value;
         return true;
@@ -164,18 +173,40 @@ static bool recall(const leat_event *event, leat_str name, leat_value *value)
     return false;
 }
 
-/* Without memory it is looked for again. */
+static uint32_t place_of(const leat_event *event)
+{
+    return (event->size & LEAT_EVENT_LARGE) != 0 ? 0 : event->size >> LEAT_EVENT_LEN_BITS;
+}
+
+/* NULL: there is no memory, so it has to be found out again. */
+static leat_known *known_of(leat_event *event)
+{
+    if (event->known != NULL) return event->known;
+    uint32_t place = 0;
+    leat_pool *pool = place_of(event) == 0 ? NULL : leat_pool_of(event, place_of(event));
+    leat_known *made =
+        pool == NULL ? leat_mem_try(sizeof *made) : leat_pool_take(pool, sizeof *made, &place);
+    if (made != NULL) *made = (leat_known){.place = place};
+    event->known = made;
+    return made;
+}
+
 static void remember(leat_event *event, leat_str key, leat_value value)
 {
-    leat_known *known = event->known;
-    if (known == NULL) {
-        known = leat_mem_try(sizeof *known);
-        if (known == NULL) return;
-        *known = (leat_known){.next = 0};
-        event->known = known;
-    }
-    known->fields[known->next] = (known_field){key.data, value, (uint32_t)key.len};
+    leat_known *known = known_of(event);
+    if (known == NULL) return;
+    uint32_t name = (uint32_t)(key.data - event->json);
+    known->fields[known->next] = (known_field){value, name, (uint32_t)key.len};
     known->next = (known->next + 1) % KNOWN_MAX;
+}
+
+uint64_t leat_event_content(leat_event *event)
+{
+    leat_known *known = known_of(event);
+    if (known != NULL && known->content != 0) return known->content;
+    uint64_t content = leat_str_hash_fixed(leat_event_json(event));
+    if (known != NULL) known->content = content;
+    return content;
 }
 
 leat_code leat_event_field(leat_event *event, leat_str name, leat_arena *arena, leat_value *value,
@@ -183,27 +214,24 @@ leat_code leat_event_field(leat_event *event, leat_str name, leat_arena *arena, 
 {
     LEAT_ASSERT(event->references > 0);
     if (recall(event, name, value)) return LEAT_OK;
+    leat_str json = leat_event_json(event);
     leat_str key = LEAT_STR_NONE;
     leat_str member;
-    LEAT_TRY(find_member(leat_event_json(event), name, arena, &key, &member, err));
+    LEAT_TRY(find_member(json, name, arena, &key, &member, err));
     if (member.data == NULL) {
         *value = LEAT_VALUE_MISSING;
         return LEAT_OK;
     }
     LEAT_TRY(leat_json_value(member, event_limits, arena, value, err));
-    if (lasting(event, *value) && leat_str_equal(key, name)) remember(event, key, *value);
+    if (lasting(json, *value) && leat_str_equal(key, name)) remember(event, key, *value);
     return LEAT_OK;
 }
 
 static leat_code object_field(const leat_object *object, leat_str name, leat_arena *arena,
                               leat_value *value, leat_err *err)
 {
-    /* The object is ours; what is const to the evaluator is the event's content. */
-    union {
-        const leat_object *in;
-        leat_event *out;
-    } event = {.in = object};
-    return leat_event_field(event.out, name, arena, value, err);
+    const leat_event_object *of = (const leat_event_object *)object;
+    return leat_event_field(of->event, name, arena, value, err);
 }
 
 static leat_code object_whole(const leat_object *object, leat_arena *arena, leat_value *value,
@@ -211,34 +239,49 @@ static leat_code object_whole(const leat_object *object, leat_arena *arena, leat
 {
     (void)arena;
     (void)err;
-    const leat_event *event = (const leat_event *)object;
-    *value = leat_value_text(LEAT_JSON, leat_event_json(event));
+    const leat_event_object *of = (const leat_event_object *)object;
+    *value = leat_value_text(LEAT_JSON, leat_event_json(of->event));
     return LEAT_OK;
 }
 
 static const leat_object_type event_type = {"event", object_field, object_whole};
 
-leat_value leat_event_value(const leat_event *event)
+leat_value leat_event_value(leat_event *event, leat_event_object *object)
 {
-    return (leat_value){.tag = LEAT_OBJECT, .as.object = &event->object};
+    *object = (leat_event_object){{&event_type}, event};
+    return (leat_value){.tag = LEAT_OBJECT, .as.object = &object->object};
 }
 
 /* --- life --- */
 
-leat_code leat_event_new(leat_str json, int64_t timestamp_ms, leat_identity identity,
-                         leat_event **event, leat_err *err)
+leat_code leat_event_new(leat_pool *pool, leat_str json, int64_t timestamp_ms,
+                         leat_identity identity, leat_event **event, leat_err *err)
 {
-    LEAT_ASSERT(json.data != NULL && json.len < UINT32_MAX);
-    leat_event *made = leat_mem_try(sizeof *made + json.len);
+    LEAT_ASSERT(json.data != NULL && pool != NULL);
+    if (LEAT_UNLIKELY(json.len > LEAT_EVENT_BYTES_MAX))
+        return leat_err_set(err, LEAT_ERR_LIMIT, "an event has %zu bytes; at most %d are held",
+                            json.len, LEAT_EVENT_BYTES_MAX);
+    size_t bytes = sizeof(leat_event) + json.len;
+    uint32_t place = 0;
+    leat_event *made =
+        bytes <= LEAT_POOL_ITEM_MAX ? leat_pool_take(pool, bytes, &place) : leat_mem_try(bytes);
     if (made == NULL) return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for an event");
-    *made = (leat_event){.object = {&event_type},
-                         .timestamp_ms = timestamp_ms,
+    uint32_t size = place == 0 ? LEAT_EVENT_LARGE : place << LEAT_EVENT_LEN_BITS;
+    *made = (leat_event){.timestamp_ms = timestamp_ms,
                          .identity = identity,
                          .references = 1,
-                         .len = (uint32_t)json.len};
+                         .size = size | (uint32_t)json.len};
     memcpy(made->json, json.data, json.len);
     *event = made;
     return LEAT_OK;
+}
+
+static void known_free(leat_known *known)
+{
+    if (known->place == 0)
+        leat_mem_free(known);
+    else
+        leat_pool_give(known, known->place);
 }
 
 void leat_event_release(leat_event **event)
@@ -248,6 +291,9 @@ void leat_event_release(leat_event **event)
     if (gone == NULL) return;
     LEAT_ASSERT(gone->references > 0);
     if (--gone->references > 0) return;
-    leat_mem_free(gone->known);
-    leat_mem_free(gone);
+    if (gone->known != NULL) known_free(gone->known);
+    if (place_of(gone) == 0)
+        leat_mem_free(gone);
+    else
+        leat_pool_give(gone, place_of(gone));
 }

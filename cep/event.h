@@ -3,18 +3,20 @@
  * take of it, in whatever partial match of whatever pattern, shares the one copy.
  *
  * In expressions it is an OBJECT: a field is found in the text when somebody asks, and scalars that
- * were found are remembered. Cost: ~1 ns a byte for the first look at a field; 56 bytes and the
- * text, and 72 more once a field was looked up.
- * Owner: its references. Thread: the shard's. */
+ * were found are remembered. Cost: ~1 ns a byte for the first look at a field; 40 bytes and the
+ * text, in a pool, and 64 more once a field was looked up or an alert has named the event.
+ * Owner: its references; it may outlive its pool. Thread: the pool's, the shard's. */
 #ifndef LEAT_CEP_EVENT_H
 #define LEAT_CEP_EVENT_H
 
 #include "core/arena.h"
 #include "core/err.h"
+#include "core/pool.h"
 #include "core/str.h"
 #include "core/value.h"
 
 #define LEAT_EVENT_DEPTH_MAX 1000 /* of objects and lists in an event */
+#define LEAT_EVENT_BYTES_MAX INT32_MAX
 
 /* Where an event came from: the same in a replay and in another process. */
 typedef struct leat_identity {
@@ -22,19 +24,20 @@ typedef struct leat_identity {
 } leat_identity;
 
 typedef struct leat_event {
-    leat_object object; /* first: an OBJECT value points here */
     int64_t timestamp_ms;
     leat_identity identity;
-    struct leat_known *known; /* fields that were looked up; NULL: nobody has */
+    struct leat_known *known; /* what was found out about it; NULL: nothing */
     uint32_t references;
-    uint32_t len;
-    uint64_t content; /* hash of json; 0: not known yet */
-    char json[];      /* one JSON object */
+    uint32_t size; /* LARGE and the text's length; or its place in the pool, and the length */
+    char json[];   /* one JSON object */
 } leat_event;
+#define LEAT_EVENT_LARGE    0x80000000u /* of the heap */
+#define LEAT_EVENT_LEN_BITS 10          /* of one in a pool */
 
-/* json: validated, one object; copied. One reference, the caller's. */
-leat_code leat_event_new(leat_str json, int64_t timestamp_ms, leat_identity identity,
-                         leat_event **event, leat_err *err) LEAT_CHECKED;
+/* json: validated, one object; copied. One reference, the caller's. LIMIT: it is larger than
+ * LEAT_EVENT_BYTES_MAX. */
+leat_code leat_event_new(leat_pool *pool, leat_str json, int64_t timestamp_ms,
+                         leat_identity identity, leat_event **event, leat_err *err) LEAT_CHECKED;
 /* Gives a reference back and nulls it; the last one frees. NULL inside is harmless. */
 void leat_event_release(leat_event **event);
 static inline leat_event *leat_event_share(leat_event *event)
@@ -44,15 +47,18 @@ static inline leat_event *leat_event_share(leat_event *event)
 }
 static inline leat_str leat_event_json(const leat_event *event)
 {
-    return (leat_str){event->json, event->len};
+    bool large = (event->size & LEAT_EVENT_LARGE) != 0;
+    uint32_t mask = large ? ~LEAT_EVENT_LARGE : (1u << LEAT_EVENT_LEN_BITS) - 1;
+    return (leat_str){event->json, event->size & mask};
 }
 /* A hash of the text, the same in every process and version. Cost: the text, once. */
-static inline uint64_t leat_event_content(leat_event *event)
-{
-    if (event->content == 0) event->content = leat_str_hash_fixed(leat_event_json(event));
-    return event->content;
-}
-leat_value leat_event_value(const leat_event *event); /* OBJECT; lives as long as the event */
+uint64_t leat_event_content(leat_event *event);
+/* What an OBJECT value of an event points to; the caller's, who keeps the event too. */
+typedef struct leat_event_object {
+    leat_object object;
+    leat_event *event;
+} leat_event_object;
+leat_value leat_event_value(leat_event *event, leat_event_object *object); /* OBJECT */
 /* A member of the event; MISSING if there is none. May allocate from arena. */
 leat_code leat_event_field(leat_event *event, leat_str name, leat_arena *arena, leat_value *value,
                            leat_err *err) LEAT_CHECKED;

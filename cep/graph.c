@@ -41,6 +41,13 @@ void graph_clear(graph *g)
     g->events_count = g->nodes_count = g->takes = g->bound = 0;
 }
 
+void graph_give_back(graph *g, uint32_t *spent)
+{
+    LEAT_ASSERT(g->bound <= g->events_count + 1);
+    for (; *spent + 1 < g->bound; (*spent)++)
+        leat_event_release(&g->events[*spent].event);
+}
+
 void graph_release(graph *g)
 {
     graph_clear(g);
@@ -61,10 +68,17 @@ static void *outgrow(void *items, const void *own, size_t own_bytes, size_t byte
     return made;
 }
 
+/* What is large is collected when it has doubled, so that it stays as it is for long: what it grows
+ * beyond its need is not worth the moves it saves. */
+static size_t larger(uint32_t size)
+{
+    return (size_t)size + (size < GRAPH_LARGE ? size + 1 : size / 4) / 2;
+}
+
 leat_code graph_grow(graph *g, uint32_t nodes, leat_err *err)
 {
     size_t need = (size_t)g->nodes_count + nodes;
-    size_t size = (size_t)g->nodes_size + g->nodes_size / 2;
+    size_t size = larger(g->nodes_size);
     if (size < NODES_LEAST) size = NODES_LEAST;
     if (size < need) size = need;
     if (size > GRAPH_NODES_MAX)
@@ -79,7 +93,7 @@ leat_code graph_grow(graph *g, uint32_t nodes, leat_err *err)
 leat_code graph_events_grow(graph *g, leat_err *err)
 {
     LEAT_ASSERT(g->events_count == g->events_size);
-    size_t size = (size_t)g->events_size + (g->events_size + 1) / 2;
+    size_t size = larger(g->events_size);
     if (size < EVENTS_LEAST) size = EVENTS_LEAST;
     if (size > GRAPH_EVENTS_MAX) size = GRAPH_EVENTS_MAX;
     if (size == g->events_count)

@@ -32,13 +32,14 @@ typedef struct graph_node {
 } graph_node;
 
 typedef struct graph_entry {
-    leat_event *event; /* a reference */
+    leat_event *event; /* a reference; NULL: given back already (graph_give_back) */
     int64_t time_ms;
 } graph_entry;
 
 /* Most keys hold a few takes: these need no memory of their own. */
 #define GRAPH_OWN_NODES  6
 #define GRAPH_OWN_EVENTS 3
+#define GRAPH_LARGE      2048u /* from here on arrays grow by little, and become smaller again */
 
 typedef struct graph {
     graph_node *nodes; /* own_nodes at first */
@@ -113,6 +114,10 @@ static inline LEAT_CHECKED leat_code graph_event_add(graph *g, leat_event *event
     *number = g->events_count = count + 1;
     return LEAT_OK;
 }
+/* Nobody is going to ask for runs that began before the bound: events before it, which only those
+ * can have taken, are given back now, their entries when the graph is collected. *spent: so many of
+ * the first were before; 0 in the beginning, and after graph_clear and graph_collect. */
+void graph_give_back(graph *g, uint32_t *spent);
 /* A run that begins with an event. */
 static inline uint32_t graph_take_first(graph *g, uint32_t event, uint32_t step)
 {

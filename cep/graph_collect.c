@@ -79,6 +79,7 @@ static void move_events(graph *g, graph_moves *moves)
     uint32_t kept = 0;
     for (uint32_t i = 1; i <= count; i++) {
         bool keep = numbers[i] != 0;
+        LEAT_ASSERT(!keep || entries[i].event != NULL);
         numbers[i] = kept + 1;
         if (!keep)
             leat_event_release(&entries[i].event);
@@ -133,6 +134,17 @@ static void move_nodes(graph *g, const graph_moves *moves)
     g->takes = takes;
 }
 
+/* After a burst the memory is for much more than what lives. Without success it stays so. */
+static void *shrunk(void *items, uint32_t *size, uint32_t count, size_t bytes)
+{
+    uint32_t half = *size / 2;
+    if (*size < 2 * GRAPH_LARGE || count > *size / 8) return items;
+    void *smaller = leat_mem_try_resize(items, half * bytes);
+    if (smaller == NULL) return items;
+    *size = half;
+    return smaller;
+}
+
 bool graph_collect(graph *g, graph_moves *moves, uint32_t bound)
 {
     LEAT_ASSERT(moves->nodes_size > g->nodes_count && bound <= g->bound);
@@ -140,6 +152,8 @@ bool graph_collect(graph *g, graph_moves *moves, uint32_t bound)
     move_events(g, moves);
     move_nodes(g, moves);
     g->bound = moves->events[g->bound];
+    g->nodes = shrunk(g->nodes, &g->nodes_size, g->nodes_count, sizeof *g->nodes);
+    g->events = shrunk(g->events, &g->events_size, g->events_count, sizeof *g->events);
     return true;
 }
 

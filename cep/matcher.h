@@ -104,6 +104,9 @@ typedef struct leat_matcher leat_matcher;
 typedef struct leat_matcher_work leat_matcher_work;
 leat_matcher_work *leat_matcher_work_new(void);
 void leat_matcher_work_free(leat_matcher_work **work);
+/* What the events are to be made in that its matchers hold; those that are left when the scratch is
+ * freed live on. */
+leat_pool *leat_matcher_work_pool(leat_matcher_work *work);
 /* How many bundles of a configuration there are before an index of them is made (bundle_index.h);
  * at least 1. For tests; what comes out is the same. */
 void leat_matcher_work_index_at(leat_matcher_work *work, size_t least);

@@ -305,6 +305,7 @@ leat_code matcher_collect(leat_matcher *matcher, leat_matcher_work *work, leat_e
     if (work->number > g->events_count) work->number = 0; /* nothing has kept it */
     matcher->skipped = graph_moved_event(moves, matcher->skipped);
     matcher->dropped_at = g->bound;
+    matcher->spent = 0;
     bundle_index_collected(matcher, moves);
     return LEAT_OK;
 }
@@ -316,7 +317,7 @@ void matcher_void(leat_matcher *matcher)
     graph_clear(&matcher->graph);
     matcher->bundles.count = 0;
     matcher->shape = NULL;
-    matcher->skipped = matcher->dropped_at = matcher->gone = 0;
+    matcher->skipped = matcher->dropped_at = matcher->gone = matcher->spent = 0;
 }
 
 leat_code matcher_settle(leat_matcher *matcher, leat_matcher_work *work, leat_err *err)
@@ -332,5 +333,6 @@ leat_code matcher_settle(leat_matcher *matcher, leat_matcher_work *work, leat_er
         matcher_void(matcher);
         return LEAT_OK;
     }
+    if (matcher->waiting_count == 0) graph_give_back(g, &matcher->spent);
     return matcher_stale(matcher) ? matcher_collect(matcher, work, err) : LEAT_OK;
 }

@@ -88,7 +88,8 @@ static void write_head(const leat_matcher *matcher, leat_buf *out)
 static void write_event(const leat_event *event, const leat_event *before, leat_buf *out)
 {
     leat_identity identity = event->identity;
-    char *to = leat_buf_reserve(out, 4 * NUMBER_ROOM + 8 + (size_t)event->len);
+    leat_str json = leat_event_json(event);
+    char *to = leat_buf_reserve(out, 4 * NUMBER_ROOM + 8 + json.len);
     if (to == NULL) return;
     LEAT_ASSERT(before == NULL || before->timestamp_ms <= event->timestamp_ms);
     if (before == NULL)
@@ -103,9 +104,9 @@ static void write_event(const leat_event *event, const leat_event *before, leat_
         to = put_word(to, identity.place);
         to = put(to, identity.offset);
     }
-    to = put(to, event->len);
-    memcpy(to, event->json, event->len);
-    wrote(out, to + event->len);
+    to = put(to, json.len);
+    memcpy(to, json.data, json.len);
+    wrote(out, to + json.len);
 }
 
 static void write_held(const held *h, leat_buf *out)

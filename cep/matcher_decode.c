@@ -23,6 +23,7 @@ typedef struct decoder {
     leat_reader in;
     uint8_t version;
     bool own; /* this process has written them */
+    leat_pool *pool;
     leat_matcher *matcher;
     uint32_t *last;  /* by node: the latest event that a run of it ends with */
     uint32_t *depth; /* by node: takes of the longest */
@@ -83,9 +84,10 @@ static leat_code read_event(decoder *d, const leat_event *before, leat_event **e
         !leat_reader_bytes(&d->in, &json))
         return matcher_damaged(d->err, "an event is cut short");
     leat_err why = {0};
-    if (json.len >= UINT32_MAX || (!d->own && leat_json_validate(json, limits, &why) != LEAT_OK))
+    if (json.len > LEAT_EVENT_BYTES_MAX ||
+        (!d->own && leat_json_validate(json, limits, &why) != LEAT_OK))
         return matcher_damaged(d->err, "an event is no JSON");
-    return leat_event_new(json, timestamp_ms, identity, event, d->err);
+    return leat_event_new(d->pool, json, timestamp_ms, identity, event, d->err);
 }
 
 /* A number of at most `most`. */
@@ -436,6 +438,7 @@ leat_code leat_matcher_decode(const leat_nfa *nfa, leat_matcher_work *work, leat
     *matcher = NULL;
     d.in = leat_reader_of(bytes);
     d.own = own;
+    d.pool = work->pool;
     d.err = err;
     d.matcher = NULL;
     d.last = d.depth = d.slots = NULL;

@@ -35,7 +35,8 @@ typedef struct bundle {
     uint32_t slots[]; /* machine->slots_count; those that do not matter are 0 */
 } bundle;
 
-#define BUNDLE_WORDS ((size_t)3)        /* without slots */
+#define BUNDLE_WORDS ((size_t)3) /* without slots */
+#define SPENT_MIN    4
 #define BUNDLES_OWN  (3 * BUNDLE_WORDS) /* three bundles without slots */
 
 /* Of one machine: all have as many words. (The scratch's are of one machine after the other.) */
@@ -86,12 +87,13 @@ struct leat_matcher {
     uint32_t collect_at; /* nodes */
     uint32_t dropped_at; /* the bound when dead bundles were dropped */
     uint32_t gone;       /* bundles without a root: they stay until then, or get another one */
-    uint32_t skipped;    /* matches that began before this event do not come out any more */
+    uint32_t spent;      /* events before the bound that the graph has given back */
     uint32_t waiting_count, held_count;
     bundles bundles;
     graph graph;
     /* Now and then: */
     uint32_t indexes_count;
+    uint32_t skipped; /* matches that began before this event do not come out any more */
     waiting *waiting;
     held *held; /* in the order in which they will be fed */
     size_t waiting_size, held_size;
@@ -163,6 +165,7 @@ struct leat_matcher_work {
     uint64_t ticket; /* changes when paths do */
     graph_moves moves;
     graph_depths depths;
+    leat_pool *pool;    /* of events */
     machine **machines; /* a hash table by automaton (matcher_work.c) */
     size_t machines_count, machines_size;
     leat_arena *arena;   /* of takes shown to conditions; for one event */
@@ -330,11 +333,17 @@ static inline bool matcher_stale(const leat_matcher *matcher)
 {
     return matcher->graph.bound > matcher->graph.events_count / 2 + 8;
 }
+/* There are events to be given back: some at a time, in proportion to what is held. */
+static inline bool matcher_spent(const leat_matcher *matcher)
+{
+    return matcher->graph.bound > matcher->spent + SPENT_MIN + matcher->graph.events_count / 32;
+}
 /* matcher_settle would find nothing to do: most often. */
 static inline bool matcher_settled(const leat_matcher *matcher)
 {
     return matcher->bundles.count > 0 && matcher->gone == 0 &&
-           matcher->graph.bound == matcher->dropped_at && !matcher_stale(matcher);
+           matcher->graph.bound == matcher->dropped_at && !matcher_spent(matcher) &&
+           !matcher_stale(matcher);
 }
 
 /* --- matcher_depth.c --- */

@@ -24,7 +24,13 @@ leat_matcher_work *leat_matcher_work_new(void)
 {
     leat_matcher_work *made = leat_mem_need(sizeof *made);
     made->select_least = SELECT_LEAST;
+    made->pool = leat_pool_new();
     return made;
+}
+
+leat_pool *leat_matcher_work_pool(leat_matcher_work *work)
+{
+    return work->pool;
 }
 
 void leat_matcher_work_index_at(leat_matcher_work *work, size_t least)
@@ -60,6 +66,7 @@ void leat_matcher_work_free(leat_matcher_work **work)
     leat_mem_free(gone->done);
     leat_mem_free(gone->picks);
     leat_mem_free(gone->found);
+    leat_pool_free(&gone->pool);
     leat_mem_free(gone);
     *work = NULL;
 }

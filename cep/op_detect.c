@@ -56,7 +56,8 @@ static leat_code make_event(detect_state *state, leat_err *err)
     if (message != NULL)
         identity = leat_identity_of(topic_hash(state, message->topic), message->partition,
                                     message->offset);
-    return leat_event_new(json, record->timestamp_ms, identity, &state->event_held, err);
+    leat_pool *pool = leat_matcher_work_pool(state->work);
+    return leat_event_new(pool, json, record->timestamp_ms, identity, &state->event_held, err);
 }
 
 leat_code detect_keep(void *self, leat_event **event, leat_err *err)

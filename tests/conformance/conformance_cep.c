@@ -260,7 +260,8 @@ static void feed(player *p, uint32_t index)
     advance(p, key, ts, at, true);
     leat_identity identity = {0, index};
     leat_event *made = NULL;
-    if (leat_event_new(json_of(event, p->arena), ts, identity, &made, &err) != LEAT_OK)
+    leat_pool *pool = play_kit_pool(p->kit);
+    if (leat_event_new(pool, json_of(event, p->arena), ts, identity, &made, &err) != LEAT_OK)
         give_up("event", err.text);
     play_results results = {0};
     if (play_feed(key->play, made, p->arena, &results, &err) != LEAT_OK) give_up("feed", err.text);

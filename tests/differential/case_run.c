@@ -356,7 +356,7 @@ static void run_rules(const runner *first, diff_outcome *outcome)
     *outcome = (diff_outcome){.verdict = DIFF_RULES, .got = got, .want = want, .ruled = true};
 }
 
-static leat_event **make_events(const diff_case *c, leat_arena *arena)
+static leat_event **make_events(const diff_case *c, leat_pool *pool, leat_arena *arena)
 {
     leat_event **events = leat_arena_zero(arena, (c->count + 1) * sizeof *events);
     leat_err err = {0};
@@ -369,8 +369,8 @@ static leat_event **make_events(const diff_case *c, leat_arena *arena)
         leat_code code = leat_json_write(c->happenings[i].event, arena, &text, &err);
         LEAT_ASSERT(code == LEAT_OK);
         leat_identity identity = {1, i + 1};
-        code =
-            leat_event_new(leat_buf_str(&text), c->happenings[i].at_ms, identity, &events[i], &err);
+        code = leat_event_new(pool, leat_buf_str(&text), c->happenings[i].at_ms, identity,
+                              &events[i], &err);
         LEAT_ASSERT(code == LEAT_OK);
     }
     leat_buf_release(&text);
@@ -386,7 +386,8 @@ diff_outcome diff_run(const diff_case *c, leat_arena *arena)
     r.nfa = load(c->pattern, c->count % 3 != 0, arena, &conditions);
     if (r.nfa == NULL) return outcome;
     outcome.verdict = DIFF_SAME;
-    r.events = make_events(c, arena);
+    leat_pool *pool = leat_pool_new();
+    r.events = make_events(c, pool, arena);
     play_kit *kit = play_kit_new(r.nfa, conditions, true);
     run(&r, kit);
     play_kit_free(&kit);
@@ -398,5 +399,6 @@ diff_outcome diff_run(const diff_case *c, leat_arena *arena)
     release(&r);
     for (size_t i = 0; i < c->count; i++)
         leat_event_release(&r.events[i]);
+    leat_pool_free(&pool);
     return outcome;
 }

@@ -59,6 +59,7 @@ typedef struct bench {
     const leat_pattern *pattern;
     char letter;
     int64_t at_ms;
+    leat_pool *pool;
 } bench;
 
 static bool reads_step(const leat_pattern *pattern, leat_str text, uint32_t *step)
@@ -103,7 +104,7 @@ static leat_code test(void *self, uint32_t condition, const leat_take *takes, bo
 static leat_code keep(void *self, leat_event **event, leat_err *err)
 {
     const bench *b = self;
-    return leat_event_new(LEAT_STR("{}"), b->at_ms, (leat_identity){1, 2}, event, err);
+    return leat_event_new(b->pool, LEAT_STR("{}"), b->at_ms, (leat_identity){1, 2}, event, err);
 }
 
 static leat_code look(void *self, const leat_match *match, leat_err *err)
@@ -120,7 +121,7 @@ static void play(leat_matcher *matcher, leat_matcher_work *work, const leat_patt
     static const char letters[] = "abcdua";
     leat_err err;
     leat_matches matches = {.match = look};
-    bench b = {pattern, 'a', 0};
+    bench b = {pattern, 'a', 0, leat_matcher_work_pool(work)};
     leat_matcher_host host = {.self = &b, .test = test, .keep = keep};
     leat_event *held = NULL;
     int64_t deadline_ms = leat_matcher_deadline(matcher);
@@ -192,8 +193,8 @@ static void hold_some(leat_matcher *matcher, const bench *b)
     for (size_t i = 0; i < 3; i++) {
         leat_event *event = NULL;
         leat_err err;
-        if (leat_event_new(LEAT_STR("{}"), b->at_ms, (leat_identity){3, i}, &event, &err) !=
-                LEAT_OK ||
+        if (leat_event_new(b->pool, LEAT_STR("{}"), b->at_ms, (leat_identity){3, i}, &event,
+                           &err) != LEAT_OK ||
             leat_matcher_hold(matcher, event, orders[i], &err) != LEAT_OK)
             abort();
         leat_event_release(&event);
@@ -208,7 +209,7 @@ static void state_of(const leat_nfa *nfa, const uint8_t *letters, size_t count, 
     leat_matcher *matcher = NULL;
     leat_matches matches = {.match = look};
     leat_matcher_work *work = leat_matcher_work_new();
-    bench b = {nfa->pattern, 'a', 1000};
+    bench b = {nfa->pattern, 'a', 1000, leat_matcher_work_pool(work)};
     leat_matcher_host host = {.self = &b, .test = test, .keep = keep};
     leat_code code = leat_matcher_new(nfa, &matcher, &err);
     for (size_t i = 0; i < count && code == LEAT_OK; i++) {

@@ -77,8 +77,8 @@ static void play(bench *b, const leat_conditions *conditions, const leat_nfa *nf
     for (int64_t i = 0; i < 6 && code == LEAT_OK; i++) {
         int64_t at_ms = i * i * i;
         leat_eval base = {.arena = b->arena, .cost_max = 10000};
-        code =
-            leat_event_new(leat_str_of(events[i]), at_ms, (leat_identity){0, 0}, &b->event, &err);
+        code = leat_event_new(leat_matcher_work_pool(work), leat_str_of(events[i]), at_ms,
+                              (leat_identity){0, 0}, &b->event, &err);
         if (code != LEAT_OK) break;
         leat_testing_begin(testing, &base, b->event, keep, b);
         b->told = 0;

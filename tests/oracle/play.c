@@ -53,6 +53,11 @@ void play_kit_free(play_kit **kit)
     *kit = NULL;
 }
 
+leat_pool *play_kit_pool(play_kit *kit)
+{
+    return leat_matcher_work_pool(kit->work);
+}
+
 void play_kit_index_at(play_kit *kit, size_t least)
 {
     leat_matcher_work_index_at(kit->work, least);

@@ -34,6 +34,7 @@ void play_kit_free(play_kit **kit);
  * `recoded`. */
 void play_kit_portions(play_kit *kit, uint64_t matches, bool recoded);
 uint64_t play_kit_pauses(const play_kit *kit); /* so far */
+leat_pool *play_kit_pool(play_kit *kit);       /* for events */
 /* Bundles from which on the product makes an index of them. */
 void play_kit_index_at(play_kit *kit, size_t least);
 

@@ -64,7 +64,8 @@ static leat_code cep_keep(void *self, leat_event **event, leat_err *err)
     char json[16];
     (void)snprintf(json, sizeof json, "{\"%c\":0}", bed->letter);
     bed->kept++;
-    return leat_event_new(leat_str_of(json), bed->now_ms, (leat_identity){7, 9}, event, err);
+    leat_pool *pool = leat_matcher_work_pool(bed->work);
+    return leat_event_new(pool, leat_str_of(json), bed->now_ms, (leat_identity){7, 9}, event, err);
 }
 
 static inline const leat_matcher_host *cep_host(cep_bed *bed)

@@ -33,16 +33,19 @@ static uint32_t right_of(uint32_t event, uint32_t step)
     return step << GRAPH_EVENT_BITS | event;
 }
 
+/* They outlive the pool. */
 static void add_events(graph *g, uint32_t count)
 {
     leat_err err;
+    leat_pool *pool = leat_pool_new();
     for (uint32_t i = 1; i <= count; i++) {
         leat_event *event = NULL;
         uint32_t number = 0;
-        cr_assert_eq(leat_event_new(LEAT_STR("{}"), i, (leat_identity){1, i}, &event, &err),
+        cr_assert_eq(leat_event_new(pool, LEAT_STR("{}"), i, (leat_identity){1, i}, &event, &err),
                      LEAT_OK);
         cr_assert_eq(graph_event_add(g, event, &number, &err), LEAT_OK);
     }
+    leat_pool_free(&pool);
 }
 
 static uint32_t take(graph *g, uint32_t before, uint32_t event, uint32_t step)

@@ -341,14 +341,16 @@ Test(matcher, stops_when_its_host_does)
 
 /* --- order_by --- */
 
-static leat_event *event_of(char letter, int64_t at_ms)
+static leat_event *event_of(const cep_bed *bed, char letter, int64_t at_ms)
 {
     leat_event *event = NULL;
     leat_err err;
     char json[16];
     (void)snprintf(json, sizeof json, "{\"%c\":0}", letter);
-    cr_assert_eq(leat_event_new(leat_str_of(json), at_ms, (leat_identity){1, 2}, &event, &err),
-                 LEAT_OK);
+    leat_pool *pool = leat_matcher_work_pool(bed->work);
+    cr_assert_eq(
+        leat_event_new(pool, leat_str_of(json), at_ms, (leat_identity){1, 2}, &event, &err),
+        LEAT_OK);
     return event;
 }
 
@@ -370,7 +372,7 @@ Test(matcher, orders_events_of_one_time)
     leat_err err;
     cep_open(&bed, P(",\"order_by\":\"x\"", S("A", "*", "")));
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
-        leat_event *event = event_of(events[i].letter, 5);
+        leat_event *event = event_of(&bed, events[i].letter, 5);
         cr_assert_eq(leat_matcher_hold(bed.matcher, event, events[i].order, &err), LEAT_OK);
         leat_event_release(&event);
         cep_recode(&bed);
@@ -493,6 +495,30 @@ Test(matcher, survives_its_bytes)
         leat_buf_release(&first);
     }
     cr_expect_gt(played, 500);
+}
+
+/* Events go with their windows, and their memory too, however many there were at once. */
+Test(matcher, gives_events_back)
+{
+    cep_bed bed;
+    leat_err err;
+    int64_t at_ms = 0;
+    cep_open(&bed, P(WITHIN, S("A", "a", "") "," S("B", "b", ANY) "," S("D", "d", "")));
+    const leat_pool *pool = leat_matcher_work_pool(bed.work);
+    for (int i = 0; i < 20000; i++) { /* 200 at a time */
+        at_ms = i / 20;
+        cr_assert_eq(cep_feed(&bed, 'a', at_ms, &err), LEAT_OK);
+        cr_assert_leq(leat_pool_bytes(pool), 65536, "%d", i);
+    }
+    at_ms += 100;
+    for (int i = 0; i < 8000; i++)
+        cr_assert_eq(cep_feed(&bed, i % 2 == 0 ? 'a' : 'b', at_ms, &err), LEAT_OK);
+    cr_expect_gt(leat_pool_bytes(pool), 8000 * sizeof(leat_event));
+    cr_assert_eq(cep_feed(&bed, 'a', at_ms + 100, &err), LEAT_OK);
+    cr_expect_leq(leat_pool_bytes(pool), 65536);
+    cr_assert_eq(cep_feed(&bed, 'b', at_ms + 101, &err), LEAT_OK);
+    cr_expect_eq(leat_matcher_takes(bed.matcher), 2);
+    cep_close(&bed);
 }
 
 /* Whichever allocation fails: an error, and nothing is lost. */
