@@ -25,8 +25,9 @@ static void print_or(const leat_node *node, const char *otherwise, leat_buf *out
 static void add_take(const leat_pattern *pattern, const leat_take *take, leat_buf *text)
 {
     leat_buf_add_bytes(text, pattern->steps[take->step]->name);
-    leat_buf_add_u64(text, take->event->identity.place);
-    leat_buf_add_u64(text, take->event->identity.offset);
+    leat_identity identity = leat_event_identity(take->event);
+    leat_buf_add_u64(text, identity.place);
+    leat_buf_add_u64(text, identity.offset);
     leat_buf_add_u64(text, leat_event_content(take->event));
 }
 

@@ -24,23 +24,21 @@ static const leat_json_limits event_limits = {LEAT_EVENT_DEPTH_MAX, UINT32_MAX};
 
 #define KNOWN_MAX 2
 
-typedef struct known_field {
-    leat_value value;
-    uint32_t name, len; /* inside json; 0: free */
-} known_field;
-
 /* Most events are let go without anybody having looked into them, so this is made when it is needed
- * first. */
+ * first. The event points to it instead of having a place itself. */
 typedef struct leat_known {
-    known_field fields[KNOWN_MAX];
+    uint64_t place;   /* of the event's identity */
     uint64_t content; /* hash of json; 0: not known yet */
-    uint32_t next;    /* field to be forgotten */
-    uint32_t place;   /* in the pool; 0: of the heap */
+    leat_value values[KNOWN_MAX];
+    uint32_t names[KNOWN_MAX]; /* of fields, inside json; 0: none */
+    uint16_t lens[KNOWN_MAX];
+    uint16_t next; /* field to be forgotten */
+    uint16_t at;   /* in the pool; 0: of the heap */
 } leat_known;
 _Static_assert(sizeof(leat_known) == 64, "what is known of an event is a line of the cache");
 _Static_assert(LEAT_POOL_ITEM_MAX - sizeof(leat_event) < 1u << LEAT_EVENT_LEN_BITS &&
-                   LEAT_POOL_PLACE_BITS + LEAT_EVENT_LEN_BITS < 32,
-               "place and length are in one word");
+                   LEAT_POOL_PLACE_BITS + LEAT_EVENT_LEN_BITS <= 30,
+               "where an event lies and its length are in one word, beside two bits");
 
 /* --- finding a member --- */
 
@@ -159,45 +157,59 @@ static bool lasting(leat_str json, leat_value value)
     return false;
 }
 
+static leat_known *known_or_null(const leat_event *event)
+{
+    return (event->size & LEAT_EVENT_KNOWN) == 0 ? NULL : event->known;
+}
+
 static bool recall(const leat_event *event, leat_str name, leat_value *value)
 {
-    const leat_known *known = event->known;
+    const leat_known *known = known_or_null(event);
     for (size_t i = 0; known != NULL && i < KNOWN_MAX; i++) {
-        const known_field *field = &known->fields[i];
-        if (field->name == 0 ||
-            !leat_str_equal((leat_str){event->json + field->name, field->len}, name))
-            continue;
-        *value = field->value;
+        leat_str field = {event->json + known->names[i], known->lens[i]};
+        if (known->names[i] == 0 || !leat_str_equal(field, name)) continue;
+        *value = known->values[i];
         return true;
     }
     return false;
 }
 
-static uint32_t place_of(const leat_event *event)
+/* Where it lies in a pool; 0: in none. */
+static uint32_t pool_place(const leat_event *event)
 {
-    return (event->size & LEAT_EVENT_LARGE) != 0 ? 0 : event->size >> LEAT_EVENT_LEN_BITS;
+    uint32_t mask = (1u << LEAT_POOL_PLACE_BITS) - 1;
+    return (event->size & LEAT_EVENT_LARGE) != 0 ? 0 : event->size >> LEAT_EVENT_LEN_BITS & mask;
 }
 
 /* NULL: there is no memory, so it has to be found out again. */
 static leat_known *known_of(leat_event *event)
 {
-    if (event->known != NULL) return event->known;
-    uint32_t place = 0;
-    leat_pool *pool = place_of(event) == 0 ? NULL : leat_pool_of(event, place_of(event));
+    if ((event->size & LEAT_EVENT_KNOWN) != 0) return event->known;
+    uint32_t at = 0;
+    leat_pool *pool = pool_place(event) == 0 ? NULL : leat_pool_of(event, pool_place(event));
     leat_known *made =
-        pool == NULL ? leat_mem_try(sizeof *made) : leat_pool_take(pool, sizeof *made, &place);
-    if (made != NULL) *made = (leat_known){.place = place};
+        pool == NULL ? leat_mem_try(sizeof *made) : leat_pool_take(pool, sizeof *made, &at);
+    if (made == NULL) return NULL;
+    *made = (leat_known){.place = event->place, .at = (uint16_t)at};
     event->known = made;
+    event->size |= LEAT_EVENT_KNOWN;
     return made;
 }
 
 static void remember(leat_event *event, leat_str key, leat_value value)
 {
-    leat_known *known = known_of(event);
+    leat_known *known = key.len > UINT16_MAX ? NULL : known_of(event);
     if (known == NULL) return;
-    uint32_t name = (uint32_t)(key.data - event->json);
-    known->fields[known->next] = (known_field){value, name, (uint32_t)key.len};
-    known->next = (known->next + 1) % KNOWN_MAX;
+    known->values[known->next] = value;
+    known->names[known->next] = (uint32_t)(key.data - event->json);
+    known->lens[known->next] = (uint16_t)key.len;
+    known->next = (uint16_t)((known->next + 1u) % KNOWN_MAX);
+}
+
+leat_identity leat_event_identity(const leat_event *event)
+{
+    const leat_known *known = known_or_null(event);
+    return (leat_identity){known == NULL ? event->place : known->place, event->offset};
 }
 
 uint64_t leat_event_content(leat_event *event)
@@ -259,18 +271,19 @@ leat_code leat_event_new(leat_pool *pool, leat_str json, int64_t timestamp_ms,
 {
     LEAT_ASSERT(json.data != NULL && pool != NULL);
     if (LEAT_UNLIKELY(json.len > LEAT_EVENT_BYTES_MAX))
-        return leat_err_set(err, LEAT_ERR_LIMIT, "an event has %zu bytes; at most %d are held",
+        return leat_err_set(err, LEAT_ERR_LIMIT, "an event has %zu bytes; at most %u are held",
                             json.len, LEAT_EVENT_BYTES_MAX);
     size_t bytes = sizeof(leat_event) + json.len;
     uint32_t place = 0;
     leat_event *made =
         bytes <= LEAT_POOL_ITEM_MAX ? leat_pool_take(pool, bytes, &place) : leat_mem_try(bytes);
     if (made == NULL) return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for an event");
-    uint32_t size = place == 0 ? LEAT_EVENT_LARGE : place << LEAT_EVENT_LEN_BITS;
+    uint32_t where = place == 0 ? LEAT_EVENT_LARGE : place << LEAT_EVENT_LEN_BITS;
     *made = (leat_event){.timestamp_ms = timestamp_ms,
-                         .identity = identity,
+                         .offset = identity.offset,
+                         .place = identity.place,
                          .references = 1,
-                         .size = size | (uint32_t)json.len};
+                         .size = where | (uint32_t)json.len};
     memcpy(made->json, json.data, json.len);
     *event = made;
     return LEAT_OK;
@@ -278,10 +291,10 @@ leat_code leat_event_new(leat_pool *pool, leat_str json, int64_t timestamp_ms,
 
 static void known_free(leat_known *known)
 {
-    if (known->place == 0)
+    if (known->at == 0)
         leat_mem_free(known);
     else
-        leat_pool_give(known, known->place);
+        leat_pool_give(known, known->at);
 }
 
 void leat_event_release(leat_event **event)
@@ -291,9 +304,9 @@ void leat_event_release(leat_event **event)
     if (gone == NULL) return;
     LEAT_ASSERT(gone->references > 0);
     if (--gone->references > 0) return;
-    if (gone->known != NULL) known_free(gone->known);
-    if (place_of(gone) == 0)
+    if ((gone->size & LEAT_EVENT_KNOWN) != 0) known_free(gone->known);
+    if (pool_place(gone) == 0)
         leat_mem_free(gone);
     else
-        leat_pool_give(gone, place_of(gone));
+        leat_pool_give(gone, pool_place(gone));
 }

@@ -3,7 +3,7 @@
  * take of it, in whatever partial match of whatever pattern, shares the one copy.
  *
  * In expressions it is an OBJECT: a field is found in the text when somebody asks, and scalars that
- * were found are remembered. Cost: ~1 ns a byte for the first look at a field; 40 bytes and the
+ * were found are remembered. Cost: ~1 ns a byte for the first look at a field; 32 bytes and the
  * text, in a pool, and 64 more once a field was looked up or an alert has named the event.
  * Owner: its references; it may outlive its pool. Thread: the pool's, the shard's. */
 #ifndef LEAT_CEP_EVENT_H
@@ -16,7 +16,7 @@
 #include "core/value.h"
 
 #define LEAT_EVENT_DEPTH_MAX 1000 /* of objects and lists in an event */
-#define LEAT_EVENT_BYTES_MAX INT32_MAX
+#define LEAT_EVENT_BYTES_MAX ((1u << 30) - 1)
 
 /* Where an event came from: the same in a replay and in another process. */
 typedef struct leat_identity {
@@ -25,14 +25,18 @@ typedef struct leat_identity {
 
 typedef struct leat_event {
     int64_t timestamp_ms;
-    leat_identity identity;
-    struct leat_known *known; /* what was found out about it; NULL: nothing */
+    uint64_t offset; /* of its identity */
+    union {
+        uint64_t place;           /* of its identity */
+        struct leat_known *known; /* KNOWN: what was found out about it, and the place */
+    };
     uint32_t references;
-    uint32_t size; /* LARGE and the text's length; or its place in the pool, and the length */
+    uint32_t size; /* LARGE, KNOWN, where it lies in the pool unless it is LARGE, and the length */
     char json[];   /* one JSON object */
 } leat_event;
 #define LEAT_EVENT_LARGE    0x80000000u /* of the heap */
-#define LEAT_EVENT_LEN_BITS 10          /* of one in a pool */
+#define LEAT_EVENT_KNOWN    0x40000000u
+#define LEAT_EVENT_LEN_BITS 10 /* of one in a pool */
 
 /* json: validated, one object; copied. One reference, the caller's. LIMIT: it is larger than
  * LEAT_EVENT_BYTES_MAX. */
@@ -48,9 +52,10 @@ static inline leat_event *leat_event_share(leat_event *event)
 static inline leat_str leat_event_json(const leat_event *event)
 {
     bool large = (event->size & LEAT_EVENT_LARGE) != 0;
-    uint32_t mask = large ? ~LEAT_EVENT_LARGE : (1u << LEAT_EVENT_LEN_BITS) - 1;
+    uint32_t mask = large ? LEAT_EVENT_BYTES_MAX : (1u << LEAT_EVENT_LEN_BITS) - 1;
     return (leat_str){event->json, event->size & mask};
 }
+leat_identity leat_event_identity(const leat_event *event);
 /* A hash of the text, the same in every process and version. Cost: the text, once. */
 uint64_t leat_event_content(leat_event *event);
 /* What an OBJECT value of an event points to; the caller's, who keeps the event too. */

@@ -87,7 +87,7 @@ static void write_head(const leat_matcher *matcher, leat_buf *out)
 /* before: in time; NULL: there is none. */
 static void write_event(const leat_event *event, const leat_event *before, leat_buf *out)
 {
-    leat_identity identity = event->identity;
+    leat_identity identity = leat_event_identity(event);
     leat_str json = leat_event_json(event);
     char *to = leat_buf_reserve(out, 4 * NUMBER_ROOM + 8 + json.len);
     if (to == NULL) return;
@@ -96,9 +96,9 @@ static void write_event(const leat_event *event, const leat_event *before, leat_
         to = put_signed(to, event->timestamp_ms);
     else
         to = put(to, (uint64_t)event->timestamp_ms - (uint64_t)before->timestamp_ms);
-    if (before != NULL && before->identity.place == identity.place &&
-        before->identity.offset < identity.offset) {
-        to = put(to, identity.offset - before->identity.offset);
+    if (before != NULL && leat_event_identity(before).place == identity.place &&
+        before->offset < identity.offset) {
+        to = put(to, identity.offset - before->offset);
     } else {
         *to++ = 0;
         to = put_word(to, identity.place);

@@ -67,8 +67,8 @@ static bool read_identity(decoder *d, const leat_event *before, leat_identity *i
     if (!get(in, &since)) return false;
     if (since == 0)
         return leat_reader_u64(in, &identity->place) && leat_reader_varuint(in, &identity->offset);
-    if (before == NULL || since > UINT64_MAX - before->identity.offset) return false;
-    *identity = (leat_identity){before->identity.place, before->identity.offset + since};
+    if (before == NULL || since > UINT64_MAX - before->offset) return false;
+    *identity = (leat_identity){leat_event_identity(before).place, before->offset + since};
     return true;
 }
 

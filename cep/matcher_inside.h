@@ -35,8 +35,7 @@ typedef struct bundle {
     uint32_t slots[]; /* machine->slots_count; those that do not matter are 0 */
 } bundle;
 
-#define BUNDLE_WORDS ((size_t)3) /* without slots */
-#define SPENT_MIN    4
+#define BUNDLE_WORDS ((size_t)3)        /* without slots */
 #define BUNDLES_OWN  (3 * BUNDLE_WORDS) /* three bundles without slots */
 
 /* Of one machine: all have as many words. (The scratch's are of one machine after the other.) */
@@ -333,6 +332,7 @@ static inline bool matcher_stale(const leat_matcher *matcher)
 {
     return matcher->graph.bound > matcher->graph.events_count / 2 + 8;
 }
+#define SPENT_MIN 4
 /* There are events to be given back: some at a time, in proportion to what is held. */
 static inline bool matcher_spent(const leat_matcher *matcher)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Slabs, by the size of their items.
  *
- *   pool ── size 16 ─── slab ─ slab             those that have room stand in front of the others
- *        ├─ size 32
+ *   pool ── size 8 ──── slab ─ slab             those that have room stand in front of the others
+ *        ├─ size 16
  *        ├─ ...
  *        └─ spare ───── slab ─ slab             empty, for any size
  *
@@ -11,7 +11,7 @@
  * taken again, a few full-grown ones stay, in proportion to those in use. So after a burst what is
  * held is again in proportion to what lives, as far as what lives does not lie scattered.
  *
- * Places of items are told in units of 16 bytes from the slab's beginning. Those that are free are
+ * Places of items are told in units of 8 bytes from the slab's beginning. Those that are free are
  * a list, the one given back last first, as it is in the cache; what was never used joins it a few
  * items at a time.
  *
@@ -27,9 +27,9 @@
 #include "core/arena.h"
 #include "core/mem.h"
 
-#define UNIT        ((size_t)16)
+#define UNIT        ((size_t)8)
 #define SIZES       (LEAT_POOL_ITEM_MAX / UNIT)
-#define SLAB_BYTES  (((size_t)UNIT << LEAT_POOL_PLACE_BITS) - UNIT) /* with malloc's own, 16 KiB */
+#define SLAB_BYTES  (((size_t)UNIT << LEAT_POOL_PLACE_BITS) - 16) /* with malloc's own, 16 KiB */
 #define SLAB_GROWS  2u /* times: the first one of a size is a quarter */
 #define FRESH_ITEMS 8u
 #define SPARE_SHARE 4 /* slabs in use for a spare one */
@@ -41,7 +41,7 @@
 void __asan_poison_memory_region(const volatile void *address, size_t bytes);
 #define OPEN(ptr, bytes)  __asan_unpoison_memory_region((ptr), (bytes))
 #define CLOSE(ptr, bytes) __asan_poison_memory_region((ptr), (bytes))
-#define GAP               UNIT
+#define GAP               (2 * UNIT)
 #define AGAIN             false
 #else
 #define OPEN(ptr, bytes)  ((void)0)
@@ -76,7 +76,7 @@ typedef struct shelf {
 } shelf;
 
 struct leat_pool {
-    shelf shelves[SIZES + 2]; /* by units of an item, and a gap */
+    shelf shelves[SIZES + GAP / UNIT + 1]; /* by units of an item, and a gap */
     slab *spare;
     uint32_t spare_count, count; /* count: on shelves */
     size_t bytes;

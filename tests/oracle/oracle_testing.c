@@ -39,7 +39,7 @@ static leat_value map_of(oracle_testing *t, const leat_event *event)
     leat_value map = LEAT_VALUE_NULL;
     leat_err err = {0};
     for (size_t i = t->events_count; i-- > 0;)
-        if (t->events[i].offset == event->identity.offset) return t->events[i].map;
+        if (t->events[i].offset == event->offset) return t->events[i].map;
     leat_str text = leat_arena_copy(t->kept, leat_event_json(event));
     leat_code code = leat_json_value(text, limits, t->kept, &map, &err);
     LEAT_ASSERT(code == LEAT_OK && map.tag == LEAT_MAP);
@@ -50,7 +50,7 @@ static leat_value map_of(oracle_testing *t, const leat_event *event)
         t->events = grown;
         t->events_size = size;
     }
-    t->events[t->events_count++] = (parsed){event->identity.offset, map};
+    t->events[t->events_count++] = (parsed){event->offset, map};
     return map;
 }
 

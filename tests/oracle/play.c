@@ -129,7 +129,7 @@ static leat_code add_match(void *self, const leat_match *match, leat_err *err)
     result->missed = match->missed;
     result->time_ms = match->time_ms;
     for (const leat_take *take = match->last; take != NULL; take = take->before)
-        takes[take->depth - 1] = (play_take){take->step, take->event->identity.offset};
+        takes[take->depth - 1] = (play_take){take->step, take->event->offset};
     kit->matches.pause = kit->portion > 0 && kit->matches.count % kit->portion == 0;
     return LEAT_OK;
 }
@@ -158,7 +158,7 @@ static void collect(play_kit *kit, leat_arena *arena, play_results *results)
         result->missed = match->missed;
         result->time_ms = match->time_ms;
         for (const oracle_take *take = match->last; take != NULL; take = take->before)
-            takes[take->depth - 1] = (play_take){take->step, take->event->identity.offset};
+            takes[take->depth - 1] = (play_take){take->step, take->event->offset};
     }
     results->dropped += kit->plain_matches.dropped;
     results->withheld += kit->plain_matches.withheld;

@@ -349,7 +349,7 @@ static void found(search *s, const run *r)
     play_take *takes = leat_arena_array(s->arena, r->last->depth, sizeof *takes);
     LEAT_ASSERT(takes != NULL);
     for (const oracle_take *t = r->last; t != NULL; t = t->before)
-        takes[t->depth - 1] = (play_take){t->step, t->event->identity.offset};
+        takes[t->depth - 1] = (play_take){t->step, t->event->offset};
     list->items[list->count++] = (play_result){.count = r->last->depth, .takes = takes};
 }
 

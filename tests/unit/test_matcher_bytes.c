@@ -177,8 +177,8 @@ static void as_before(const cep_bed *bed, leat_str bytes, leat_buf *out)
         cr_assert(leat_reader_bytes(&in, &json));
         cr_assert(leat_str_equal(json, leat_event_json(event)));
         leat_buf_add_varint(out, event->timestamp_ms);
-        leat_buf_add_u64(out, event->identity.place);
-        leat_buf_add_u64(out, event->identity.offset);
+        leat_buf_add_u64(out, leat_event_identity(event).place);
+        leat_buf_add_u64(out, event->offset);
         leat_buf_add_bytes(out, json);
     }
     leat_buf_add(out, (leat_str){in.at, (size_t)(in.end - in.at)});

@@ -22,7 +22,7 @@ static item take(leat_pool *pool, size_t len, unsigned char fill)
     item made = {.len = len};
     made.bytes = leat_pool_take(pool, len, &made.place);
     cr_assert_not_null(made.bytes);
-    cr_assert_eq((uintptr_t)made.bytes % 16, 0);
+    cr_assert_eq((uintptr_t)made.bytes % 8, 0);
     cr_assert(made.place > 0 && made.place < 1u << LEAT_POOL_PLACE_BITS);
     memset(made.bytes, fill, len);
     return made;
