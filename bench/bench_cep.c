@@ -344,8 +344,10 @@ static void look_ahead(const player *p, const batch *b, uint32_t i)
 {
     uint32_t far = i + 2 * AHEAD < b->count ? i + 2 * AHEAD : b->count - 1;
     uint32_t near = i + AHEAD < b->count ? i + AHEAD : b->count - 1;
+    uint32_t next = i + 1 < b->count ? i + 1 : b->count - 1;
     __builtin_prefetch(&p->matchers[b->events[far].card]);
     leat_matcher_ahead(p->matchers[b->events[near].card]);
+    leat_matcher_ahead_feed(p->matchers[b->events[next].card]);
 }
 
 /* What callgrind counts, so it has to be a function. */

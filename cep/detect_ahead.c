@@ -7,8 +7,9 @@
  * memory longer than it takes. So the records behind the one in hand are looked at before their
  * turn:
  *
- *   record   r            r+1       r+3           r+5    r+7
- *            is processed matcher   live object   cell   lookup begun, key evaluated -> slot
+ *   record   r             r+1             r+2       r+3           r+5    r+7
+ *            is processed  what it leads   matcher   live object   cell   lookup begun, key
+ *                          to                                             evaluated -> slot
  *
  * The lookup and the key are worked out once, ahead, and used when it is the record's turn. What
  * fails other than by the record's fault is not kept: it fails again, when it may. All else here
@@ -122,7 +123,8 @@ void detect_ahead_to(detect_state *state, const leat_batch *in, size_t r)
              in->records[state->aheads_end]);
     ask(state, r + 5, 1);
     ask(state, r + 3, 2);
-    ask(state, r + 1, 3);
+    ask(state, r + 2, 3);
+    ask(state, r + 1, 4);
     ask_timers(state);
 }
 

@@ -184,8 +184,10 @@ static void ahead(void *self, const void *live, uint32_t depth)
         __builtin_prefetch(cell->parts);
     else if (depth == 1)
         leat_matcher_ahead(cell->one.matcher);
+    else if (depth == 2)
+        leat_matcher_ahead_feed(cell->one.matcher);
     else
-        leat_matcher_ahead_of(cell->one.matcher);
+        leat_matcher_ahead_encode(cell->one.matcher);
 }
 
 const leat_table_type detect_cell_type = {encode, decode, release, decode_own, all_own, ahead};

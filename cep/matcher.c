@@ -94,7 +94,20 @@ const leat_nfa *leat_matcher_nfa(const leat_matcher *matcher)
     return matcher->nfa;
 }
 
-void leat_matcher_ahead_of(const leat_matcher *matcher)
+/* Where the event goes, and those that go for it. */
+void leat_matcher_ahead_feed(const leat_matcher *matcher)
+{
+    if (matcher == NULL) return;
+    const graph *g = &matcher->graph;
+    uint32_t end = g->events_count;
+    __builtin_prefetch(g->nodes + g->nodes_count, 1);
+    __builtin_prefetch(g->events + end, 1);
+    __builtin_prefetch(matcher->bundles.words);
+    for (uint32_t i = matcher->spent; i < end && i < matcher->spent + AHEAD_EVENTS; i++)
+        __builtin_prefetch(g->events[i].event, 1);
+}
+
+void leat_matcher_ahead_encode(const leat_matcher *matcher)
 {
     if (matcher == NULL) return;
     const graph *g = &matcher->graph;

@@ -130,8 +130,10 @@ static inline void leat_matcher_ahead(const leat_matcher *matcher)
     for (size_t line = 0; line < 5; line++)
         __builtin_prefetch(at + line * 64);
 }
-/* The same of what it points to; the matcher itself must be near by then. */
-void leat_matcher_ahead_of(const leat_matcher *matcher);
+/* The same of what it points to, as far as feeding an event, or encoding, will need it; the matcher
+ * itself must be near by then. */
+void leat_matcher_ahead_feed(const leat_matcher *matcher);
+void leat_matcher_ahead_encode(const leat_matcher *matcher);
 /* The next event of the key; its time is not before that of the last, and time has been advanced
  * to it. Matches go to `matches`, in order. */
 leat_code leat_matcher_feed(leat_matcher *matcher, leat_matcher_work *work, int64_t timestamp_ms,

@@ -40,7 +40,7 @@ typedef struct leat_table_type {
     bool (*own)(void *self, const void *live);
     /* NULL, or: the live object is going to be used soon, and what it leads to is asked for from
      * memory; it changes nothing. depth 1: what the object itself tells (it was asked for before);
-     * 2: what that leads to, in turn. */
+     * of what that leads to in turn, 2: what a change of it will need, 3: what encode will. */
     void (*ahead)(void *self, const void *live, uint32_t depth);
 } leat_table_type;
 

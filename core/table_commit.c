@@ -64,7 +64,7 @@ static void step_on(lookahead *ahead, bool live)
     if (!live) return;
     if (numbers[5] != 0) __builtin_prefetch(uses[numbers[5]].live);
     if (numbers[3] != 0) ask_live(table, &uses[numbers[3]], 1);
-    if (numbers[1] != 0) ask_live(table, &uses[numbers[1]], 2);
+    if (numbers[1] != 0) ask_live(table, &uses[numbers[1]], 3);
 }
 
 static lookahead look_ahead(const leat_table *table, bool live)

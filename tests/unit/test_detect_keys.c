@@ -112,7 +112,7 @@ Test(detect_keys, lets_go_of_what_died_unseen)
         {DYING("p", WINDOW) "," DYING("q", WINDOW) "," DYING("r", WINDOW), 0, 0},
         {DYING("p", WINDOW) "," DYING("q", "") "," DYING("r", WINDOW) "," DYING("s", ""), 1, 48},
     };
-    for (size_t i = 0; i < 3 * 2; i++) {
+    for (size_t i = 0; i < 6; i++) {
         test_bed bed;
         char text[2048];
         bool crashes = i % 2 == 1;
