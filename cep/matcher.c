@@ -406,7 +406,7 @@ leat_code matcher_apply(const feeding *f, bundle *c, const machine_leaf *leaf)
     if (f->pattern->beyond == LEAT_DROP_NEWEST) c->root = root;
     if (leaf->config == MACHINE_NONE) {
         c->root = 0;
-    } else if (leaf->config != c->config) {
+    } else if (leaf->config != c->config && c->root != 0) { /* 0: all of it was at the limit */
         return bundle_move(f->machine, f->work, c, leaf->config, f->err);
     }
     return LEAT_OK;

@@ -64,6 +64,7 @@ leat_code bundle_move(const machine *m, leat_matcher_work *work, bundle *c, uint
                       leat_err *err)
 {
     bundle *moved = NULL;
+    LEAT_ASSERT(c->root != 0);
     LEAT_TRY(bundle_add(m, &work->fresh, &moved, err));
     memcpy(moved, c, bundle_words(m) * sizeof(uint32_t));
     moved->config = config;
