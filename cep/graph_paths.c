@@ -4,7 +4,9 @@
  * between two runs is the takes in which they differ.
  *
  * Where several steps can take one event, several nodes stand at one place of the run. They are
- * walked as one, as events come before steps in the order, and spelled out by step at its end.
+ * walked as one, as events come before steps in the order, and spelled out by step at its end;
+ * nodes of one step, too, are one then (a limit of events leaves several of one take,
+ * matcher_depth.c).
  *
  * What follows a take most often ends with all that follows a later one: a1 is followed by what was
  * taken until a2, and by what follows a2. So who comes later looks whether the entries are there.
@@ -118,6 +120,10 @@ static leat_code descend(graph_paths *p, leat_err *err)
 
 /* --- runs that differ by their steps only --- */
 
+/* In paths.good, of an entry: it leads to the end of the run; it is part of the run found. */
+#define GOOD   1
+#define CHOSEN 2
+
 /* Of the level, whether the entry follows that one of the level before. */
 static bool follows(const graph_paths *p, const graph_level *l, uint32_t entry, uint32_t before)
 {
@@ -139,26 +145,49 @@ static leat_code mark_variants(graph_paths *p, leat_err *err)
     ROOM(p->good, p->good_size, p->entries_count, err);
     for (uint32_t depth = p->depth + 1; depth-- > 0;)
         for (uint32_t i = p->levels[depth].group; i < p->levels[depth].at; i++)
-            p->good[i] = leads_on(p, depth, i);
+            p->good[i] = leads_on(p, depth, i) ? GOOD : 0;
     return LEAT_OK;
+}
+
+/* Of the level, whether a take that was chosen in the level before leads to the entry. */
+static bool led_to(const graph_paths *p, const graph_level *l, uint32_t entry)
+{
+    if (p->good[entry] == 0 || l == p->levels) return p->good[entry] != 0;
+    for (uint32_t i = l[-1].chosen; i < l[-1].chosen_end; i++)
+        if (p->good[i] == CHOSEN && follows(p, l, entry, i)) return true;
+    return false;
+}
+
+/* Chooses the next take of the level's group, from entry `at` on. Nodes of one take, which stand
+ * together, are chosen together: through which of them a run goes is no matter of its order. */
+static bool choose(graph_paths *p, graph_level *l, uint32_t at)
+{
+    bool any = false;
+    while (at < l->at && !any) {
+        uint32_t right = p->entries[at].right;
+        for (l->chosen = at; at < l->at && p->entries[at].right == right; at++) {
+            bool led = led_to(p, l, at);
+            if (p->good[at] != 0) p->good[at] = led ? CHOSEN : GOOD;
+            if (led && !any) l->chosen = at;
+            any = any || led;
+        }
+        l->chosen_end = at;
+    }
+    return any;
 }
 
 /* Chooses the next, in order of the steps. */
 static bool next_variant(graph_paths *p, bool first)
 {
     uint32_t depth = first ? 0 : p->depth;
-    uint32_t at = first ? p->levels[0].group : p->levels[depth].chosen + 1;
+    uint32_t at = first ? p->levels[0].group : p->levels[depth].chosen_end;
     for (;;) {
-        graph_level *l = &p->levels[depth];
-        while (at < l->at && (!p->good[at] || (depth > 0 && !follows(p, l, at, l[-1].chosen))))
-            at++;
-        if (at < l->at) {
-            l->chosen = at;
+        if (choose(p, &p->levels[depth], at)) {
             if (depth == p->depth) break;
             at = p->levels[++depth].group;
         } else {
             if (depth == 0) return false;
-            at = p->levels[--depth].chosen + 1;
+            at = p->levels[--depth].chosen_end;
         }
     }
     for (depth = 0; depth < p->depth; depth++)

@@ -37,11 +37,13 @@ typedef struct graph_edge {
 typedef struct graph_level {
     uint32_t begin, end; /* entries */
     uint32_t group, at;  /* the group in hand is [group, at) */
-    uint32_t chosen;     /* several: of the group, in the run found */
-    bool several;        /* in this group or one before it */
-    bool ends;           /* never, and each entry ends a run */
-    bool shared;         /* its entries were made for another take; all follow the one before */
-    uint64_t serial;     /* of what the entries were made by; 0: they are not in order, or gone */
+    /* several: the nodes of one take in the group, of which the first is in the run found, and
+     * those marked as chosen may be */
+    uint32_t chosen, chosen_end;
+    bool several;    /* in this group or one before it */
+    bool ends;       /* never, and each entry ends a run */
+    bool shared;     /* its entries were made for another take; all follow the one before */
+    uint64_t serial; /* of what the entries were made by; 0: they are not in order, or gone */
 } graph_level;
 
 /* From this entry on, those that were made by `serial` are all that follow a node. */
@@ -62,7 +64,7 @@ typedef struct graph_paths {
     uint64_t *sums;         /* by word of bits: it is not 0 */
     graph_edge *edges;      /* from 1 on */
     graph_edge *entries;
-    uint8_t *good; /* by entry: it leads to the end of the run */
+    uint8_t *good; /* by entry: it leads to the end of the run; it is chosen */
     graph_level *levels;
     uint32_t *pending;
     uint64_t *counts; /* by node */

@@ -220,10 +220,13 @@ static void sequence(generator *g, unsigned depth, bool alternatives)
     add(g, "]");
 }
 
-/* Many of what could come out, rarely all; of partial matches whatever there is. */
+/* Many of what could come out, rarely all; of partial matches whatever there is, but sometimes none
+ * that is long. */
 static void limits(generator *g)
 {
-    add(g, "{\"name\": \"p\", \"limits\": {\"partial_matches\": 1000000, \"events\": 100000");
+    unsigned events = percent(g, 15) ? 1 + below(g, 8) : 100000;
+    ADD(g, "{\"name\": \"p\", \"limits\": {\"partial_matches\": 1000000, \"events\": %u", events);
+    if (percent(g, 30)) add(g, ", \"beyond\": \"drop_newest\"");
     if (percent(g, 20)) ADD(g, ", \"matches\": %u", 1 + below(g, percent(g, 50) ? 3 : 30));
     add(g, "}");
 }

@@ -36,7 +36,7 @@ typedef struct runner {
     play *play, *beside;
     size_t number; /* of the happening */
     size_t results;
-    uint64_t withheld;
+    uint64_t withheld, dropped;
     leat_buf exact, sorted; /* timeouts as they came, and in order */
     play_results all;       /* of the oracle: all that are no timeouts */
 } runner;
@@ -152,6 +152,7 @@ static void note(runner *r, const play_results *results, int64_t at_ms)
     count_text(r, "dropped", results->dropped);
     count_text(r, "withheld", results->withheld);
     r->withheld += results->withheld;
+    r->dropped += results->dropped;
     r->results += results->count;
 }
 
@@ -341,7 +342,7 @@ static void run_rules(const runner *first, diff_outcome *outcome)
 {
     const leat_pattern *pattern = first->nfa->pattern;
     if (pattern->skip != LEAT_SKIP_NONE || pattern->order_by != NULL || !first->ended) return;
-    if (first->withheld > 0) return; /* the rules know no limits */
+    if (first->withheld + first->dropped > 0) return; /* the rules know no limits */
     leat_event **events = leat_arena_zero(first->arena, (first->count + 1) * sizeof *events);
     size_t count = 0;
     LEAT_ASSERT(events != NULL);
