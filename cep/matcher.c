@@ -17,9 +17,7 @@
  * A condition that reads no step is evaluated once per event. One that reads first(s) or last(s)
  * is shown just these takes, from the slots: nobody walks along a long match for them. Others are
  * shown any run of the bundle, as all of them would answer alike.
- *
- * Takes that the partial matches of a key hold are limited (`partial_matches`): that is what they
- * need in memory, while their number may be anything. */
+ */
 #include "cep/matcher.h"
 
 #include "cep/bundle_index.h"
@@ -276,14 +274,6 @@ leat_code matcher_decide(const feeding *f, const bundle *c, const machine_leaf *
 
 /* --- taking --- */
 
-leat_code matcher_limit_failed(const leat_matcher *matcher, const char *what, uint32_t limit,
-                               leat_err *err)
-{
-    return leat_err_set(err, LEAT_ERR_INTERNAL,
-                        "pattern %.*s: a key has more than %u %s (`limits`, with `beyond: fail`)",
-                        LEAT_STR_ARG(matcher->nfa->pattern->name), limit, what);
-}
-
 /* The slots of what c becomes by a take of the event in hand. */
 static inline void take_slots(const feeding *f, const bundle *c, uint32_t step, bundle *made)
 {
@@ -412,41 +402,6 @@ leat_code matcher_apply(const feeding *f, bundle *c, const machine_leaf *leaf)
     return LEAT_OK;
 }
 
-/* --- limits --- */
-
-static leat_code keep_limit(const feeding *f)
-{
-    leat_matcher *matcher = f->matcher;
-    graph *g = &matcher->graph;
-    uint32_t runs_max = f->pattern->runs_max;
-    LEAT_ASSERT(runs_max > 0);
-    if (f->pattern->beyond == LEAT_DROP_NEWEST) return LEAT_OK; /* more were not made */
-    LEAT_TRY(matcher_collect(matcher, f->work, f->err));
-    while (g->takes > runs_max) {
-        uint32_t oldest = UINT32_MAX;
-        if (f->pattern->beyond == LEAT_FAIL)
-            return matcher_limit_failed(matcher, "partial matches", runs_max, f->err);
-        for (size_t i = 0; i < matcher->bundles.count; i++) {
-            uint32_t root = bundle_at(f->machine, &matcher->bundles, i)->root;
-            uint32_t least = UINT32_MAX;
-            LEAT_TRY(graph_least(&f->work->walk, g, root, g->bound, oldest, &least, f->err));
-            if (least < oldest) oldest = least;
-        }
-        if (oldest == UINT32_MAX) break; /* all that is held waits to come out */
-        g->bound = oldest + 1;
-        f->matches->dropped++;
-        LEAT_TRY(matcher_collect(matcher, f->work, f->err));
-    }
-    return LEAT_OK;
-}
-
-leat_code matcher_limit(const feeding *f)
-{
-    if (LEAT_LIKELY(f->matcher->graph.takes <= f->pattern->runs_max)) return LEAT_OK;
-    LEAT_TRY(keep_limit(f));
-    return skip_emit(f->matcher, f->work, f->matches, f->err);
-}
-
 /* --- feeding --- */
 
 leat_code leat_matcher_starts(const leat_nfa *nfa, const leat_matcher_host *host, bool *starts,
@@ -519,6 +474,7 @@ static __attribute__((noinline)) leat_code feed_all(feeding *f)
     if (work->arena == NULL) LEAT_TRY(leat_arena_new(&work->arena, SHOWN_BYTES_MAX, f->err));
     matcher_know(work);
     matches_begin(work, f->matches);
+    LEAT_TRY(matcher_make_room(f));
     machine_trim(f->machine);
     memset(work->tried, 0, sizeof work->tried);
     for (size_t i = 0; i < DECIDED_SIZE; i++)

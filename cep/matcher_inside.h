@@ -10,6 +10,7 @@
  *   matcher_bundle.c bundles: adding, merging, collecting what is dead
  *   bundle_index.c   many of them, by what later conditions compare with (bundle_runs.c: in order)
  *   matcher_select.c ... so that only those are asked for which a comparison can hold
+ *   matcher_limit.c  the limit of takes that are held
  *   matcher_depth.c  the limit of events in a match
  *   matcher_time.c   deadlines, windows, timeouts
  *   matcher_match.c  matches as the caller sees them
@@ -210,8 +211,6 @@ static inline leat_code matcher_attach(leat_matcher *matcher, leat_matcher_work 
 /* --- matcher.c --- */
 void matcher_init(leat_matcher *matcher, const leat_nfa *nfa);
 void matcher_release(leat_matcher *matcher); /* all but its own memory */
-leat_code matcher_limit_failed(const leat_matcher *matcher, const char *what, uint32_t limit,
-                               leat_err *err) LEAT_CHECKED;
 /* The event in hand is held from now on. */
 leat_code matcher_keep(const feeding *f) LEAT_CHECKED;
 /* The event in hand has a number in the graph. */
@@ -227,8 +226,6 @@ leat_code matcher_decide(const feeding *f, const bundle *c, const machine_leaf *
                          bool *alike) LEAT_CHECKED;
 /* c: of the matcher's list, or the start. */
 leat_code matcher_apply(const feeding *f, bundle *c, const machine_leaf *leaf) LEAT_CHECKED;
-/* What a feed does when its matches are out: partial matches beyond the limit go. */
-leat_code matcher_limit(const feeding *f) LEAT_CHECKED;
 /* What the pattern says, of a matcher that has a machine: that of the first of its kin, which is in
  * the cache. The name is another. */
 static inline const leat_pattern *matcher_pattern(const leat_matcher *matcher)
@@ -283,6 +280,15 @@ static inline const machine_leaf *settled_leaf(const feeding *f, uint32_t config
     }
     return m->leaves[at & ~MACHINE_LEAF];
 }
+
+/* --- matcher_limit.c --- */
+leat_code matcher_limit_failed(const leat_matcher *matcher, const char *what, uint32_t limit,
+                               leat_err *err) LEAT_CHECKED;
+/* Before an event is fed: where new takes are not made beyond the limit, none that are dead count.
+ */
+leat_code matcher_make_room(const feeding *f) LEAT_CHECKED;
+/* What a feed does when its matches are out: partial matches beyond the limit go. */
+leat_code matcher_limit(const feeding *f) LEAT_CHECKED;
 
 /* --- matcher_select.c --- */
 /* The bundles [from, end), all of one configuration, by an index of them. *settled: so it
