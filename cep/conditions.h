@@ -86,8 +86,8 @@ leat_code leat_testing_idle(leat_testing *testing, bool *idle, leat_err *err) LE
 /* The value of order_by for the event in hand. */
 leat_code leat_testing_order(leat_testing *testing, leat_value *value, leat_err *err) LEAT_CHECKED;
 const leat_matcher_host *leat_testing_host(const leat_testing *testing);
-/* The first evaluation of the event in hand that failed; NULL: none did. */
-const leat_err *leat_testing_failure(const leat_testing *testing);
+/* The first evaluation of the event in hand that failed, and of which condition; NULL: none did. */
+const leat_err *leat_testing_failure(const leat_testing *testing, uint32_t *condition);
 
 /* An emit expression over a match. arena: of the result. */
 leat_code leat_testing_emit(leat_testing *testing, const leat_expr *expr, const leat_take *last,

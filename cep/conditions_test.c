@@ -55,6 +55,7 @@ struct leat_testing {
     const leat_take *takes;
     bool blind, failed;
     leat_err failure;
+    uint32_t failure_of; /* the condition */
     memory *memories;
     step_list *lists;
 };
@@ -140,11 +141,12 @@ static leat_code evaluate(leat_testing *testing, uint32_t condition, const leat_
     return leat_code_blame(code) == LEAT_BLAME_RECORD ? LEAT_OK : code;
 }
 
-static void note_failure(leat_testing *testing, const leat_err *why)
+static void note_failure(leat_testing *testing, uint32_t condition, const leat_err *why)
 {
     if (testing->failed) return;
     testing->failed = true;
     testing->failure = *why;
+    testing->failure_of = condition;
 }
 
 /* What the lookup knows; false: the condition has to be evaluated. */
@@ -261,7 +263,7 @@ static leat_code test_plain(void *self, uint32_t condition, const leat_take *tak
     if (fresh && m->known != UNKNOWN && (m->known != BROKEN || testing->failed)) return LEAT_OK;
     verdict known = UNKNOWN;
     LEAT_TRY(evaluate(testing, condition, takes, &known, err));
-    if (known == BROKEN) note_failure(testing, err);
+    if (known == BROKEN) note_failure(testing, condition, err);
     m->event = testing->number;
     m->takes = takes;
     m->known = known;
@@ -407,8 +409,10 @@ const leat_matcher_host *leat_testing_host(const leat_testing *testing)
     return &testing->host;
 }
 
-const leat_err *leat_testing_failure(const leat_testing *testing)
+const leat_err *leat_testing_failure(const leat_testing *testing, uint32_t *condition)
 {
+    LEAT_ASSERT(!testing->failed || testing->failure_of < testing->conditions->count);
+    *condition = testing->failure_of;
     return testing->failed ? &testing->failure : NULL;
 }
 

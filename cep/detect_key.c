@@ -23,12 +23,14 @@ leat_code detect_key_write(const detect_group *group, const leat_record *record,
     leat_buf_reset(buf);
     leat_buf_add(buf, group->text);
     leat_buf_add_char(buf, '\0');
+    leat_code code = LEAT_OK;
     if (group->expr != NULL)
-        LEAT_TRY(leat_expr_eval(group->expr, eval, &value, err));
+        code = leat_expr_eval(group->expr, eval, &value, err);
     else if (group->kind == DETECT_KEY_RECORD && record->key.data != NULL)
         value = leat_value_text(leat_str_utf8_valid(record->key) ? LEAT_STRING : LEAT_BYTES,
                                 record->key);
-    LEAT_TRY(leat_json_write(value, eval->arena, buf, err));
+    if (code == LEAT_OK) code = leat_json_write(value, eval->arena, buf, err);
+    if (code != LEAT_OK) return leat_err_prefix(err, "key");
     return leat_buf_check(buf, "a key", err);
 }
 

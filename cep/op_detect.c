@@ -134,7 +134,10 @@ static leat_code hold(detect_state *state, uint32_t index, const leat_eval *eval
     LEAT_TRY(detect_key_find(state, planned->group, eval, &key, err));
     if (key->code != LEAT_OK) return detect_reject(state, LEAT_STR_NONE, &key->why, err);
     leat_code code = leat_testing_order(testing, &order, &why);
-    if (code != LEAT_OK) LEAT_TRY(detect_reject(state, LEAT_STR_NONE, &why, err));
+    if (code != LEAT_OK) {
+        (void)leat_err_prefix(&why, "pattern %.*s, order_by", LEAT_STR_ARG(planned->pattern->name));
+        LEAT_TRY(detect_reject(state, LEAT_STR_NONE, &why, err));
+    }
     order = leat_matcher_order_value(order);
     detect_part *part = key->cell == NULL ? NULL : detect_cell_find(key->cell, index);
     if (part != NULL) {

@@ -232,12 +232,13 @@ Test(detect, sends_failures_to_the_dead_letter_once)
     bed_end(&bed);
     expect_brief(
         &bed,
-        "dead: {\"k\":1,\"t\":2,\"w\":1} leat.step=streams.a.steps[0].detect leat.error=pattern p: "
-        "no such field 'v' (column 3)\n"
+        "dead: {\"k\":1,\"t\":2,\"w\":1} leat.step=streams.a.steps[0].detect leat.error=pattern p, "
+        "steps[0].where: no such field 'v' (column 3)\n"
         "dead: {\"k\":1,\"t\":3,\"v\":2,\"w\":\"x\"} leat.step=streams.a.steps[0].detect "
-        "leat.error=pattern p: no such overload: '_>_' applied to (string, int) (column 13)\n"
-        "dead: {\"t\":4,\"v\":2,\"w\":5} leat.step=streams.a.steps[0].detect leat.error=no such "
-        "field 'k' (column 1)\n"
+        "leat.error=pattern p, steps[1].where: no such overload: '_>_' applied to (string, int) "
+        "(column 13)\n"
+        "dead: {\"t\":4,\"v\":2,\"w\":5} leat.step=streams.a.steps[0].detect leat.error=key: no "
+        "such field 'k' (column 1)\n"
         "out: {\"pattern\":\"p\",\"key\":1,\"start\":1,\"end\":5}\n"
         "out: {\"pattern\":\"q\",\"key\":1,\"start\":1,\"end\":5}\n");
     bed_close(&bed);
@@ -290,7 +291,7 @@ Test(detect, orders_events_of_one_time)
     bed_end(&bed);
     expect_brief(&bed, "out: {\"pattern\":\"p\",\"key\":1,\"start\":5,\"end\":5,\"n\":2}\n"
                        "dead: {\"k\":1,\"t\":8,\"v\":1} leat.step=streams.a.steps[0].detect "
-                       "leat.error=no such field 'w' (column 2)\n");
+                       "leat.error=pattern p, order_by: no such field 'w' (column 2)\n");
     bed_close(&bed);
 }
 

@@ -287,7 +287,7 @@ Test(detect_many, asks_only_for_what_can_be_taken)
     bed_expect(&bed, "");
     send(&bed, "{\"k\":1,\"v\":7}");
     bed_expect(&bed, "dead: {\"k\":1,\"v\":7} leat.step=streams.a.steps[0].detect "
-                     "leat.error=pattern q: no such field 'w' (column 3)\n");
+                     "leat.error=pattern q, steps[1].where: no such field 'w' (column 3)\n");
     bed_close(&bed);
 }
 
