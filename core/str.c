@@ -166,8 +166,13 @@ static size_t least(size_t a, size_t b, size_t c)
     return ab < c ? ab : c;
 }
 
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + 'a' - 'A') : c;
+}
+
 /* Insertions, deletions, replacements and swaps of neighbours that lead from a to b. Three rows of
- * the usual matrix; both are at most NEAREST_LEN_MAX long. */
+ * the usual matrix, capitals count as small letters; both are at most NEAREST_LEN_MAX long. */
 static size_t distance(leat_str a, leat_str b)
 {
     LEAT_ASSERT(a.len <= NEAREST_LEN_MAX && b.len <= NEAREST_LEN_MAX);
@@ -180,7 +185,7 @@ static size_t distance(leat_str a, leat_str b)
     for (size_t i = 1; i <= a.len; i++) {
         row[0] = i;
         for (size_t j = 1; j <= b.len; j++) {
-            bool same = a.data[i - 1] == b.data[j - 1];
+            bool same = lower(a.data[i - 1]) == lower(b.data[j - 1]);
             row[j] = least(above[j] + 1, row[j - 1] + 1, above[j - 1] + (same ? 0 : 1));
             bool swapped =
                 i > 1 && j > 1 && a.data[i - 1] == b.data[j - 2] && a.data[i - 2] == b.data[j - 1];
@@ -194,6 +199,8 @@ static size_t distance(leat_str a, leat_str b)
     return above[b.len];
 }
 
+#define NEAREST_START_MIN 4
+
 leat_str leat_str_nearest(leat_str name, const leat_str *candidates, size_t count)
 {
     leat_str best = LEAT_STR_NONE;
@@ -202,6 +209,8 @@ leat_str leat_str_nearest(leat_str name, const leat_str *candidates, size_t coun
     for (size_t i = 0; i < count; i++) {
         if (candidates[i].len > NEAREST_LEN_MAX) continue;
         size_t off = distance(name, candidates[i]);
+        if (name.len >= NEAREST_START_MIN && leat_str_starts(candidates[i], name))
+            off = off == 0 ? 0 : 1; /* its beginning is what somebody had no time to end */
         if (off >= limit) continue;
         limit = off;
         best = candidates[i];

@@ -84,6 +84,32 @@ static uint32_t column_of(const expr_parser *parser, uint32_t offset)
     return column;
 }
 
+/* What people write who come from SQL or Python. */
+static const char *foreign(const expr_parser *parser)
+{
+    static const struct {
+        const char *word, *hint;
+    } words[] = {
+        {"and", "; and is written &&"},
+        {"AND", "; and is written &&"},
+        {"or", "; or is written ||"},
+        {"OR", "; or is written ||"},
+        {"LIKE", "; see matches, startsWith, contains"},
+        {"like", "; see matches, startsWith, contains"},
+        {"IN", "; it is written in"},
+        {"is", "; null is compared with =="},
+        {"IS", "; null is compared with =="},
+    };
+    const leat_expr_token *token = &parser->token;
+    uint32_t at = token->offset;
+    leat_str text = parser->lexer.text;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (leat_str_is(token->text, words[i].word)) return words[i].hint;
+    if (leat_str_is(token->text, ">") && at > 0 && text.data[at - 1] == '<')
+        return "; not equal is written !=";
+    return "";
+}
+
 static leat_code unexpected(expr_parser *parser, const char *wanted)
 {
     if (parser->token.kind == EXPR_TOKEN_END) {
@@ -91,7 +117,8 @@ static leat_code unexpected(expr_parser *parser, const char *wanted)
                                  "expected %s, but the expression ends here", wanted);
     }
     return leat_expr_mistake(parser->err, LEAT_ERR_SYNTAX, parser->token.offset,
-                             "expected %s, found '%.*s'", wanted, LEAT_STR_ARG(parser->token.text));
+                             "expected %s, found '%.*s'%s", wanted,
+                             LEAT_STR_ARG(parser->token.text), foreign(parser));
 }
 
 /* The closing bracket of the one opened at `opened`. */

@@ -174,7 +174,7 @@ Test(plan_findings, sources)
 static const finding_case stream_cases[] = {
     {STREAM("\"t\":{\"from\":\"s\",\"to\":\"o\"},\"u\":{\"from\":\"t\",\"to\":\"o2\"}"), ""},
     {STREAM("\"t\":{\"from\":\"S\",\"to\":\"o\"}"),
-     "p:2:24: streams.t.from: there is no source or stream 'S'\n"},
+     "p:2:24: streams.t.from: there is no source or stream 'S' (did you mean 's'?)\n"},
     {STREAM("\"clean\":{\"from\":\"s\",\"to\":\"o\"},\"u\":{\"from\":\"clen\",\"to\":\"o2\"}"),
      "p:2:54: streams.u.from: there is no source or stream 'clen' (did you mean 'clean'?)\n"},
     {STREAM("\"t\":{\"from\":[\"s\"],\"to\":\"o\"}"),

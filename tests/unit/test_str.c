@@ -191,7 +191,8 @@ Test(str, nearest)
         {"filter", "filter"},  {"fliter", "filter"}, {"filte", "filter"},  {"filterr", "filter"},
         {"kep", "keep"},       {"kepe", "keep"},     {"dedup", "dedupe"},  {"topik", "topic"},
         {"ot", "to"},          {"x", NULL},          {"completely", NULL}, {"", NULL},
-        {"flaten", "flatten"}, {"Filter", "filter"}, {"aggregate", NULL},
+        {"flaten", "flatten"}, {"Filter", "filter"}, {"aggregate", NULL},  {"FLATTEN", "flatten"},
+        {"flat", "flatten"},   {"fla", NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         leat_str got = leat_str_nearest(leat_str_of(cases[i].name), names, 6);
