@@ -21,8 +21,9 @@ typedef struct pattern_scope {
     leat_str *names; /* FIELDS_MAX */
     uint32_t names_count;
     leat_arena *arena;
-    leat_reading reading; /* of steps, since this was last cleared */
-    uint32_t mentions;    /* the same: how often steps were named */
+    leat_reading reading;  /* of steps, since this was last cleared */
+    uint32_t mentions;     /* the same: how often steps were named */
+    leat_str stray, meant; /* the same: a field in first() or last() that a step may be meant by */
 } pattern_scope;
 
 static void nearest_step(const leat_pattern *pattern, leat_str name, leat_str *nearest)
@@ -31,6 +32,21 @@ static void nearest_step(const leat_pattern *pattern, leat_str name, leat_str *n
     for (uint32_t i = 0; i < pattern->steps_count; i++)
         names[i] = pattern->steps[i]->name;
     *nearest = leat_str_nearest(name, names, pattern->steps_count);
+}
+
+/* first(x) or last(x) of what is no step: a field that holds a list, or a slip of the pen. */
+static void note_stray(pattern_scope *self, leat_str name)
+{
+    const leat_pattern *pattern = self->pattern;
+    leat_use use = self->scope.use;
+    leat_str nearest = LEAT_STR_NONE;
+    if ((use != LEAT_USE_FIRST && use != LEAT_USE_LAST) || self->stray.len > 0) return;
+    if (leat_str_is(name, "event") || leat_str_is(name, "meta")) return;
+    nearest_step(pattern, name, &nearest);
+    for (uint32_t i = 0; i < pattern->parts_count; i++)
+        if (leat_str_equal(pattern->parts[i]->name, name)) self->stray = name; /* a NOT's */
+    if (nearest.len > 0) self->stray = name;
+    self->meant = nearest;
 }
 
 static leat_code resolve_held(pattern_scope *self, const leat_str *names, size_t count,
@@ -65,6 +81,17 @@ static void note_reading(leat_reading *reading, leat_use use, uint32_t step)
     }
 }
 
+/* What an author may mean who writes a field in `emit`: that of the last event. */
+static leat_str field_of_last(const pattern_scope *self, leat_str name)
+{
+    const leat_pattern *pattern = self->pattern;
+    bool event = leat_str_is(name, "event");
+    if (pattern->steps_count == 0 || leat_str_is(name, "meta")) return LEAT_STR_NONE;
+    leat_str step = pattern->steps[pattern->steps_count - 1]->name;
+    return leat_arena_print(self->arena, "last(%.*s)%s%.*s", LEAT_STR_ARG(step), event ? "" : ".",
+                            event ? 0 : (int)name.len, name.data);
+}
+
 static leat_code resolve(leat_scope *scope, const leat_str *names, size_t count, bool absolute,
                          leat_ref *ref, leat_str *nearest, leat_err *err)
 {
@@ -81,8 +108,10 @@ static leat_code resolve(leat_scope *scope, const leat_str *names, size_t count,
     if (self->emit) { /* there is no event in hand when time makes the match */
         ref->kind = LEAT_REF_NONE;
         nearest_step(self->pattern, names[0], nearest);
+        if (nearest->len == 0) *nearest = field_of_last(self, names[0]);
         return LEAT_OK;
     }
+    if (!absolute) note_stray(self, names[0]);
     if (!self->held)
         return self->fields->resolve(self->fields, names, count, absolute, ref, nearest, err);
     ref->kind = LEAT_REF_NONE;
@@ -117,6 +146,16 @@ static const leat_expr *compile_bool(maker *m, const leat_node *node)
         leat_findings_add(m->findings, node, false, "a condition must give true or false, not a %s",
                           type);
     return expr;
+}
+
+static void warn_stray(const maker *m, const leat_node *node)
+{
+    const pattern_scope *scope = &m->scope;
+    if (scope->stray.len == 0) return;
+    leat_finding *finding = leat_findings_add(
+        m->findings, node, true, "'%.*s' is no step that takes events, so a field is read",
+        LEAT_STR_ARG(scope->stray));
+    finding->suggestion = scope->meant;
 }
 
 /* What finds the fewest: the higher, the better. */
@@ -191,7 +230,9 @@ bool leat_conditions_new(const leat_pattern *pattern, leat_scope *fields,
         leat_reading *reading = &m.scope.reading;
         *reading = (leat_reading){.known = true};
         m.scope.mentions = 0;
+        m.scope.stray = m.scope.meant = LEAT_STR_NONE;
         made->exprs[i] = compile_bool(&m, pattern->conditions[i].node);
+        warn_stray(&m, pattern->conditions[i].node);
         made->reads[i] = (reading->first | reading->last | reading->size | reading->whole) != 0;
         pattern->conditions[i].reading = *reading;
         if (made->exprs[i] == NULL) continue;

@@ -329,7 +329,7 @@ static void read_parts(pattern_reader *reader, const leat_node *list, leat_part 
     if (into->depth + 1 > LEAT_PATTERN_DEPTH_MAX) {
         leat_findings_add(reader->findings, list, false,
                           "groups are nested deeper than %d: split the pattern",
-                          LEAT_PATTERN_DEPTH_MAX);
+                          LEAT_PATTERN_DEPTH_MAX - 1);
         return;
     }
     uint32_t count = 0;
@@ -338,7 +338,7 @@ static void read_parts(pattern_reader *reader, const leat_node *list, leat_part 
     if (reader->pattern->parts_count + count > LEAT_PATTERN_PARTS_MAX) {
         leat_findings_add(reader->findings, list, false,
                           "the pattern has more than %d steps and groups: split it",
-                          LEAT_PATTERN_PARTS_MAX);
+                          LEAT_PATTERN_PARTS_MAX - 1);
         return;
     }
     into->parts = need(reader, count * sizeof(leat_part *));

@@ -211,8 +211,49 @@ static void check_nots(pattern_reader *reader, const leat_part *part)
     }
 }
 
+/* The group whose link an event has to keep that this part takes first; the part itself if it does
+ * not stand first in one. */
+static const leat_part *linked_as(const leat_part *part)
+{
+    while (part->parent != NULL && part->parent->parent != NULL &&
+           (part->position == 0 || part->parent->kind == LEAT_PART_ANY_OF))
+        part = part->parent;
+    return part;
+}
+
+/* A group's link replaces that of what stands first in it. */
+static void check_link(pattern_reader *reader, const leat_part *part)
+{
+    const leat_node *node = leat_node_member(part->node, "contiguity");
+    const leat_part *group = linked_as(part);
+    if (node == NULL || group == part || group->contiguity == part->contiguity) return;
+    bool any_of = group->kind == LEAT_PART_ANY_OF;
+    leat_finding *finding =
+        leat_findings_add(reader->findings, node, true, "has no effect: %s",
+                          any_of ? "all alternatives follow as `any_of` does"
+                                 : "what stands first in a group follows as the group does");
+    finding->suggestion =
+        any_of ? LEAT_STR("write it beside `any_of`") : LEAT_STR("write it beside its `steps`");
+}
+
+/* Whether nothing can have been taken before what this part takes. */
+static bool begins(const leat_part *part)
+{
+    for (; part->parent != NULL; part = part->parent) {
+        bool first = part->position == 0 || part->parent->kind == LEAT_PART_ANY_OF;
+        if (!first || part->max > 1) return false;
+    }
+    return true;
+}
+
 static void check_windows(pattern_reader *reader, const leat_part *part)
 {
+    if (part->kind == LEAT_PART_STEP && part->within_ms > 0 && begins(part)) {
+        leat_finding *finding =
+            leat_findings_add(reader->findings, leat_node_member(part->node, "within"), true,
+                              "has no effect: no event is taken before that of the first step");
+        finding->suggestion = LEAT_STR("the step behind it may be meant, or the pattern");
+    }
     int64_t window_ms = reader->pattern->within_ms;
     if (window_ms > 0 && part->within_ms > window_ms && part->parent != NULL)
         leat_findings_add(reader->findings, leat_node_member(part->node, "within"), false,
@@ -238,6 +279,10 @@ static void check_skip(pattern_reader *reader, const pattern_options *read)
         leat_findings_add_key(reader->findings, to, false,
                               "goes with `skip: skip_to_first` or `skip_to_last`");
     }
+    const leat_node *miss = leat_node_member(pattern->node, "skip_on_miss");
+    if (!wants && miss != NULL)
+        leat_findings_add_key(reader->findings, miss, false,
+                              "goes with `skip: skip_to_first` or `skip_to_last`");
 }
 
 static bool reserved(leat_str name)
@@ -305,6 +350,7 @@ void pattern_check(pattern_reader *reader, const pattern_options *read)
         check_heads(reader, pattern->parts[i]);
         check_nots(reader, pattern->parts[i]);
         check_windows(reader, pattern->parts[i]);
+        check_link(reader, pattern->parts[i]);
     }
     check_tail(reader);
     check_skip(reader, read);

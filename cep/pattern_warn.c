@@ -5,11 +5,13 @@
  *   no effect      a NOT before nothing but optional steps, for the match without them
  *   never match    no accepting state can be reached; or a step that nothing can reach
  *   never let go   a partial match that may wait for ever, and hold matches back under `skip`
+ *   beyond limits  a match that takes more than `limits` let it, or a first repetition that does
+ *   empty lists    a condition that reads a step which has taken nothing when it is asked
  *
- * The last two are asked of the automaton, along edges that can take an event at all. What is known
- * of conditions is little, and enough for the mistakes that people make: whether one is always or
- * never true, and whether two are the same text. An edge of which nothing is known counts as
- * possible, so what is said is certain. Refused: a solver, which would find `a < 1 && a > 2`. */
+ * Those in the middle are asked of the automaton, along edges that can take an event at all. What
+ * is known of conditions is little, and enough for the mistakes that people make: whether one is
+ * always or never true, and whether two are the same text. An edge of which nothing is known counts
+ * as possible, so what is said is certain. Refused: a solver, which would find `a < 1 && a > 2`. */
 #include "cep/pattern_warn.h"
 
 #include "core/mem.h"
@@ -232,6 +234,112 @@ static void warn_explosion(const warner *w)
     }
 }
 
+/* --- limits --- */
+
+/* The takes that the shortest match of a part has. */
+static uint64_t least_takes(const leat_part *part)
+{
+    uint64_t least = part->kind == LEAT_PART_STEP ? 1 : 0;
+    if (part->optional || part->kind == LEAT_PART_NOT) return 0;
+    for (uint32_t i = 0; i < part->parts_count; i++) {
+        uint64_t takes = least_takes(part->parts[i]);
+        bool other = part->kind == LEAT_PART_ANY_OF && i > 0;
+        if (!other)
+            least += takes;
+        else if (takes < least)
+            least = takes;
+    }
+    LEAT_ASSERT(part->min >= 1);
+    return least * part->min; /* it was unfolded: no more than there are states */
+}
+
+static void warn_limits(const warner *w)
+{
+    const leat_pattern *pattern = w->nfa->pattern;
+    const leat_part *head = pattern->root;
+    uint64_t least = least_takes(head);
+    if (least > pattern->takes_max) {
+        leat_findings_add(w->findings, pattern->node, true,
+                          "the pattern never matches: a match takes %llu events at least, and "
+                          "`limits.events` is %u",
+                          (unsigned long long)least, pattern->takes_max);
+        return;
+    }
+    while (head->parts_count > 0)
+        head = head->parts[0];
+    /* Of a row of events that fit each begins a partial match, and all of them go on. */
+    uint64_t row = head->min;
+    if (row * (row - 1) / 2 <= pattern->runs_max) return;
+    leat_findings_add(w->findings, leat_node_member(head->node, "times"), true,
+                      "of %u events in a row that fit, the partial matches that begin with each of "
+                      "them hold more takes than `limits.partial_matches` (%u): none is complete "
+                      "before it is dropped",
+                      head->min, pattern->runs_max);
+}
+
+/* --- empty lists --- */
+
+static void ask(const leat_pattern *pattern, uint32_t condition, uint64_t held, uint64_t *seen)
+{
+    if (condition == LEAT_CONDITION_TRUE) return;
+    LEAT_ASSERT(condition < pattern->conditions_count);
+    seen[condition] |= held;
+}
+
+static void ask_any(const leat_pattern *pattern, leat_any any, uint64_t held, uint64_t *seen)
+{
+    for (uint32_t i = 0; i < any.count; i++)
+        ask(pattern, any.conditions[i], held, seen);
+}
+
+/* By condition, the steps that may have taken something when it is asked. */
+static void fill_seen(const leat_nfa *nfa, uint64_t *seen)
+{
+    uint64_t *held = leat_mem_need(nfa->states_count * sizeof *held); /* the same, by state */
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (uint32_t i = 0; i < nfa->states_count; i++)
+            for (uint32_t e = 0; e < nfa->states[i]->edges_count; e++) {
+                const leat_nfa_edge *edge = &nfa->states[i]->edges[e];
+                if (edge->target == LEAT_NFA_ACCEPT) continue;
+                uint64_t more = held[i] | (uint64_t)1 << edge->step;
+                changed = changed || (more & ~held[edge->target]) != 0;
+                held[edge->target] |= more;
+            }
+    }
+    for (uint32_t i = 0; i < nfa->states_count; i++)
+        for (uint32_t e = 0; e < nfa->states[i]->edges_count; e++) {
+            const leat_nfa_edge *edge = &nfa->states[i]->edges[e];
+            const leat_any any[] = {edge->untils,   edge->blocks,      edge->ends,
+                                    edge->not_next, edge->not_between, edge->not_in_loop};
+            if (edge->target != LEAT_NFA_ACCEPT) ask(nfa->pattern, edge->where, held[i], seen);
+            for (size_t n = 0; n < sizeof any / sizeof any[0]; n++)
+                ask_any(nfa->pattern, any[n], held[i], seen);
+        }
+    leat_mem_free(held);
+}
+
+/* A condition that reads a later step, another alternative, or its own before its first take. */
+static void warn_empty_lists(const warner *w)
+{
+    const leat_pattern *pattern = w->nfa->pattern;
+    uint64_t *seen = leat_mem_need((pattern->conditions_count + 1) * sizeof *seen);
+    fill_seen(w->nfa, seen);
+    for (uint32_t i = 0; i < pattern->conditions_count; i++) {
+        const leat_reading *reading = &pattern->conditions[i].reading;
+        uint64_t read = reading->first | reading->last | reading->size | reading->whole;
+        if (w->conditions != NULL && w->conditions->exprs[i] == NULL) continue; /* a mistake */
+        for (uint32_t step = 0; step < pattern->steps_count && reading->known; step++) {
+            if ((read & ~seen[i] & (uint64_t)1 << step) == 0) continue;
+            leat_findings_add(w->findings, pattern->conditions[i].node, true,
+                              "'%.*s' is empty whenever this is asked, as that step takes nothing "
+                              "before: first, last and [0] of it fail",
+                              LEAT_STR_ARG(pattern->steps[step]->name));
+        }
+    }
+    leat_mem_free(seen);
+}
+
 void leat_pattern_warn(const leat_nfa *nfa, const leat_conditions *conditions,
                        leat_findings *findings)
 {
@@ -243,6 +351,8 @@ void leat_pattern_warn(const leat_nfa *nfa, const leat_conditions *conditions,
     warn_explosion(&w);
     warn_idle_nots(&w);
     warn_unmatched(&w);
+    warn_limits(&w);
+    warn_empty_lists(&w);
     if (w.accepted) warn_endless(&w);
     leat_mem_free(w.reached);
 }

@@ -83,6 +83,22 @@ static bool try_overload(checker *c, const leat_expr_function *function, const t
     return true;
 }
 
+/* A name that stands for a list, where something else fits: of patterns, a step's. */
+static const char *list_hint(checker *c, const leat_expr_node *const *args, uint32_t count)
+{
+    for (uint32_t i = 0; i < count && c->scope->aggregates; i++) {
+        const leat_expr_node *node = args[i];
+        if (node->kind == EXPR_NODE_REF && node->type->kind == EXPR_TYPE_LIST)
+            return leat_arena_print(
+                       c->scratch,
+                       "; '%.*s' is a list: last(%.*s).f is a field of its last item, event.%.*s a "
+                       "field of that name",
+                       LEAT_STR_ARG(node->name), LEAT_STR_ARG(node->name), LEAT_STR_ARG(node->name))
+                .data;
+    }
+    return NULL;
+}
+
 static leat_code no_overload(checker *c, const leat_expr_node *call, const type *args,
                              bool other_style)
 {
@@ -93,12 +109,14 @@ static leat_code no_overload(checker *c, const leat_expr_node *call, const type 
         leat_buf_add_text(&text, i > first ? ", " : "");
         leat_buf_add(&text, shown(c, args[i]));
     }
+    const char *list = list_hint(c, (const leat_expr_node *const *)call->args, call->count);
     leat_str receiver = call->member ? shown(c, args[0]) : LEAT_STR("");
     leat_code code = leat_expr_mistake(
         c->err, LEAT_ERR_NO_OVERLOAD, call->offset,
         "no matching overload for '%.*s' applied to '%.*s%s(%.*s)'%s", LEAT_STR_ARG(call->name),
         LEAT_STR_ARG(receiver), call->member ? "." : "", LEAT_STR_ARG(leat_buf_str(&text)),
-        !other_style   ? ""
+        list != NULL   ? list
+        : !other_style ? ""
         : call->member ? "; it is called as f(x)"
                        : "; it is called as x.f()");
     leat_buf_release(&text);
@@ -178,9 +196,10 @@ static leat_code check_select(checker *c, leat_expr_node *node)
     } else if (target->kind == EXPR_TYPE_PARAM) {
         (void)leat_expr_type_fits(&c->solver, &leat_expr_type_dyn, target);
     } else if (target->kind != EXPR_TYPE_DYN) {
-        return leat_expr_mistake(c->err, LEAT_ERR_TYPE, node->offset,
-                                 "a value of type %.*s has no field '%.*s'",
-                                 LEAT_STR_ARG(shown(c, target)), LEAT_STR_ARG(node->name));
+        const char *list = list_hint(c, (const leat_expr_node *const *)node->args, 1);
+        return leat_expr_mistake(
+            c->err, LEAT_ERR_TYPE, node->offset, "a value of type %.*s has no field '%.*s'%s",
+            LEAT_STR_ARG(shown(c, target)), LEAT_STR_ARG(node->name), list != NULL ? list : "");
     }
     if (optional || node->optional) result = leat_expr_type_optional(&c->solver, result);
     return set_type(c, node, node->test ? &leat_expr_type_bool : result);

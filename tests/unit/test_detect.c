@@ -414,6 +414,26 @@ static const struct {
     {DETECT("", PATTERN("p", "", "{\"name\":\"a\",\"where\":\"1 > 2\"}")),
      "'a' can never take an event, as its `where` is never true: the pattern never matches"},
     {DETECT("", PATTERN("p", "", "{\"name\":\"a\",\"where\":\"1 < 2\"}")), ""},
+    /* A name in first() or last() that may be a slip of the pen. */
+    {DETECT("", PATTERN("p", "", "{\"name\":\"probe\",\"where\":\"v > last(prob).v\"}")),
+     "patterns[0].steps[0].where: 'prob' is no step that takes events, so a field is read (did you "
+     "mean 'probe'?)"},
+    {DETECT("", PATTERN("p", ",\"within\":\"1s\"",
+                        "{\"name\":\"a\"},{\"name\":\"no\",\"not\":true,\"where\":\"v == 1\"},"
+                        "{\"name\":\"b\",\"where\":\"v > last(no).v\"}")),
+     "steps[2].where: 'no' is no step that takes events"},
+    {DETECT("", PATTERN("p", "", "{\"name\":\"a\",\"where\":\"first(items).v > 1\"}")), ""},
+    {DETECT("", PATTERN("p", ",\"within\":\"1s\"",
+                        "{\"name\":\"a\"},{\"name\":\"b\",\"where\":\"a.v > v\"}")),
+     "has no field 'v'; 'a' is a list: last(a).f is a field of its last item, event.a a field"},
+    {DETECT("", PATTERN("p", "", "{\"name\":\"v\",\"where\":\"v > 2\"}")),
+     "(list(dyn), int)'; 'v' is a list: last(v).f"},
+    {DETECT("", PATTERN("p", ",\"emit\":{\"x\":\"w\"}", AB)),
+     "emit.x: undeclared name 'w'; did you mean 'last(b).w'?"},
+    /* A list in which nothing can be. */
+    {DETECT("", PATTERN("p", ",\"within\":\"1s\"",
+                        "{\"name\":\"a\",\"where\":\"v > last(b).v\"},{\"name\":\"b\"}")),
+     "steps[0].where: 'b' is empty whenever this is asked"},
 };
 
 Test(detect, tells_mistakes)

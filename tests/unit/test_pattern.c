@@ -70,6 +70,7 @@ static const struct {
     {PW("\"skip\":\"skip_to_last\",\"skip_to\":\"AB\",\"within\":\"1s\"", A ",{\"name\":\"ABC\"}"),
      "there is no step 'AB' (did you mean 'A'?)"},
     {PW("\"skip_to\":\"A\"", A), "goes with `skip: skip_to_first`"},
+    {PW("\"skip_on_miss\":\"error\"", A), "skip_on_miss: goes with `skip: skip_to_first`"},
     {PW("\"skip\":\"skip_to_next\"", A), ""},
     {PW("\"emit\":{\"end\":\"1\"}", A), "'end' is a field of every alert"},
     {PW("\"emit\":{\"x\":1}", A), "must be a string with an expression"},
@@ -81,7 +82,7 @@ static const struct {
     {PW("\"version\":1.5", A), "must be a string or a whole number"},
     {P("{\"steps\":[{\"steps\":[{\"steps\":[{\"steps\":[{\"steps\":[{\"steps\":[{\"steps\":[{"
        "\"steps\":[" A "]}]}]}]}]}]}]}]}"),
-     "groups are nested deeper than 8"},
+     "groups are nested deeper than 7"},
     {P("{\"name\":\"A\",\"times\":10000},{\"name\":\"B\",\"times\":10000}"),
      "unfolds into more than"},
 };
@@ -175,6 +176,46 @@ static const struct {
      ""},
     {PW("\"within\":\"1s\"", A "," B(",\"times\":2") ",{\"not\":true,\"where\":\"b\"}"),
      "steps[1]: the pattern never matches: 'B' can take no further event, as the `not` behind it"},
+    /* beyond limits */
+    {PW("\"limits\":{\"events\":4}",
+        "{\"name\":\"A\"},{\"any_of\":[{\"name\":\"B\",\"times\":3},{\"steps\":[{\"name\":\"C\"},"
+        "{\"name\":\"D\",\"optional\":true},{\"name\":\"E\"}]}],\"times\":2}"),
+     "the pattern never matches: a match takes 5 events at least, and `limits.events` is 4"},
+    {PW("\"limits\":{\"events\":5}",
+        "{\"name\":\"A\"},{\"any_of\":[{\"name\":\"B\",\"times\":3},{\"steps\":[{\"name\":\"C\"},"
+        "{\"name\":\"D\",\"optional\":true},{\"name\":\"E\"}]}],\"times\":2}"),
+     ""},
+    {P("{\"name\":\"A\",\"times\":1001,\"repeat\":\"next\"}"),
+     "a match takes 1001 events at least, and `limits.events` is 1000"},
+    {P("{\"name\":\"A\",\"times\":142,\"repeat\":\"next\"}"),
+     "steps[0].times: of 142 events in a row that fit, the partial matches that begin with each of "
+     "them hold more takes than `limits.partial_matches` (10000)"},
+    {P("{\"name\":\"A\",\"times\":141,\"repeat\":\"next\"}"), ""},
+    {P("{\"name\":\"A\"},{\"name\":\"B\",\"times\":142,\"repeat\":\"next\"}"), ""},
+    /* empty lists */
+    {P("{\"name\":\"A\",\"where\":\"=A\"}"), "steps[0].where: 'A' is empty whenever this is asked"},
+    {P("{\"name\":\"A\",\"where\":\"=A\",\"times\":2,\"repeat\":\"next\"}"), ""},
+    {P("{\"any_of\":[" A ",{\"name\":\"B\",\"where\":\"=A\"}]}"),
+     "steps[0].any_of[1].where: 'A' is empty whenever this is asked"},
+    {PW("\"within\":\"1s\"",
+        "{\"steps\":[{\"name\":\"A\",\"where\":\"=B\"}," B("") "],\"times\":2}"),
+     ""},
+    {PW("\"within\":\"1s\"", A ",{\"not\":true,\"where\":\"=C\"}," B("") ",{\"name\":\"C\"}"),
+     "steps[1].where: 'C' is empty whenever this is asked"},
+    {PW("\"within\":\"1s\"", A "," B(",\"times\":{},\"until\":\"=A\"")), ""},
+    /* settings without effect */
+    {PW("\"within\":\"1s\"", A ",{\"steps\":[" B(",\"contiguity\":\"next\"") "]}"),
+     "steps[1].steps[0].contiguity: has no effect: what stands first in a group follows as the "
+     "group does"},
+    {PW("\"within\":\"1s\"", A ",{\"any_of\":[" B("") ",{\"steps\":[{\"name\":\"C\",\"contiguity\":"
+                                                      "\"next\"}]}]}"),
+     "steps[1].any_of[1].steps[0].contiguity: has no effect: all alternatives follow as `any_of`"},
+    {PW("\"within\":\"1s\"",
+        A ",{\"steps\":[" B(",\"contiguity\":\"next\"") "],\"contiguity\":\"next\"}"),
+     ""},
+    {PW("\"within\":\"1s\"", "{\"name\":\"A\",\"within\":\"1ms\"}"),
+     "steps[0].within: has no effect: no event is taken before that of the first step"},
+    {PW("\"within\":\"1s\"", "{\"name\":\"A\",\"within\":\"1ms\",\"times\":2}"), ""},
 };
 
 Test(pattern, tells_every_doubt)
@@ -202,7 +243,7 @@ Test(pattern, tells_all_mistakes_at_once)
     cep_close(&bed);
 }
 
-Test(pattern, takes_at_most_64_parts)
+Test(pattern, takes_at_most_63_steps)
 {
     for (int count = 63; count <= 64; count++) {
         leat_buf text;
@@ -214,6 +255,9 @@ Test(pattern, takes_at_most_64_parts)
         leat_buf_add_text(&text, "]}");
         leat_buf_add_char(&text, '\0');
         cr_expect_eq(cep_read(&bed, text.data), count == 63);
+        leat_buf_add_char(&bed.out, '\0');
+        cr_expect_eq(strstr(bed.out.data, "has more than 63 steps and groups") != NULL,
+                     count == 64);
         cep_close(&bed);
         leat_buf_release(&text);
     }
