@@ -373,6 +373,18 @@ static leat_code parse(leat_planner *planner, leat_str text, leat_err *err)
     return LEAT_OK;
 }
 
+/* A pattern in place of a pipeline is one mistake, not as many as it has keys. */
+static bool refuse_pattern(leat_planner *planner, const leat_node *root)
+{
+    if (root->kind != LEAT_NODE_OBJECT || leat_node_member(root, "steps") == NULL) return false;
+    if (leat_node_member(root, "streams") != NULL || leat_node_member(root, "sources") != NULL)
+        return false;
+    leat_findings_add(planner->findings, root, false,
+                      "this is a pattern, not a pipeline: `leat explain` checks it by itself, a "
+                      "pipeline names it in a `detect` step");
+    return true;
+}
+
 leat_code leat_plan_new(leat_str text, leat_str file, const leat_plan_env *env, leat_arena *arena,
                         leat_findings *findings, leat_plan **plan, leat_err *err)
 {
@@ -389,8 +401,10 @@ leat_code leat_plan_new(leat_str text, leat_str file, const leat_plan_env *env, 
     leat_code code = parse(&planner, text, err);
     if (code == LEAT_OK && planner.root != NULL && !plan_failed(&planner)) {
         planner.plan->root = planner.root;
-        interpolate(&planner, planner.root);
-        read_top(&planner, planner.root);
+        if (!refuse_pattern(&planner, planner.root)) {
+            interpolate(&planner, planner.root);
+            read_top(&planner, planner.root);
+        }
         bool good = findings->errors == errors && !planner.incomplete && !plan_failed(&planner);
         if (good) code = finish(&planner, err);
         if (good && code == LEAT_OK) *plan = planner.plan;

@@ -20,8 +20,9 @@ const leat_command leat_command_check = {
             "registry is,\n"
             "where a step names a schema by its subject.\n\n"
             "  --set PATH=VALUE   check with this value in place of the file's\n"
-            "  --output json      a list of {file, path, line, column, message, suggestion} on "
-            "stdout\n\n"
+            "  --output json      a list of {severity, file, path, line, column, message, "
+            "suggestion}\n"
+            "                     on stdout; severity: error or warning\n\n"
             "An unset environment variable, a secret file that is not here, or a registry that "
             "cannot\n"
             "be reached is only a warning.\n"
@@ -31,7 +32,8 @@ const leat_command leat_command_check = {
     .run = check_run,
 };
 
-static int check_one(const char *file, const leat_flag *set, bool json, bool first)
+/* *first: nothing has been printed yet. */
+static int check_one(const char *file, const leat_flag *set, bool json, bool *first)
 {
     leat_loaded loaded;
     leat_findings findings = {0};
@@ -53,8 +55,9 @@ static int check_one(const char *file, const leat_flag *set, bool json, bool fir
         leat_str list = leat_buf_str(&out);
         while (list.len > 0 && (list.data[list.len - 1] == '\n' || list.data[list.len - 1] == ' '))
             list.len--;
-        if (list.len > 2 && !first) fputs(",", stdout);
+        if (list.len > 2 && !*first) fputs(",", stdout);
         if (list.len > 2) fwrite(list.data + 1, 1, list.len - 2, stdout);
+        *first = *first && list.len <= 2;
     }
     leat_buf_release(&out);
     leat_cli_unload(&loaded);
@@ -77,10 +80,9 @@ static int check_run(int argc, char **argv)
     if (json) fputs("[", stdout);
     bool first = true;
     for (size_t i = 0; i < arguments.count; i++) {
-        int one = check_one(arguments.positional[i], &flags[0], json, first);
+        int one = check_one(arguments.positional[i], &flags[0], json, &first);
         if (one != LEAT_EXIT_OK) {
             exit_code = one;
-            first = false;
         } else if (!json) {
             leat_cli_say("%s: nothing wrong", arguments.positional[i]);
         }

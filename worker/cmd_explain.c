@@ -88,17 +88,20 @@ static void write_pipeline(const leat_node *pattern, const char *file, leat_aren
     leat_buf_add_text(out, "]}}],\"to\":{\"drop\":{}}}},\"dead_letter\":{\"drop\":{}}}");
 }
 
-static leat_code read_text(const char *file, leat_arena *arena, leat_str *text, leat_err *err)
+static leat_code read_text(const char *file, leat_arena *arena, leat_str *text, bool *wrapped,
+                           leat_err *err)
 {
     leat_node *root = NULL;
     uint32_t line = 0;
     uint32_t column = 0;
     leat_buf pipeline;
+    *wrapped = false;
     LEAT_TRY(leat_config_slurp(file, FILE_BYTES_MAX, arena, text, err));
     /* A file that cannot be parsed is the planner's to complain about. */
     if (leat_doc_parse(*text, leat_str_of(file), arena, &root, err, &line, &column) != LEAT_OK ||
         !is_pattern(root))
         return LEAT_OK;
+    *wrapped = true;
     leat_buf_init(&pipeline, FILE_BYTES_MAX);
     write_pipeline(root, file, arena, &pipeline);
     leat_code code = leat_buf_check(&pipeline, "the pipeline around a pattern", err);
@@ -106,6 +109,24 @@ static leat_code read_text(const char *file, leat_arena *arena, leat_str *text, 
     if (code == LEAT_OK && text->data == NULL) code = leat_arena_full(arena, err);
     leat_buf_release(&pipeline);
     return code;
+}
+
+static bool of_surroundings(const leat_finding *finding)
+{
+    return leat_str_starts(finding->path, LEAT_STR("sources."));
+}
+
+/* What is wrong with the pattern's key is told at the pattern, and not of what is made around it
+ * once more. */
+static void drop_surroundings(leat_findings *findings)
+{
+    size_t own = 0;
+    size_t count = 0;
+    for (size_t i = 0; i < findings->count; i++)
+        own += !findings->items[i].warning && !of_surroundings(&findings->items[i]);
+    for (size_t i = 0; i < findings->count && own > 0; i++)
+        if (!of_surroundings(&findings->items[i])) findings->items[count++] = findings->items[i];
+    if (own > 0) findings->count = count;
 }
 
 static void collect_findings(explainer *e, leat_findings *findings)
@@ -133,7 +154,8 @@ static leat_code explain_file(explainer *e, const char *file, const leat_flag *s
     leat_plan_env env;
     leat_findings findings;
     leat_plan *plan = NULL;
-    LEAT_TRY(read_text(file, arena, &text, err));
+    bool wrapped = false;
+    LEAT_TRY(read_text(file, arena, &text, &wrapped, err));
     leat_str *overrides = leat_arena_zero(arena, (set->count + 1) * sizeof *overrides);
     if (overrides == NULL) return leat_arena_full(arena, err);
     for (size_t i = 0; i < set->count; i++)
@@ -141,6 +163,7 @@ static leat_code explain_file(explainer *e, const char *file, const leat_flag *s
     leat_config_env(file, overrides, set->count, LEAT_PURPOSE_LOOK, arena, &env);
     leat_findings_init(&findings, arena);
     LEAT_TRY(leat_plan_new(text, leat_str_of(file), &env, arena, &findings, &plan, err));
+    if (wrapped) drop_surroundings(&findings);
     collect_findings(e, &findings);
     *good = findings.errors == 0 && plan != NULL;
     for (size_t i = 0; *good && i < plan->nodes_count; i++) {
