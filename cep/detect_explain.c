@@ -7,7 +7,8 @@
  *
  *   constant    no condition reads earlier events: what has begun is told apart by its state alone
  *   logarithmic conditions compare with a field of first(s) or last(s): what they hold for is found
- *   per value   conditions read first(s), last(s) or size(s) otherwise: one look for each
+ *   per value   conditions read first(s), last(s) or size(s) otherwise, or a step has a `within`
+ *               of its own, which counts from the take before: one look for each
  *   per match   a condition reads more of what was taken: each partial match goes alone
  *
  * The three forms say the same; dot has the automaton only. */
@@ -119,12 +120,29 @@ static cost cost_of_condition(const explained *e, uint32_t condition)
     return found ? COST_LOGARITHMIC : COST_VALUE;
 }
 
-static cost cost_of(const explained *e)
+/* Whether partial matches are told apart by when they took last. */
+static bool step_windows(const explained *e)
+{
+    for (uint32_t i = 1; i < e->nfa->states_count; i++)
+        for (uint32_t n = 0; n < e->nfa->states[i]->edges_count; n++) {
+            const leat_nfa_edge *edge = &e->nfa->states[i]->edges[n];
+            if (edge->within_ms > 0 && edge->link != LEAT_NEXT) return true;
+        }
+    return false;
+}
+
+static cost cost_of_conditions(const explained *e)
 {
     cost worst = COST_CONSTANT;
     for (uint32_t i = 0; i < e->pattern->conditions_count; i++)
         if (cost_of_condition(e, i) > worst) worst = cost_of_condition(e, i);
     return worst;
+}
+
+static cost cost_of(const explained *e)
+{
+    cost worst = cost_of_conditions(e);
+    return worst < COST_VALUE && step_windows(e) ? COST_VALUE : worst;
 }
 
 static const char *const costs[] = {"constant", "logarithmic", "per value", "per match"};
@@ -268,8 +286,11 @@ static void text_cost(const explained *e)
         add_reading(e, i, out);
         leat_buf_add_char(out, '\n');
     }
-    leat_buf_add_format(out, "\nCost of an event that matters: %s\n  %s\n", costs[cost_of(e)],
-                        why[cost_of(e)]);
+    leat_buf_add_format(out, "\nCost of an event that matters: %s\n", costs[cost_of(e)]);
+    if (step_windows(e))
+        leat_buf_add_text(out, "  a step has a `within` of its own, from the take before it: one "
+                               "look for each such take that is open\n");
+    if (cost_of_conditions(e) == cost_of(e)) leat_buf_add_format(out, "  %s\n", why[cost_of(e)]);
     if (e->nfa->strict)
         leat_buf_add_text(out, "  any event of the key matters while something is under way: the "
                                "pattern says `next`, or takes any event\n");
