@@ -10,8 +10,9 @@
  *
  * Those in the middle are asked of the automaton, along edges that can take an event at all. What
  * is known of conditions is little, and enough for the mistakes that people make: whether one is
- * always or never true, and whether two are the same text. An edge of which nothing is known counts
- * as possible, so what is said is certain. Refused: a solver, which would find `a < 1 && a > 2`. */
+ * always or never true, and whether two are the same evaluation. An edge of which nothing is known
+ * counts as possible, so what is said is certain. Refused: a solver, which would find `a < 1 && a >
+ * 2`. */
 #include "cep/pattern_warn.h"
 
 #include "core/mem.h"
@@ -40,6 +41,16 @@ static truth truth_of(const warner *w, uint32_t condition)
     return value.tag == LEAT_BOOL && value.as.b ? ALWAYS : NEVER;
 }
 
+/* Whether they are one text, or one evaluation however it is written. */
+static bool same(const warner *w, uint32_t a, uint32_t b)
+{
+    if (a == b) return true;
+    if (a == LEAT_CONDITION_TRUE || b == LEAT_CONDITION_TRUE || w->conditions == NULL) return false;
+    const leat_expr *left = w->conditions->exprs[a];
+    const leat_expr *right = w->conditions->exprs[b];
+    return left != NULL && right != NULL && leat_expr_same(left, right);
+}
+
 static bool any_always(const warner *w, leat_any any)
 {
     bool always = any.always;
@@ -53,7 +64,7 @@ static bool any_covers(const warner *w, leat_any any, uint32_t condition)
 {
     bool covers = any_always(w, any);
     for (uint32_t i = 0; i < any.count; i++)
-        covers = covers || any.conditions[i] == condition;
+        covers = covers || same(w, any.conditions[i], condition);
     return covers;
 }
 
@@ -67,9 +78,9 @@ static bool any_empty(leat_any any)
 /* Whether whatever the edge could take goes to this greedy one, which lives as long as it does. */
 static bool swallows(const warner *w, const leat_nfa_edge *greedy, const leat_nfa_edge *edge)
 {
-    bool same = greedy->where == edge->where || truth_of(w, greedy->where) == ALWAYS;
+    bool all = same(w, greedy->where, edge->where) || truth_of(w, greedy->where) == ALWAYS;
     bool blocked = greedy->blocks.count > 1; /* by other alternatives */
-    return same && !blocked && greedy->link != LEAT_NEXT && greedy->within_ms == 0 &&
+    return all && !blocked && greedy->link != LEAT_NEXT && greedy->within_ms == 0 &&
            any_empty(greedy->untils) && any_empty(greedy->ends) && any_empty(greedy->not_next) &&
            any_empty(greedy->not_between) && any_empty(greedy->not_in_loop);
 }

@@ -414,6 +414,10 @@ static const struct {
     {DETECT("", PATTERN("p", "", "{\"name\":\"a\",\"where\":\"1 > 2\"}")),
      "'a' can never take an event, as its `where` is never true: the pattern never matches"},
     {DETECT("", PATTERN("p", "", "{\"name\":\"a\",\"where\":\"1 < 2\"}")), ""},
+    {DETECT("", PATTERN("p", ",\"within\":\"1s\"",
+                        "{\"name\":\"a\",\"times\":{},\"where\":\"v == 1\",\"until\":\"v==1\"},"
+                        "{\"name\":\"b\"}")),
+     "'a' can never take an event, as `until` holds for every event that fits it"},
     /* A name in first() or last() that may be a slip of the pen. */
     {DETECT("", PATTERN("p", "", "{\"name\":\"probe\",\"where\":\"v > last(prob).v\"}")),
      "patterns[0].steps[0].where: 'prob' is no step that takes events, so a field is read (did you "
