@@ -98,16 +98,17 @@ static const leat_option part_options[] = {
      .doc = "Largest time since the event taken before, exclusive."},
 };
 
-#define LIMITS_FIELDS 4
+#define RUNS_MAX_DEFAULT 10000
+#define LIMITS_FIELDS    4
 static const leat_option limits_options[LIMITS_FIELDS] = {
     {.name = "partial_matches",
      .type = LEAT_OPTION_INT,
      .offset = offsetof(pattern_options, runs_max),
-     .fallback = "10000",
      .min = 1,
-     .max = 1000000,
+     .max = LEAT_PATTERN_RUNS_MAX,
      .doc = "Takes that the partial matches of one key hold, those that several share counted "
-            "once: what they need in memory."},
+            "once: what they need in memory. Default: 10000, or N * N where the shortest match "
+            "takes more than 100 events, N."},
     {.name = "events",
      .type = LEAT_OPTION_INT,
      .offset = offsetof(pattern_options, takes_max),
@@ -425,6 +426,35 @@ static void take_over(leat_pattern *pattern, const pattern_options *read)
     pattern->beyond = (leat_beyond)read->beyond;
 }
 
+/* The takes that the shortest match of a part has; no more than a limit can be. */
+static uint32_t takes_least(const leat_part *part)
+{
+    uint64_t least = part->kind == LEAT_PART_STEP ? 1 : 0;
+    if (part->optional || part->kind == LEAT_PART_NOT) return 0;
+    for (uint32_t i = 0; i < part->parts_count; i++) {
+        uint64_t takes = takes_least(part->parts[i]);
+        if (part->kind != LEAT_PART_ANY_OF || i == 0)
+            least += takes;
+        else if (takes < least)
+            least = takes;
+    }
+    least *= part->min;
+    return least < UINT32_MAX ? (uint32_t)least : UINT32_MAX;
+}
+
+/* What has to be known for a limit that is not given. Of a row of events that fit, each begins a
+ * partial match, so before the first is complete those of N takes hold N * N / 2. As much again is
+ * left for what else they take. */
+static void set_runs_max(leat_pattern *pattern)
+{
+    uint64_t least = pattern->takes_least = takes_least(pattern->root);
+    if (pattern->runs_max != 0) return;
+    if (least > pattern->takes_max) least = pattern->takes_max; /* nothing is complete */
+    uint64_t most = least * least;
+    if (most < RUNS_MAX_DEFAULT) most = RUNS_MAX_DEFAULT;
+    pattern->runs_max = most < LEAT_PATTERN_RUNS_MAX ? (uint32_t)most : LEAT_PATTERN_RUNS_MAX;
+}
+
 bool leat_pattern_read(const leat_node *object, leat_arena *arena, leat_findings *findings,
                        leat_pattern **pattern)
 {
@@ -445,6 +475,7 @@ bool leat_pattern_read(const leat_node *object, leat_arena *arena, leat_findings
     made->root = part_new(&reader, object, NULL, 0);
     made->root->kind = LEAT_PART_GROUP;
     if (read.steps != NULL) read_parts(&reader, read.steps, made->root);
+    set_runs_max(made);
     pattern_check(&reader, &read);
     *pattern = made;
     if (findings->errors > before) return false;

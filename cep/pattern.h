@@ -21,6 +21,7 @@
 #define LEAT_PATTERN_PARTS_MAX 64 /* steps, groups and alternatives of one pattern */
 #define LEAT_PATTERN_DEPTH_MAX 8  /* of groups in groups; the pattern itself is the first */
 #define LEAT_PATTERN_TIMES_MAX 10000
+#define LEAT_PATTERN_RUNS_MAX  1000000
 #define LEAT_UNBOUNDED         UINT32_MAX /* max of a repetition without upper bound */
 #define LEAT_CONDITION_TRUE    UINT32_MAX /* number of a condition that was not written */
 
@@ -95,6 +96,7 @@ typedef struct leat_pattern {
     bool skip_must;   /* skip_on_miss: error */
     bool enabled, events;
     uint32_t runs_max, takes_max; /* limits: partial matches of a key, events of a match */
+    uint32_t takes_least;         /* of the shortest match; may be more than takes_max */
     uint32_t matches_max;         /* that come out of one event, or of time */
     leat_beyond beyond;
     /* NULL: not given */

@@ -281,8 +281,9 @@ static void check_skip(pattern_reader *reader, const pattern_options *read)
     }
     const leat_node *miss = leat_node_member(pattern->node, "skip_on_miss");
     if (!wants && miss != NULL)
-        leat_findings_add_key(reader->findings, miss, false,
-                              "goes with `skip: skip_to_first` or `skip_to_last`");
+        leat_findings_add_key(
+            reader->findings, miss, true,
+            "has no effect: it goes with `skip: skip_to_first` or `skip_to_last`");
 }
 
 static bool reserved(leat_str name)

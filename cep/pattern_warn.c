@@ -247,33 +247,15 @@ static void warn_explosion(const warner *w)
 
 /* --- limits --- */
 
-/* The takes that the shortest match of a part has. */
-static uint64_t least_takes(const leat_part *part)
-{
-    uint64_t least = part->kind == LEAT_PART_STEP ? 1 : 0;
-    if (part->optional || part->kind == LEAT_PART_NOT) return 0;
-    for (uint32_t i = 0; i < part->parts_count; i++) {
-        uint64_t takes = least_takes(part->parts[i]);
-        bool other = part->kind == LEAT_PART_ANY_OF && i > 0;
-        if (!other)
-            least += takes;
-        else if (takes < least)
-            least = takes;
-    }
-    LEAT_ASSERT(part->min >= 1);
-    return least * part->min; /* it was unfolded: no more than there are states */
-}
-
 static void warn_limits(const warner *w)
 {
     const leat_pattern *pattern = w->nfa->pattern;
     const leat_part *head = pattern->root;
-    uint64_t least = least_takes(head);
-    if (least > pattern->takes_max) {
+    if (pattern->takes_least > pattern->takes_max) {
         leat_findings_add(w->findings, pattern->node, true,
-                          "the pattern never matches: a match takes %llu events at least, and "
+                          "the pattern never matches: a match takes %u events at least, and "
                           "`limits.events` is %u",
-                          (unsigned long long)least, pattern->takes_max);
+                          pattern->takes_least, pattern->takes_max);
         return;
     }
     while (head->parts_count > 0)

@@ -273,6 +273,26 @@ Test(detect, leaves_disabled_patterns_alone)
     bed_close(&bed);
 }
 
+/* Each event begins a partial match, and the limit that is not given lets all of them go on. */
+Test(detect, a_long_repetition_comes_to_its_end)
+{
+    test_bed bed;
+    open_detect(&bed, PIPELINE("", DETECT("", PATTERN("p",
+                                                      ",\"skip\":\"skip_past_last_event\","
+                                                      "\"emit\":{\"n\":\"size(a)\"}",
+                                                      "{\"name\":\"a\",\"times\":150}"))));
+    for (int t = 1; t <= 449; t++) {
+        char text[32];
+        snprintf(text, sizeof text, "{\"t\":%d}", t);
+        bed_send(&bed, text);
+    }
+    bed_end(&bed);
+    expect_brief(&bed,
+                 "out: {\"pattern\":\"p\",\"key\":\"k\",\"start\":1,\"end\":150,\"n\":150}\n"
+                 "out: {\"pattern\":\"p\",\"key\":\"k\",\"start\":151,\"end\":300,\"n\":150}\n");
+    bed_close(&bed);
+}
+
 Test(detect, orders_events_of_one_time)
 {
     test_bed bed;
