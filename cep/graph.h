@@ -40,6 +40,7 @@ typedef struct graph_entry {
 #define GRAPH_OWN_NODES  6
 #define GRAPH_OWN_EVENTS 3
 #define GRAPH_LARGE      2048u /* from here on arrays grow by little, and become smaller again */
+_Static_assert(GRAPH_LARGE > 2 * GRAPH_OWN_NODES, "own arrays are never made smaller");
 
 typedef struct graph {
     graph_node *nodes; /* own_nodes at first */
