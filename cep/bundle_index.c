@@ -41,7 +41,14 @@ static void clear(bundle_index *index)
 void bundle_index_leak(leat_matcher *matcher, uint32_t config, const bundle_index *but)
 {
     for (uint32_t i = 0; i < matcher->indexes_count; i++)
-        if (matcher->indexes[i]->config == config && matcher->indexes[i] != but)
+        if (matcher->indexes[i]->by.config == config && matcher->indexes[i] != but)
+            matcher->indexes[i]->leaky = true;
+}
+
+void bundle_index_passed(leat_matcher *matcher, uint32_t config)
+{
+    for (uint32_t i = 0; i < matcher->indexes_count; i++)
+        if (matcher->indexes[i]->by.config == config && !matcher->indexes[i]->by.timed)
             matcher->indexes[i]->leaky = true;
 }
 
@@ -157,11 +164,12 @@ static leat_value value_of(const bundle_index *index, const graph *g, const bund
 {
     leat_err why;
     leat_value value = LEAT_VALUE_MISSING;
-    uint32_t number = c->slots[index->slot];
+    uint32_t number = c->slots[index->by.slot];
     *event = NULL;
+    if (index->by.timed) return leat_value_int(graph_entry_at(g, number)->time_ms);
     if (number == 0) return value;
     leat_event *of = graph_entry_at(g, number)->event;
-    if (leat_event_field(of, index->field, arena, &value, &why) != LEAT_OK)
+    if (leat_event_field(of, index->by.field, arena, &value, &why) != LEAT_OK)
         return LEAT_VALUE_MISSING;
     if (value.tag != LEAT_STRING) return value;
     leat_str json = leat_event_json(of);
@@ -186,12 +194,12 @@ static leat_code add_item(bundle_index *index, const leat_matcher *matcher, cons
     leat_event *event = NULL;
     const graph *g = &matcher->graph;
     index_item item = {.root = c->root, .depth = c->depth};
-    LEAT_ASSERT(c->config == index->config && c->root != 0);
+    LEAT_ASSERT(c->config == index->by.config && c->root != 0);
     item.value = value_of(index, g, c, arena, &event);
     item.most = graph_node_at(g, c->root)->most;
     link_kind kind = link_kind_of(item.value);
-    bool sorted = kind != LINK_OTHER && !index->equality;
-    index_list *list = &index->lists[index->equality && kind != LINK_OTHER ? 0 : kind];
+    bool sorted = kind != LINK_OTHER && !index->by.equality;
+    index_list *list = &index->lists[index->by.equality && kind != LINK_OTHER ? 0 : kind];
     LEAT_TRY(slots_block(index, matcher->machine, c->slots, &item.slots, err));
     if (event != NULL) item.event = leat_event_share(event);
     leat_code code = sorted ? index_runs_add(list, item, err) : list_add(list, item, err);
@@ -199,8 +207,8 @@ static leat_code add_item(bundle_index *index, const leat_matcher *matcher, cons
         leat_event_release(&event);
         return code;
     }
-    return kind != LINK_OTHER && index->equality ? group_add(index, (uint32_t)list->count, err)
-                                                 : LEAT_OK;
+    return kind != LINK_OTHER && index->by.equality ? group_add(index, (uint32_t)list->count, err)
+                                                    : LEAT_OK;
 }
 
 static size_t items_count(const bundle_index *index)
@@ -216,7 +224,7 @@ leat_code bundle_index_note(leat_matcher *matcher, leat_arena *arena, const bund
 {
     for (uint32_t i = 0; i < matcher->indexes_count; i++) {
         bundle_index *index = matcher->indexes[i];
-        if (index->config != c->config || index->stale || c->root == 0) continue;
+        if (index->by.config != c->config || index->stale || c->root == 0) continue;
         size_t most = matcher->bundles.count * SPARE_FACTOR + SPARE_ITEMS;
         leat_code code = LEAT_OK;
         if (items_count(index) < most) {
@@ -238,14 +246,14 @@ static leat_code fill(bundle_index *index, const leat_matcher *matcher, leat_are
     index->stale = false;
     for (size_t i = from; i < end && code == LEAT_OK; i++) {
         const bundle *c = bundle_at(matcher->machine, &matcher->bundles, i);
-        LEAT_ASSERT(c->config == index->config);
+        LEAT_ASSERT(c->config == index->by.config);
         if (graph_lives(&matcher->graph, c->root)) code = add_item(index, matcher, c, arena, err);
     }
     if (code != LEAT_OK) clear(index);
     return code;
 }
 
-static leat_code index_new(leat_matcher *matcher, const bundle_index *wanted, bundle_index **index,
+static leat_code index_new(leat_matcher *matcher, const index_key *wanted, bundle_index **index,
                            leat_err *err)
 {
     size_t size = (matcher->indexes_count + 1) * sizeof *matcher->indexes;
@@ -253,24 +261,21 @@ static leat_code index_new(leat_matcher *matcher, const bundle_index *wanted, bu
     if (grown != NULL) matcher->indexes = grown;
     bundle_index *made = grown == NULL ? NULL : leat_mem_try(sizeof *made);
     if (made == NULL) return leat_err_set(err, LEAT_ERR_MEMORY, "no memory for partial matches");
-    *made = (bundle_index){.config = wanted->config,
-                           .slot = wanted->slot,
-                           .equality = wanted->equality,
-                           .stale = true,
-                           .field = wanted->field};
+    *made = (bundle_index){.by = *wanted, .stale = true};
     matcher->indexes[matcher->indexes_count++] = *index = made;
     return LEAT_OK;
 }
 
-leat_code bundle_index_of(leat_matcher *matcher, leat_arena *arena, const bundle_index *wanted,
+leat_code bundle_index_of(leat_matcher *matcher, leat_arena *arena, const index_key *wanted,
                           size_t from, size_t end, bundle_index **found, leat_err *err)
 {
     bundle_index *index = NULL;
     *found = NULL;
     for (uint32_t i = 0; i < matcher->indexes_count && index == NULL; i++) {
         bundle_index *other = matcher->indexes[i];
-        if (other->config == wanted->config && other->slot == wanted->slot &&
-            other->equality == wanted->equality && leat_str_equal(other->field, wanted->field))
+        if (other->by.config == wanted->config && other->by.slot == wanted->slot &&
+            other->by.equality == wanted->equality &&
+            leat_str_equal(other->by.field, wanted->field))
             index = other;
     }
     if (index == NULL && matcher->indexes_count == INDEXES_MAX) return LEAT_OK;
@@ -329,11 +334,11 @@ bool bundle_index_find(const bundle_index *index, leat_link_op op, leat_value va
                        index_found *found)
 {
     LEAT_ASSERT(!index->stale && link_kind_of(value) != LINK_OTHER && op != LEAT_LINK_NE);
-    LEAT_ASSERT(index->equality == (op == LEAT_LINK_EQ));
+    LEAT_ASSERT(index->by.equality == (op == LEAT_LINK_EQ));
     found->sure_count = found->unsure_count = 0;
     uint32_t others = (uint32_t)index->lists[LINK_OTHER].count;
     if (others > 0) found->unsure[found->unsure_count++] = (index_range){LINK_OTHER, 0, 0, others};
-    if (!index->equality) return find_runs(index, op, value, found);
+    if (!index->by.equality) return find_runs(index, op, value, found);
     return index->groups_count == 0 || find_groups(index, op, value, found);
 }
 
@@ -373,14 +378,14 @@ leat_code bundle_index_each(bundle_index *index, const index_range *range, uint3
 {
     index_list *list = &index->lists[range->list];
     if (range->list == LINK_OTHER) return each_other(list, bound, visit, self);
-    if (!index->equality) return index_run_each(list, range, bound, visit, self);
+    if (!index->by.equality) return index_run_each(list, range, bound, visit, self);
     return each_of_group(index, &index->groups[range->from], bound, visit, self);
 }
 
 bool bundle_index_many(const bundle_index *index, const index_range *range, uint32_t least)
 {
     uint32_t count = 0;
-    if (!index->equality || range->list == LINK_OTHER) return range->to - range->from > least;
+    if (!index->by.equality || range->list == LINK_OTHER) return range->to - range->from > least;
     uint32_t number = index->groups[range->from].first;
     for (; number != 0 && count <= least; count++)
         number = index->lists[0].items[number - 1].next;
@@ -406,7 +411,7 @@ leat_code bundle_index_sum(bundle_index *index, graph *g, const index_range *ran
                            uint32_t *depth, leat_err *err)
 {
     LEAT_ASSERT(range->list != LINK_OTHER);
-    if (!index->equality)
+    if (!index->by.equality)
         return index_run_sum(&index->lists[range->list], g, range, root, depth, err);
     index_group *group = &index->groups[range->from];
     if (group->summed == 0) group->root = group->depth = 0;
@@ -430,7 +435,7 @@ void bundle_index_gone(bundle_index *index, const index_range *range, index_item
     item->root = item->most = 0;
     LEAT_ASSERT(!index->stale);
     if (range->list == LINK_OTHER) return;
-    if (!index->equality) {
+    if (!index->by.equality) {
         index_run_gone(&index->lists[range->list], range->run, item);
         return;
     }
@@ -497,7 +502,7 @@ void bundle_index_collected(leat_matcher *matcher, const graph_moves *moves)
         if (index->stale) continue;
         for (size_t kind = 0; kind < LINK_KINDS; kind++)
             move_list(index, matcher, moves, &index->lists[kind]);
-        if (!index->equality) continue;
+        if (!index->by.equality) continue;
         if (index->groups_size > 0)
             memset(index->groups, 0, index->groups_size * sizeof *index->groups);
         index->groups_count = 0;

@@ -14,6 +14,9 @@
  * that does the same to all of them takes that one root, at a cost of the logarithm of their
  * number.
  *
+ * Where steps have windows of their own, those that one event takes in are found by an index of
+ * order, too: by the time of their last take. Whose window has passed is left of the threshold.
+ *
  * An item names its bundle by its slots; it holds the runs that came to the bundle when it was
  * made, so a bundle may have several. Items are dropped when the graph is collected; meanwhile the
  * dead are passed over. The index is no state: it is made when a configuration has many bundles,
@@ -70,12 +73,18 @@ typedef struct index_group {
     uint32_t summed;      /* from 1; 0: none */
 } index_group;
 
-struct bundle_index {
+/* Of which bundles, and by what. */
+typedef struct index_key {
     uint32_t config, slot;
     bool equality;
+    bool timed; /* by the time of the slot's event; the field is none */
+    leat_str field;
+} index_key;
+
+struct bundle_index {
+    index_key by;
     bool stale; /* it has nothing, and has to be made anew */
     bool leaky; /* it may have runs that are not in their bundle any more: sums are void */
-    leat_str field;
     index_list lists[LINK_KINDS];   /* by kind; equality: OTHER, and all others in the first */
     uint32_t *slots;                /* blocks of the machine's slots */
     size_t slots_count, slots_size; /* words */
@@ -98,7 +107,7 @@ typedef struct index_found {
 
 /* The index of the configuration of bundle `from` by that field, up to date; the bundles up to
  * `end` are of that configuration. arena: for a moment. NULL: there are too many already. */
-leat_code bundle_index_of(leat_matcher *matcher, leat_arena *arena, const bundle_index *wanted,
+leat_code bundle_index_of(leat_matcher *matcher, leat_arena *arena, const index_key *wanted,
                           size_t from, size_t end, bundle_index **index,
                           leat_err *err) LEAT_CHECKED;
 /* Those for which `value op field` holds, and those of which nobody knows. False: too many
@@ -131,6 +140,8 @@ leat_code bundle_index_note(leat_matcher *matcher, leat_arena *arena, const bund
                             leat_err *err) LEAT_CHECKED;
 /* A bundle of that configuration has no root any more; but: an index that knows. */
 void bundle_index_leak(leat_matcher *matcher, uint32_t config, const bundle_index *but);
+/* The same, as the shortest window of its steps has passed. */
+void bundle_index_passed(leat_matcher *matcher, uint32_t config);
 /* Roots have changed in another way. */
 void bundle_index_void(leat_matcher *matcher);
 /* The graph was collected. */

@@ -6,10 +6,10 @@
  * Cost classes, the worst of its conditions decides:
  *
  *   constant    no condition reads earlier events: what has begun is told apart by its state alone
- *   logarithmic conditions compare with a field of first(s) or last(s): what they hold for is found
- *   per value   conditions read first(s), last(s) or size(s) otherwise, or a step has a `within`
- *               of its own, which counts from the take before: one look for each
- *   per match   a condition reads more of what was taken: each partial match goes alone
+ *   logarithmic conditions compare with a field of first(s) or last(s): what they hold for is
+ * found; or a step has a `within` of its own, which counts from the take before: found by time per
+ * value   conditions read first(s), last(s) or size(s) otherwise: one look for each per match   a
+ * condition reads more of what was taken: each partial match goes alone
  *
  * The three forms say the same; dot has the automaton only. */
 #include "cep/detect_inside.h"
@@ -142,7 +142,7 @@ static cost cost_of_conditions(const explained *e)
 static cost cost_of(const explained *e)
 {
     cost worst = cost_of_conditions(e);
-    return worst < COST_VALUE && step_windows(e) ? COST_VALUE : worst;
+    return worst == COST_CONSTANT && step_windows(e) ? COST_LOGARITHMIC : worst;
 }
 
 static const char *const costs[] = {"constant", "logarithmic", "per value", "per match"};
@@ -288,8 +288,8 @@ static void text_cost(const explained *e)
     }
     leat_buf_add_format(out, "\nCost of an event that matters: %s\n", costs[cost_of(e)]);
     if (step_windows(e))
-        leat_buf_add_text(out, "  a step has a `within` of its own, from the take before it: one "
-                               "look for each such take that is open\n");
+        leat_buf_add_text(out, "  a step has a `within` of its own, from the take before it: those "
+                               "that are open are found by their time\n");
     if (cost_of_conditions(e) == cost_of(e)) leat_buf_add_format(out, "  %s\n", why[cost_of(e)]);
     if (e->nfa->strict)
         leat_buf_add_text(out, "  any event of the key matters while something is under way: the "

@@ -347,7 +347,7 @@ static leat_code take_one(const feeding *f, const bundle *c, const machine_take 
     bool waits = f->pattern->skip != LEAT_SKIP_NONE && take->completes;
     uint32_t root = 0;
     if (goes_on && f->pattern->beyond == LEAT_DROP_NEWEST &&
-        g->takes + f->work->unsealed >= f->pattern->runs_max) {
+        (g->takes + f->work->unsealed >= f->pattern->runs_max || matcher_crowded(f->matcher))) {
         f->matches->dropped++;
         goes_on = false;
     }
@@ -487,9 +487,10 @@ static __attribute__((noinline)) leat_code feed_all(feeding *f)
             i = bundles_end(f->machine, list, i) - 1;
             continue;
         }
-        if (leaf == NULL && i >= tried && many_alike(f, i)) {
+        if ((leaf == NULL || f->machine->steps_timed) && i >= tried && many_alike(f, i)) {
             tried = bundles_end(f->machine, list, i);
-            LEAT_TRY(matcher_select(f, i, tried, &settled));
+            LEAT_TRY(leaf == NULL ? matcher_select(f, i, tried, &settled)
+                                  : matcher_feed_alike(f, i, tried, leaf, &settled));
         }
         if (settled)
             i = tried - 1;
@@ -501,10 +502,8 @@ static __attribute__((noinline)) leat_code feed_all(feeding *f)
     if (work->fresh.count > 0) LEAT_TRY(bundles_merge(f->matcher, work, f->err));
     if (work->done_count > 0 || f->pattern->skip != LEAT_SKIP_NONE)
         LEAT_TRY(skip_emit(f->matcher, work, f->matches, f->err));
-    if (matcher_rests(f->matcher))
-        f->matcher->rest.then = REST_FED;
-    else if (LEAT_UNLIKELY(f->matcher->graph.takes > f->pattern->runs_max))
-        return matcher_limit(f);
+    if (!matcher_rests(f->matcher)) return matcher_limit(f);
+    f->matcher->rest.then = REST_FED;
     return LEAT_OK;
 }
 
@@ -528,6 +527,7 @@ leat_code leat_matcher_feed(leat_matcher *matcher, leat_matcher_work *work, int6
                             const leat_matcher_host *host, leat_matches *matches, leat_err *err)
 {
     feeding f = {.matcher = matcher, .work = work, .matches = matches, .err = err};
+    f.now_ms = timestamp_ms;
     /* They come from far, and rather all at once than one by one. */
     __builtin_prefetch(matcher->machine);
     __builtin_prefetch(matcher->shape);

@@ -9,7 +9,8 @@
  *   matcher_run.c    ... for the event in hand
  *   matcher_bundle.c bundles: adding, merging, collecting what is dead
  *   bundle_index.c   many of them, by what later conditions compare with (bundle_runs.c: in order)
- *   matcher_select.c ... so that only those are asked for which a comparison can hold
+ *   matcher_select.c ... so that only those are asked for which a comparison can hold, and those
+ *                    that do the same do it together
  *   matcher_limit.c  the limit of takes that are held
  *   matcher_depth.c  the limit of events in a match
  *   matcher_time.c   deadlines, windows, timeouts
@@ -181,6 +182,7 @@ typedef struct feeding {
     const leat_pattern *pattern;
     leat_matches *matches;
     leat_err *err;
+    int64_t now_ms; /* the event's time */
 } feeding;
 
 static inline bundle *bundle_at(const machine *m, const bundles *list, size_t i)
@@ -282,6 +284,13 @@ static inline const machine_leaf *settled_leaf(const feeding *f, uint32_t config
 }
 
 /* --- matcher_limit.c --- */
+#define LIMIT_NODES_SHIFT 8 /* nodes of the graph for each take allowed, 16 bytes each */
+/* Whether the graph has so many nodes that what is held takes more memory than the limit stands
+ * for. Dead ones count: then it has to be collected. */
+static inline bool matcher_crowded(const leat_matcher *matcher)
+{
+    return matcher->graph.nodes_count >> LIMIT_NODES_SHIFT > matcher->machine->runs_max;
+}
 leat_code matcher_limit_failed(const leat_matcher *matcher, const char *what, uint32_t limit,
                                leat_err *err) LEAT_CHECKED;
 /* Before an event is fed: where new takes are not made beyond the limit, none that are dead count.
@@ -294,6 +303,9 @@ leat_code matcher_limit(const feeding *f) LEAT_CHECKED;
 /* The bundles [from, end), all of one configuration, by an index of them. *settled: so it
  * was; else nothing has happened. */
 leat_code matcher_select(const feeding *f, size_t from, size_t end, bool *settled) LEAT_CHECKED;
+/* The same where the leaf is that of all of them: whether one take goes in front of all. */
+leat_code matcher_feed_alike(const feeding *f, size_t from, size_t end, const machine_leaf *leaf,
+                             bool *settled) LEAT_CHECKED;
 
 /* --- matcher_shape.c --- */
 void matcher_shapes_free(machine_shapes **shapes);

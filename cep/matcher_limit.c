@@ -6,6 +6,10 @@
  *   drop_oldest, fail   when the event was fed, there are too many
  *   drop_newest         before it is fed, there may become too many; take_one makes no more then
  *
+ * Takes that partial matches share by unions need few nodes mostly. Where they need very many
+ * (thousands of partial matches that a condition asks one by one take the same events, again and
+ * again), that is met as the limit is, so that a key's memory is bounded.
+ *
  * The graph counts takes that are dead, too, until it is collected, and that may happen at any
  * time: when state is written, when nodes have doubled. What comes out may not depend on it. */
 #include "cep/matcher_inside.h"
@@ -26,7 +30,7 @@ static leat_code keep_limit(const feeding *f)
     LEAT_ASSERT(runs_max > 0);
     if (f->pattern->beyond == LEAT_DROP_NEWEST) return LEAT_OK; /* more were not made */
     LEAT_TRY(matcher_collect(matcher, f->work, f->err));
-    while (g->takes > runs_max) {
+    while (g->takes > runs_max || matcher_crowded(matcher)) {
         uint32_t oldest = UINT32_MAX;
         if (f->pattern->beyond == LEAT_FAIL)
             return matcher_limit_failed(matcher, "partial matches", runs_max, f->err);
@@ -46,7 +50,8 @@ static leat_code keep_limit(const feeding *f)
 
 leat_code matcher_limit(const feeding *f)
 {
-    if (LEAT_LIKELY(f->matcher->graph.takes <= f->pattern->runs_max)) return LEAT_OK;
+    bool many = f->matcher->graph.takes > f->pattern->runs_max;
+    if (LEAT_LIKELY(!many && !matcher_crowded(f->matcher))) return LEAT_OK;
     LEAT_TRY(keep_limit(f));
     return skip_emit(f->matcher, f->work, f->matches, f->err);
 }
@@ -69,6 +74,7 @@ leat_code matcher_make_room(const feeding *f)
     const leat_matcher *matcher = f->matcher;
     uint64_t most = ((uint64_t)matcher->bundles.count + 1) * f->pattern->steps_count;
     if (f->pattern->beyond != LEAT_DROP_NEWEST) return LEAT_OK;
-    if (matcher->graph.takes + most <= f->pattern->runs_max && !may_split(f)) return LEAT_OK;
+    bool many = matcher->graph.takes + most > f->pattern->runs_max;
+    if (!many && !matcher_crowded(matcher) && !may_split(f)) return LEAT_OK;
     return matcher_collect(f->matcher, f->work, f->err);
 }

@@ -18,6 +18,10 @@
  * That needs a condition that reads nothing else of a step, and a target that remembers nothing of
  * what tells them apart.
  *
+ * Bundles that are told apart by when they took last, for the window of a step, are fed together
+ * in the same way where no condition asks them: those of which the window has not passed are the
+ * upper end of an index by that time.
+ *
  * No condition is evaluated that would not be evaluated without the index: one further down the
  * tree only once a bundle is seen for which the comparisons above it fail. Of several conditions
  * that fail to evaluate, another one may be the first, and that is the one that is reported. */
@@ -43,6 +47,7 @@ typedef struct selecting {
     uint32_t config;
     chosen links[LINKS_MAX];
     uint32_t count;
+    const machine_leaf *leaf; /* of all of them, where no link is asked */
 } selecting;
 
 /* --- the way of most --- */
@@ -76,7 +81,7 @@ static bool link_fails(const selecting *s, const chosen *l, const bundle *c)
     leat_err why;
     leat_value value;
     const graph *g = &s->f->matcher->graph;
-    uint32_t number = c->slots[l->index->slot];
+    uint32_t number = c->slots[l->index->by.slot];
     if (number == 0) return false;
     return leat_event_field(graph_entry_at(g, number)->event, l->link.link->field,
                             s->f->work->arena, &value, &why) == LEAT_OK &&
@@ -113,9 +118,9 @@ static leat_code index_of(const selecting *s, uint32_t condition, leat_matcher_l
         return LEAT_OK;
     slot_kind kind = link->link->last ? SLOT_LAST : SLOT_FIRST;
     uint64_t alive = machine_config_at(m, s->config)->slots;
-    bundle_index wanted = {.config = s->config,
-                           .equality = link->link->op == LEAT_LINK_EQ,
-                           .field = link->link->field};
+    index_key wanted = {.config = s->config,
+                        .equality = link->link->op == LEAT_LINK_EQ,
+                        .field = link->link->field};
     while (wanted.slot < m->slots_count &&
            (m->slots[wanted.slot].kind != kind || m->slots[wanted.slot].step != link->step))
         wanted.slot++;
@@ -156,8 +161,10 @@ static leat_code plan(selecting *s, bool *good)
         above = at;
     }
     const machine_leaf *leaf = m->leaves[at & ~MACHINE_LEAF];
-    if (s->count == 0) /* so it is for all */
+    if (s->count == 0) {
+        s->leaf = leaf;
         matcher_decided(f->work, s->config, leaf);
+    }
     *good = leaf_idle(leaf, s->config);
     return LEAT_OK;
 }
@@ -294,14 +301,31 @@ static leat_code decide_all(const selecting *s, const bundle *c, const machine_l
 }
 
 /* The root of what `found` is sure of; 0: nothing of it lives. */
-static leat_code sum_up(const selecting *s, const index_found *found, bundle *all)
+static leat_code sum_up(const selecting *s, bundle_index *index, const index_found *found,
+                        bundle *all)
 {
     leat_matcher *matcher = s->f->matcher;
     all->root = all->depth = 0;
     for (uint32_t i = 0; i < found->sure_count; i++)
-        LEAT_TRY(bundle_index_sum(s->links[0].index, &matcher->graph, &found->sure[i], &all->root,
-                                  &all->depth, s->f->err));
+        LEAT_TRY(bundle_index_sum(index, &matcher->graph, &found->sure[i], &all->root, &all->depth,
+                                  s->f->err));
     return LEAT_OK;
+}
+
+/* What the index is sure of is fed as one, if no limit is near. What tells them apart is forgotten
+ * or written over, and other slots do not matter. */
+static leat_code feed_sum(const selecting *s, bundle_index *index, const index_found *found,
+                          const machine_leaf *leaf, bool *settled)
+{
+    const machine *m = s->f->machine;
+    uint32_t words[3 + MACHINE_SLOTS_MAX + 1];
+    bundles one = {.words = words, .count = 1};
+    bundle *all = bundle_at(m, &one, 0);
+    memset(words, 0, (3 + m->slots_count) * sizeof *words);
+    all->config = s->config;
+    LEAT_TRY(sum_up(s, index, found, all));
+    *settled = free_of_limits(s->f, leaf, all->depth);
+    return !*settled || all->root == 0 ? LEAT_OK : matcher_apply(s->f, all, leaf);
 }
 
 /* Whether those of which the index is sure can be fed as one. */
@@ -335,11 +359,6 @@ static const bundle *one_of(const selecting *s, const index_found *found, bool *
 /* *settled: what the index is sure of was fed as one; else nothing has happened. */
 static leat_code feed_together(const selecting *s, const index_found *found, bool *settled)
 {
-    const feeding *f = s->f;
-    const machine *m = f->machine;
-    uint32_t words[3 + MACHINE_SLOTS_MAX + 1];
-    bundles one = {.words = words, .count = 1};
-    bundle *all = bundle_at(m, &one, 0);
     const bundle *c = NULL;
     const machine_leaf *leaf = NULL;
     bool idle = false;
@@ -354,13 +373,51 @@ static leat_code feed_together(const selecting *s, const index_found *found, boo
     LEAT_TRY(decide_all(s, c, &leaf, &idle));
     *settled = idle;
     if (leaf == NULL || idle || !merges(s, leaf)) return LEAT_OK;
-    /* What tells them apart is forgotten or written over, and other slots do not matter. */
-    memset(words, 0, (3 + m->slots_count) * sizeof *words);
-    all->config = s->config;
-    LEAT_TRY(sum_up(s, found, all));
-    if (!free_of_limits(f, leaf, all->depth)) return LEAT_OK;
-    *settled = true;
-    return all->root == 0 ? LEAT_OK : matcher_apply(f, all, leaf);
+    return feed_sum(s, s->links[0].index, found, leaf, settled);
+}
+
+/* The earliest last take of which the window has not passed. */
+static leat_value threshold(const feeding *f, int64_t within_ms)
+{
+    int64_t from_ms;
+    if (__builtin_sub_overflow(f->now_ms, within_ms - 1, &from_ms)) from_ms = INT64_MIN;
+    return leat_value_int(from_ms);
+}
+
+static leat_code reserve_found(const feeding *f)
+{
+    leat_matcher_work *work = f->work;
+    if (work->found == NULL) work->found = leat_mem_try(LINKS_MAX * sizeof *work->found);
+    return work->found != NULL
+               ? LEAT_OK
+               : leat_err_set(f->err, LEAT_ERR_MEMORY, "no memory for partial matches");
+}
+
+leat_code matcher_feed_alike(const feeding *f, size_t from, size_t end, const machine_leaf *leaf,
+                             bool *settled)
+{
+    const machine *m = f->machine;
+    bundle_index *index = NULL;
+    selecting s; /* there are no links */
+    s.f = f;
+    s.from = from;
+    s.end = end;
+    s.config = bundle_at(m, &f->matcher->bundles, from)->config;
+    s.count = 0;
+    s.leaf = NULL;
+    const machine_config *config = machine_config_at(m, s.config);
+    *settled = false;
+    if (config->within_ms == 0 || config->whole || !merges(&s, leaf)) return LEAT_OK;
+    const index_key wanted = {.config = s.config, .slot = m->slots_count - 1, .timed = true};
+    LEAT_ASSERT(m->slots[wanted.slot].kind == SLOT_TAKE);
+    LEAT_TRY(bundle_index_of(f->matcher, f->work->arena, &wanted, from, end, &index, f->err));
+    if (index == NULL || index->leaky) return LEAT_OK;
+    LEAT_TRY(reserve_found(f));
+    index_found *found = &f->work->found[0];
+    if (!bundle_index_find(index, LEAT_LINK_LE, threshold(f, config->within_ms), found))
+        return LEAT_OK;
+    LEAT_ASSERT(found->unsure_count == 0);
+    return feed_sum(&s, index, found, leaf, settled);
 }
 
 /* --- the whole --- */
@@ -384,16 +441,15 @@ leat_code matcher_select(const feeding *f, size_t from, size_t end, bool *settle
     s.end = end;
     s.config = first->config;
     s.count = 0;
+    s.leaf = NULL;
     bool together = false;
     *settled = false;
     if (config->whole || config->slots == 0 || !any_lives(&s)) return LEAT_OK;
     LEAT_TRY(plan(&s, settled));
+    if (!*settled && s.leaf != NULL && config->within_ms > 0)
+        return matcher_feed_alike(f, from, end, s.leaf, settled);
     if (!*settled || s.count == 0) return LEAT_OK;
-    if (work->found == NULL) {
-        work->found = leat_mem_try(LINKS_MAX * sizeof *work->found);
-        if (work->found == NULL)
-            return leat_err_set(f->err, LEAT_ERR_MEMORY, "no memory for partial matches");
-    }
+    LEAT_TRY(reserve_found(f));
     for (uint32_t i = 0; i < s.count && *settled; i++)
         *settled = bundle_index_find(s.links[i].index, s.links[i].link.link->op,
                                      s.links[i].link.value, &work->found[i]);

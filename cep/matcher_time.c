@@ -42,17 +42,24 @@ static int64_t window_deadline(const leat_matcher *matcher, bool exact)
     return later(graph_entry_at(g, event)->time_ms, window_ms);
 }
 
+/* Whether bundles of the configuration are in the order of their last takes. */
+static bool by_time(const machine *m, const machine_config *config)
+{
+    return config->slots == (uint64_t)1 << (m->slots_count - 1);
+}
+
 static int64_t steps_deadline(const leat_matcher *matcher)
 {
     const machine *m = matcher->machine;
     int64_t deadline_ms = LEAT_TIME_MAX;
     for (size_t i = 0; i < matcher->bundles.count; i++) {
         const bundle *c = bundle_at(m, &matcher->bundles, i);
-        int64_t within_ms = machine_config_at(m, c->config)->within_ms;
-        if (within_ms == 0 || c->root == 0) continue;
+        const machine_config *config = machine_config_at(m, c->config);
+        if (config->within_ms == 0 || c->root == 0) continue;
         uint32_t last = c->slots[m->slots_count - 1];
-        int64_t at = later(graph_entry_at(&matcher->graph, last)->time_ms, within_ms);
+        int64_t at = later(graph_entry_at(&matcher->graph, last)->time_ms, config->within_ms);
         if (at < deadline_ms) deadline_ms = at;
+        if (by_time(m, config)) i = bundles_end(m, &matcher->bundles, i) - 1;
     }
     return deadline_ms;
 }
@@ -260,6 +267,18 @@ static leat_code expire_steps(const expiry *x, bundle *c)
     return code;
 }
 
+/* Whether neither c nor any behind it of its configuration is due. */
+static bool none_due(const expiry *x, const bundle *c)
+{
+    const machine *m = x->matcher->machine;
+    const graph *g = &x->matcher->graph;
+    const machine_config *config = machine_config_at(m, c->config);
+    if (g->bound > x->from) return false; /* windows of the pattern have passed */
+    if (config->within_ms == 0) return true;
+    int64_t last_ms = graph_entry_at(g, c->slots[m->slots_count - 1])->time_ms;
+    return by_time(m, config) && !matcher_passed(last_ms, config->within_ms, x->now_ms);
+}
+
 static leat_code expire(const expiry *x)
 {
     leat_matcher *matcher = x->matcher;
@@ -269,9 +288,13 @@ static leat_code expire(const expiry *x)
     for (size_t i = 0; i < list->count && m->exact; i++) {
         bundle *c = bundle_at(m, list, i);
         if (c->root == 0) continue;
+        if (none_due(x, c)) {
+            i = bundles_end(m, list, i) - 1;
+            continue;
+        }
         LEAT_TRY(expire_starts(x, c));
         LEAT_TRY(expire_steps(x, c));
-        if (c->root == 0) bundle_index_leak(matcher, c->config, NULL);
+        if (c->root == 0) bundle_index_passed(matcher, c->config);
     }
     bundles_drop_dead(matcher);
     return bundles_merge(matcher, x->work, x->err);

@@ -186,6 +186,32 @@ Test(matcher, keeps_its_limits)
     }
 }
 
+/* Each event is taken by all that have begun before, which are asked one by one: 1,150 x 1,149 / 2
+ * unions, for 2,300 takes. */
+Test(matcher, keeps_its_limits_of_unions)
+{
+    static const char *const patterns[] = {
+        P(LIMITS("2400", "9", "drop_oldest"),
+          S("A", "a", "") "," S("B", "=A", ANY) "," S("C", "c", "")),
+        P(LIMITS("2400", "9", "drop_newest"),
+          S("A", "a", "") "," S("B", "=A", ANY) "," S("C", "c", "")),
+    };
+    for (size_t i = 0; i < sizeof patterns / sizeof patterns[0]; i++) {
+        cep_bed bed;
+        leat_err err;
+        cep_open(&bed, patterns[i]);
+        for (int64_t at_ms = 1; at_ms <= 1000; at_ms++)
+            cr_assert_eq(cep_feed(&bed, 'a', at_ms, &err), LEAT_OK);
+        cr_expect_eq(bed.out.len, 0);
+        for (int64_t at_ms = 1001; at_ms <= 1150; at_ms++)
+            cr_assert_eq(cep_feed(&bed, 'a', at_ms, &err), LEAT_OK);
+        leat_buf_add_char(&bed.out, '\0');
+        cr_expect_eq(strncmp(bed.out.data, "dropped ", 8), 0);
+        cr_expect_lt(leat_matcher_takes(bed.matcher), 2300);
+        cep_close(&bed);
+    }
+}
+
 #define FEW(matches, more) ",\"within\":\"1s\",\"limits\":{\"matches\":" matches more "}"
 #define COMBINATIONS                                                                               \
     S("A", "a", "") "," S("B", "b", ANY PLUS ",\"repeat\":\"followed_by_any\"") "," S("C", "c", "")
