@@ -87,13 +87,43 @@ static bool wrong_text(leat_findings *findings, const leat_node *node, const lea
     return false;
 }
 
+static bool in_range(const leat_option *option, int64_t number)
+{
+    bool limited = option->min != 0 || option->max != 0;
+    return !limited || (number >= option->min && number <= option->max);
+}
+
 static bool check_range(const leat_option *option, const leat_node *node, int64_t number,
                         const char *unit, leat_findings *findings)
 {
-    if ((option->min == 0 && option->max == 0) || (number >= option->min && number <= option->max))
-        return true;
+    if (in_range(option, number)) return true;
     leat_findings_add(findings, node, false, "must be between %lld and %lld%s",
                       (long long)option->min, (long long)option->max, unit);
+    return false;
+}
+
+/* A duration as it is written, in the largest unit that it is a multiple of. */
+static const char *put_duration(int64_t ms, char text[32])
+{
+    static const struct {
+        const char *name;
+        int64_t ms;
+    } units[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
+    size_t i = ms == 0 ? 4 : 0;
+    LEAT_ASSERT(ms >= 0);
+    while (ms % units[i].ms != 0)
+        i++;
+    (void)snprintf(text, 32, "%lld%s", (long long)(ms / units[i].ms), units[i].name);
+    return text;
+}
+
+static bool check_duration(const leat_option *option, const leat_node *node, int64_t ms,
+                           leat_findings *findings)
+{
+    char min[32], max[32];
+    if (in_range(option, ms)) return true;
+    leat_findings_add(findings, node, false, "must be between %s and %s",
+                      put_duration(option->min, min), put_duration(option->max, max));
     return false;
 }
 
@@ -159,7 +189,7 @@ static bool read_text(const leat_option *option, leat_str text, void *at, const 
     case LEAT_OPTION_DURATION:
         if (leat_time_config(text, &number, &err) != LEAT_OK)
             return wrong_text(findings, node, &err);
-        if (!check_range(option, node, number, " ms", findings)) return false;
+        if (!check_duration(option, node, number, findings)) return false;
         *(int64_t *)at = number;
         return true;
     case LEAT_OPTION_SIZE:

@@ -223,7 +223,7 @@ static const struct {
     const char *step, *want;
 } mistakes[] = {
     {"{\"throttle\":{}}", "'per' is missing"},
-    {"{\"throttle\":{\"per\":\"0s\"}}", "must be between 1 and"},
+    {"{\"throttle\":{\"per\":\"0s\"}}", "must be between 1ms and"},
     {"{\"throttle\":{\"per\":\"1s\",\"limit\":0}}", "must be between 1 and 10000"},
     {"{\"throttle\":{\"per\":\"1s\",\"key\":\"a +\"}}", "throttle.key: "},
     {"{\"dedupe\":{\"within\":\"1s\"}}", "'key' is missing"},

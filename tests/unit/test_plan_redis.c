@@ -62,7 +62,7 @@ static const redis_case server_cases[] = {
      "p:2:45: warning: redis.c.tls.verify: the server's certificate is not checked: whoever is in "
      "between can read and change everything\n"},
     {REDIS("{\"c\":{\"address\":\"a\",\"timeout\":\"0s\",\"database\":-1}}"),
-     "p:2:39: redis.c.timeout: must be between 1 and 3600000 ms\n"
+     "p:2:39: redis.c.timeout: must be between 1ms and 1h\n"
      "p:2:55: redis.c.database: must be between 0 and 1000000\n"},
 };
 
