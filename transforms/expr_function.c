@@ -79,8 +79,33 @@ uint32_t leat_expr_function_arity(const leat_expr_function *function)
     return arity + (member ? 1 : 0);
 }
 
+/* What functions are called elsewhere, and here; in patterns only: those that are aggregates. */
+static const struct {
+    const char *name, *here;
+} known_as[] = {
+    {"count", "size"}, {"len", "size"},  {"length", "size"},
+    {"mean", "avg"},   {"prev", "last"}, {"previous", "last"},
+};
+
+static leat_str known_otherwise(leat_str name, bool member, bool aggregates)
+{
+    for (size_t i = 0; i < sizeof known_as / sizeof known_as[0]; i++) {
+        size_t count = 0;
+        if (!leat_str_is(name, known_as[i].name)) continue;
+        const leat_expr_function *found =
+            leat_expr_function_find(leat_str_of(known_as[i].here), aggregates, &count);
+        for (size_t n = 0; n < count; n++)
+            if (leat_expr_function_visible(&found[n], aggregates) &&
+                leat_expr_function_member(&found[n]) == member)
+                return leat_str_of(known_as[i].here);
+    }
+    return LEAT_STR_NONE;
+}
+
 leat_str leat_expr_function_nearest(leat_str name, bool member, bool aggregates)
 {
+    leat_str otherwise = known_otherwise(name, member, aggregates);
+    if (otherwise.len > 0) return otherwise;
     leat_str candidates[FUNCTIONS_COUNT];
     size_t count = 0;
     for (size_t i = 0; i < FUNCTIONS_COUNT; i++) {

@@ -454,6 +454,17 @@ static const struct {
      "(list(dyn), int)'; 'v' is a list: last(v).f"},
     {DETECT("", PATTERN("p", ",\"emit\":{\"x\":\"w\"}", AB)),
      "emit.x: undeclared name 'w'; did you mean 'last(b).w'?"},
+    /* What it is called elsewhere. */
+    {DETECT("", PATTERN("p", ",\"within\":\"1s\"",
+                        "{\"name\":\"a\"},{\"name\":\"b\",\"where\":\"count(a) > 1\"}")),
+     "steps[1].where: unknown function 'count'; did you mean 'size'?"},
+    {DETECT("", PATTERN("p", ",\"within\":\"1s\"",
+                        "{\"name\":\"a\"},{\"name\":\"b\",\"where\":\"v > prev(a).v\"}")),
+     "steps[1].where: unknown function 'prev'; did you mean 'last'?"},
+    {DETECT("", PATTERN("p", ",\"within\":\"1s\"",
+                        "{\"name\":\"a\"},{\"name\":\"b\",\"where\":\"v > "
+                        "mean(a.map(x, x.v))\"}")),
+     "did you mean 'avg'?"},
     /* A list in which nothing can be. */
     {DETECT("", PATTERN("p", ",\"within\":\"1s\"",
                         "{\"name\":\"a\",\"where\":\"v > last(b).v\"},{\"name\":\"b\"}")),

@@ -46,6 +46,8 @@ static const struct {
     {"zzz", LEAT_ERR_NO_FIELD, 0, "undeclared name 'zzz'"},
     {"name.startWith('a')", LEAT_ERR_NO_OVERLOAD, 5, "did you mean 'startsWith'?"},
     {"frobnicate(1)", LEAT_ERR_NO_OVERLOAD, 0, "unknown function 'frobnicate'"},
+    {"count(items) > 1", LEAT_ERR_NO_OVERLOAD, 0, "unknown function 'count'; did you mean 'size'?"},
+    {"items.length() > 1", LEAT_ERR_NO_OVERLOAD, 6, "did you mean 'size'?"},
     {"maths.abs(1)", LEAT_ERR_NO_OVERLOAD, 6, "unknown function 'abs'"},
     {"[1].map(2, 3)", LEAT_ERR_SYNTAX, 8, "must be a plain name, as in list.map(x, ...)"},
     {"[1].all(x, x, true)", LEAT_ERR_SYNTAX, 11, "the two names must differ"},
