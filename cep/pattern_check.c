@@ -78,6 +78,13 @@ static void check_repetition(pattern_reader *reader, const leat_part *part)
         leat_findings_add_key(findings, greedy, false,
                               "`greedy` takes what it can, `repeat: followed_by_any` each "
                               "combination: choose one");
+    if (wants_greedy && part->kind == LEAT_PART_STEP && !part->greedy && part->max > 1 &&
+        part->repeat != LEAT_FOLLOWED_BY_ANY) {
+        leat_finding *finding =
+            leat_findings_add_key(findings, greedy, true,
+                                  "has no effect: a fixed number of times leaves nothing to take");
+        finding->suggestion = LEAT_STR("`times` with `min` and `max`");
+    }
     if (until != NULL && part->max != LEAT_UNBOUNDED)
         leat_findings_add_key(findings, until, false,
                               "`until` ends a repetition without upper bound: add `times` "

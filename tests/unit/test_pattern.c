@@ -101,6 +101,8 @@ Test(pattern, tells_every_mistake)
     }
 }
 
+#define S "\"within\":\"1s\""
+
 /* Conditions are letters: the same letter is the same condition. */
 static const struct {
     const char *text, *want;
@@ -225,6 +227,14 @@ static const struct {
     {PW("\"within\":\"1s\"", "{\"name\":\"A\",\"within\":\"1ms\"}"),
      "steps[0].within: has no effect: no event is taken before that of the first step"},
     {PW("\"within\":\"1s\"", "{\"name\":\"A\",\"within\":\"1ms\",\"times\":2}"), ""},
+    {PW(S, "{\"name\":\"A\",\"times\":3,\"greedy\":true}"),
+     "steps[0].greedy: has no effect: a fixed number of times leaves nothing to take (`times` with "
+     "`min` and `max`)"},
+    {PW(S, "{\"name\":\"A\",\"times\":{\"min\":2,\"max\":2},\"greedy\":true}," B("")),
+     "steps[0].greedy: has no effect"},
+    {PW(S, "{\"name\":\"A\",\"times\":3,\"greedy\":false}"), ""},
+    {PW(S, "{\"name\":\"A\",\"times\":{\"max\":1},\"greedy\":true}," B("")), ""},
+    {PW(S, "{\"name\":\"A\",\"times\":{\"min\":2,\"max\":3},\"greedy\":true}," B("")), ""},
 };
 
 Test(pattern, tells_every_doubt)
