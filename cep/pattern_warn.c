@@ -3,6 +3,7 @@
  *
  *   explode        a loop without upper bound that makes a match of each combination
  *   no effect      a NOT before nothing but optional steps, for the match without them
+ *   never hold     a condition that demands of a field what no value fulfils
  *   never match    no accepting state can be reached; or a step that nothing can reach
  *   never let go   a partial match that may wait for ever, and hold matches back under `skip`
  *   beyond limits  a match that takes more than `limits` let it, or a first repetition that does
@@ -10,9 +11,9 @@
  *
  * Those in the middle are asked of the automaton, along edges that can take an event at all. What
  * is known of conditions is little, and enough for the mistakes that people make: whether one is
- * always or never true, and whether two are the same evaluation. An edge of which nothing is known
- * counts as possible, so what is said is certain. Refused: a solver, which would find `a < 1 && a >
- * 2`. */
+ * always or never true (two tests of a field that exclude each other, leat_expr_never), and whether
+ * two are the same evaluation. An edge of which nothing is known counts as possible, so what is
+ * said is certain. Refused: a solver, which would find `a < b && b < a`. */
 #include "cep/pattern_warn.h"
 
 #include "core/mem.h"
@@ -37,6 +38,7 @@ static truth truth_of(const warner *w, uint32_t condition)
     if (condition == LEAT_CONDITION_TRUE) return ALWAYS;
     LEAT_ASSERT(condition < w->nfa->pattern->conditions_count);
     if (w->conditions == NULL || w->conditions->exprs[condition] == NULL) return SOMETIMES;
+    if (leat_expr_never(w->conditions->exprs[condition]) != NULL) return NEVER;
     if (!leat_expr_is_constant(w->conditions->exprs[condition], &value)) return SOMETIMES;
     return value.tag == LEAT_BOOL && value.as.b ? ALWAYS : NEVER;
 }
@@ -136,6 +138,17 @@ static void reach(warner *w)
 }
 
 /* --- what is said --- */
+
+static void warn_never(const warner *w)
+{
+    for (uint32_t i = 0; w->conditions != NULL && i < w->conditions->count; i++) {
+        const leat_expr *expr = w->conditions->exprs[i];
+        const char *never = expr == NULL ? NULL : leat_expr_never(expr);
+        if (never != NULL)
+            leat_findings_add(w->findings, w->nfa->pattern->conditions[i].node, true,
+                              "can never hold: %s", never);
+    }
+}
 
 /* A step that cannot be reached for a reason of its own; those behind it are not told of. */
 static void warn_unmatched(const warner *w)
@@ -343,6 +356,7 @@ void leat_pattern_warn(const leat_nfa *nfa, const leat_conditions *conditions,
     reach(&w);
     warn_explosion(&w);
     warn_idle_nots(&w);
+    warn_never(&w);
     warn_unmatched(&w);
     warn_limits(&w);
     warn_empty_lists(&w);

@@ -90,6 +90,9 @@ leat_code leat_expr_gen_memo(leat_expr_builder *builder, leat_expr_node *node, u
 /* expr_form.c: of a tree whose steps have been made. */
 leat_code leat_expr_form_of(leat_expr_builder *builder, const leat_expr_node *node,
                             const struct leat_form **form) LEAT_CHECKED;
+/* expr_never.c: of the same tree; *never: leat_expr_never's. */
+leat_code leat_expr_never_of(leat_expr_builder *builder, const leat_expr_node *root,
+                             const char **never) LEAT_CHECKED;
 
 /* The tags that a type of a signature allows. */
 uint32_t leat_expr_type_mask(leat_str type);

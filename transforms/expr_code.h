@@ -145,6 +145,7 @@ struct leat_expr {
     const struct leat_form *form; /* expr_form.h; NULL: of a part that is evaluated now */
     leat_str source;
     const char *type_name;
+    const char *never; /* expr_form.h */
     bool is_slot, is_constant;
     uint32_t slot;
     leat_value constant;

@@ -526,6 +526,7 @@ static leat_code build(leat_expr_builder *builder, leat_expr_node *root, leat_ex
                                             .offset = root->offset}));
     LEAT_TRY(leat_expr_finish(builder, expr));
     LEAT_TRY(leat_expr_form_of(builder, root, &(*expr)->form));
+    LEAT_TRY(leat_expr_never_of(builder, root, &(*expr)->never));
     (*expr)->is_slot = is_operand(root) && root->kind == EXPR_NODE_REF;
     (*expr)->slot = (*expr)->is_slot ? root->ref.index : 0;
     (*expr)->is_constant = root->kind == EXPR_NODE_CONST;

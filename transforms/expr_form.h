@@ -70,6 +70,10 @@ struct leat_form {
 };
 
 const leat_form *leat_expr_form(const leat_expr *expr);
+/* Why a condition that is no constant is true of no record: its && demands of a field what no value
+ * fulfils, "no value fulfils both `v > 10` and `v < 5`". NULL: nothing of that kind is found.
+ * Certain where it says something. */
+const char *leat_expr_never(const leat_expr *expr);
 
 /* --- a look at the slots instead of an evaluation --- */
 

@@ -6,7 +6,8 @@
  *   - a mistake is reported inside of the text, with words
  *   - what the checker accepts compiles without it, and gives the same value or also an error
  *   - a value has the type that the checker has deduced, where it has
- *   - a second evaluation gives the same; a condition says what the value says
+ *   - a second evaluation gives the same; a condition says what the value says, and what is told
+ *     never to hold does not
  *   - texts in a result are valid UTF-8, and the result can be written as JSON or is refused
  * Cost and memory are limited to little, so that inputs are fast; both limits are errors. */
 #include <math.h>
@@ -15,6 +16,7 @@
 
 #include "schemas/codec_json.h"
 #include "transforms/expr.h"
+#include "transforms/expr_form.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -138,6 +140,7 @@ static void check_result(const leat_expr *expr, const leat_eval *eval, leat_valu
     leat_code code = leat_expr_test(expr, eval, &holds, &err);
     MUST((code == LEAT_OK) == (value.tag == LEAT_BOOL));
     if (code == LEAT_OK) MUST(holds == value.as.b);
+    if (holds) MUST(leat_expr_never(expr) == NULL);
     leat_buf_init(&out, ARENA_MAX);
     code = leat_json_write(value, eval->arena, &out, &err);
     MUST(code == LEAT_OK || err.text[0] != '\0'); /* NaN, for one, has no JSON */

@@ -434,6 +434,25 @@ static const struct {
     {DETECT("", PATTERN("p", "", "{\"name\":\"a\",\"where\":\"1 > 2\"}")),
      "'a' can never take an event, as its `where` is never true: the pattern never matches"},
     {DETECT("", PATTERN("p", "", "{\"name\":\"a\",\"where\":\"1 < 2\"}")), ""},
+    /* What excludes itself is known like what is constantly false. */
+    {DETECT("", PATTERN("p", "", "{\"name\":\"a\",\"where\":\"v > 10 && v < 5\"}")),
+     "steps[0].where: can never hold: no value fulfils both `v > 10` and `v < 5`\n"},
+    {DETECT("", PATTERN("p", "", "{\"name\":\"a\",\"where\":\"v > 10 && v < 5\"}")),
+     "'a' can never take an event, as its `where` is never true: the pattern never matches"},
+    {DETECT("",
+            PATTERN("p", ",\"order_by\":\"w\"", "{\"name\":\"a\",\"where\":\"v > 10 && v < 5\"}")),
+     "steps[0].where: can never hold: no value fulfils both `v > 10` and `v < 5`\n"},
+    {DETECT("", PATTERN("p", ",\"within\":\"1s\"",
+                        "{\"name\":\"a\"},{\"name\":\"b\",\"optional\":true,\"where\":\"v == 1 "
+                        "&& v == last(a).v && v in [2, 3]\"}")),
+     "'b' can never take an event, as its `where` is never true\n"},
+    {DETECT("", PATTERN("p", ",\"within\":\"1s\"",
+                        "{\"name\":\"a\"},{\"not\":true,\"where\":\"v == 1 && v != 1\"},"
+                        "{\"name\":\"b\"}")),
+     "steps[1].where: can never hold"},
+    {DETECT("", PATTERN("p", "", "{\"name\":\"a\",\"where\":\"v > 5 && v < 10\"}")), ""},
+    {DETECT("", PATTERN("p", ",\"within\":\"0s\"", "{\"name\":\"a\"}")),
+     "within: must be between 1ms and 3660000d\n"},
     {DETECT("", PATTERN("p", ",\"within\":\"1s\"",
                         "{\"name\":\"a\",\"times\":{},\"where\":\"v == 1\",\"until\":\"v==1\"},"
                         "{\"name\":\"b\"}")),
