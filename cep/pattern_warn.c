@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Patterns that load and run, and do what hardly anybody wants:
  *
- *   explode        a loop without upper bound that makes a match of each combination
+ *   explode        a loop without upper bound that makes a match of each combination, or as many
+ *                  choices in a row as make n events n^4 matches
  *   no effect      a NOT before nothing but optional steps, for the match without them
  *   never hold     a condition that demands of a field what no value fulfils
  *   never match    no accepting state can be reached; or a step that nothing can reach
@@ -244,9 +245,108 @@ static void warn_idle_nots(const warner *w)
     }
 }
 
-static void warn_explosion(const warner *w)
+/* --- how many matches --- */
+
+#define DEGREE_FINE    3       /* two steps by `followed_by_any` behind the first are usual */
+#define DEGREE_ENDLESS 1000000 /* rather than a power of the events, a power of 2 */
+
+static uint32_t degree_sum(uint64_t a, uint64_t b)
+{
+    return a + b < DEGREE_ENDLESS ? (uint32_t)(a + b) : DEGREE_ENDLESS;
+}
+
+/* The contiguity of what comes behind a part; of the end, which waits for nothing, any but NEXT. */
+static leat_contiguity link_behind(const leat_part *part)
+{
+    for (; part->parent != NULL; part = part->parent)
+        for (uint32_t i = part->position + 1;
+             part->parent->kind == LEAT_PART_GROUP && i < part->parent->parts_count; i++)
+            if (part->parent->parts[i]->kind != LEAT_PART_NOT)
+                return part->parent->parts[i]->contiguity;
+    return LEAT_FOLLOWED_BY;
+}
+
+static uint32_t degree(const leat_part *part, leat_contiguity link);
+
+/* Of going through a part once. */
+static uint32_t degree_once(const leat_part *part, leat_contiguity link)
+{
+    uint32_t sum = part->kind == LEAT_PART_STEP && link == LEAT_FOLLOWED_BY_ANY ? 1 : 0;
+    for (uint32_t i = 0; i < part->parts_count; i++) {
+        const leat_part *inner = part->parts[i];
+        if (inner->kind == LEAT_PART_NOT) continue;
+        bool first = part->kind == LEAT_PART_ANY_OF || i == 0;
+        uint32_t more = degree(inner, first ? link : inner->contiguity);
+        if (part->kind == LEAT_PART_GROUP) sum = degree_sum(sum, more);
+        if (part->kind == LEAT_PART_ANY_OF && more > sum) sum = more;
+    }
+    return sum;
+}
+
+/* How many takes can be chosen among all events that fit, so that n events make on the order of
+ * n^degree ways through the part. link: of its first take. A loop whose end is free is a choice. */
+static uint32_t degree(const leat_part *part, leat_contiguity link)
+{
+    uint32_t once = degree_once(part, link);
+    if (part->max == 1) return once;
+    uint32_t again = degree_once(part, part->repeat);
+    if (part->max != LEAT_UNBOUNDED) return degree_sum(once, (uint64_t)again * (part->max - 1));
+    if (again > 0) return DEGREE_ENDLESS;
+    return degree_sum(once, part->greedy || link_behind(part) == LEAT_NEXT ? 0 : 1);
+}
+
+/* The step or repetition that makes the most of them, the last of its like. */
+static const leat_part *find_widest(const leat_pattern *pattern)
+{
+    const leat_part *widest = pattern->root;
+    uint32_t most = 0;
+    for (uint32_t i = 1; i < pattern->parts_count; i++) {
+        const leat_part *part = pattern->parts[i];
+        if (part->kind == LEAT_PART_NOT || (part->kind != LEAT_PART_STEP && part->max == 1))
+            continue;
+        uint32_t own = degree(part, part->contiguity);
+        if (own < most) continue;
+        most = own;
+        widest = part;
+    }
+    return widest;
+}
+
+/* Each match is let out that there is: no strategy discards any, and no limit was thought of. */
+static void warn_degree(const warner *w)
 {
     const leat_pattern *pattern = w->nfa->pattern;
+    const leat_node *limits = leat_node_member(pattern->node, "limits");
+    uint32_t all = degree(pattern->root, LEAT_FOLLOWED_BY_ANY); /* any event that fits begins one */
+    if (all <= DEGREE_FINE || pattern->skip != LEAT_SKIP_NONE) return;
+    if (limits != NULL && leat_node_member(limits, "matches") != NULL) return;
+    const leat_part *part = find_widest(pattern);
+    const leat_node *times = leat_node_member(part->node, "times");
+    const leat_node *link = leat_node_member(part->node, "contiguity");
+    const leat_node *node = times != NULL ? times : link != NULL ? link : part->node;
+    bool step = part->kind == LEAT_PART_STEP;
+    leat_str name = step ? part->name : LEAT_STR("this group");
+    const char *quote = step ? "'" : "";
+    const char *remedy = "(a `skip` strategy lets one of them out, `followed_by` takes the first "
+                         "event that fits, a smaller `within` keeps n small; of one event, "
+                         "`limits.matches` come out)";
+    if (all == DEGREE_ENDLESS)
+        leat_findings_add(w->findings, node, true,
+                          "each round of %s%.*s%s can go several ways, and each combination is a "
+                          "match of its own: n events make more of them than any power of n %s",
+                          quote, LEAT_STR_ARG(name), quote, remedy);
+    else
+        leat_findings_add(w->findings, node, true,
+                          "each combination with %s%.*s%s is a match of its own: n events that fit "
+                          "the steps make on the order of n^%u of them %s",
+                          quote, LEAT_STR_ARG(name), quote, all, remedy);
+}
+
+/* False: there is no such loop. */
+static bool warn_explosion(const warner *w)
+{
+    const leat_pattern *pattern = w->nfa->pattern;
+    bool some = false;
     for (uint32_t i = 0; i < pattern->parts_count; i++) {
         const leat_part *part = pattern->parts[i];
         if (part->max != LEAT_UNBOUNDED || part->repeat != LEAT_FOLLOWED_BY_ANY) continue;
@@ -255,7 +355,9 @@ static void warn_explosion(const warner *w)
             "each combination is a match of its own: every further event that fits "
             "doubles the partial matches (`times` with `max` bounds them; of one event, "
             "`limits.matches` come out)");
+        some = true;
     }
+    return some;
 }
 
 /* --- limits --- */
@@ -354,7 +456,7 @@ void leat_pattern_warn(const leat_nfa *nfa, const leat_conditions *conditions,
     warner w = {.nfa = nfa, .conditions = conditions, .findings = findings};
     w.reached = leat_mem_need(nfa->states_count * sizeof *w.reached);
     reach(&w);
-    warn_explosion(&w);
+    if (!warn_explosion(&w) && w.accepted) warn_degree(&w);
     warn_idle_nots(&w);
     warn_never(&w);
     warn_unmatched(&w);

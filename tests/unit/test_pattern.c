@@ -101,7 +101,11 @@ Test(pattern, tells_every_mistake)
     }
 }
 
-#define S "\"within\":\"1s\""
+#define S          "\"within\":\"1s\""
+#define ANY        ",\"contiguity\":\"followed_by_any\""
+#define NEXT       ",\"contiguity\":\"next\""
+#define EACH       ",\"repeat\":\"followed_by_any\""
+#define LOOP(more) "{\"name\":\"C\",\"times\":{\"min\":1}" more "}"
 
 /* Conditions are letters: the same letter is the same condition. */
 static const struct {
@@ -139,6 +143,52 @@ static const struct {
         A ",{\"steps\":[" B("") "],\"times\":{},\"repeat\":\"followed_by_any\"}"),
      "steps[1].repeat: each combination is a match of its own"},
     {PW("\"within\":\"1s\"", A "," B(",\"times\":{\"max\":3},\"repeat\":\"followed_by_any\"")), ""},
+    /* more choices than are good */
+    {PW(S, A "," B(ANY) ",{\"name\":\"C\"" ANY "}"), ""},
+    {PW(S, A "," B(ANY) ",{\"name\":\"C\"" ANY "},{\"name\":\"D\"" ANY "}"),
+     "steps[3].contiguity: each combination with 'D' is a match of its own: n events that fit the "
+     "steps make on the order of n^4 of them (a `skip` strategy"},
+    {PW(S, A "," B(ANY) ",{\"name\":\"C\"},{\"name\":\"D\"" ANY "}"), ""},
+    {PW(S, A "," B(ANY) ",{\"name\":\"C\"" ANY ",\"optional\":true},{\"name\":\"D\"" ANY "}"),
+     "n^4"},
+    {PW(S ",\"skip\":\"skip_to_next\"",
+        A "," B(ANY) ",{\"name\":\"C\"" ANY "},{\"name\":\"D\"" ANY "}"),
+     ""},
+    {PW(S ",\"limits\":{\"matches\":100}",
+        A "," B(ANY) ",{\"name\":\"C\"" ANY "},{\"name\":\"D\"" ANY "}"),
+     ""},
+    {PW(S ",\"limits\":{\"events\":100}",
+        A "," B(ANY) ",{\"name\":\"C\"" ANY "},{\"name\":\"D\"" ANY "}"),
+     "n^4"},
+    {PW(S, A "," B(",\"times\":{\"max\":4}" EACH)), "steps[1].times: each combination with 'B'"},
+    {PW(S, A "," B(",\"times\":4" EACH)), "n^4"},
+    {PW(S, A "," B(",\"times\":3" EACH)), ""},
+    {PW(S, A "," B(",\"times\":3" EACH ANY)), "n^4"},
+    {PW(S, "{\"name\":\"A\",\"times\":4" EACH "}," B("")), "steps[0].times: each combination"},
+    {PW(S, "{\"name\":\"A\",\"times\":100},{\"name\":\"B\",\"times\":{\"max\":100}}"), ""},
+    {PW(S, A ",{\"steps\":[" B("") ",{\"name\":\"C\"" ANY "}],\"times\":3}"),
+     "steps[1].times: each combination with this group is a match of its own: n events that fit "
+     "the steps make on the order of n^4"},
+    {PW(S, A ",{\"steps\":[" B("") ",{\"name\":\"C\"" ANY "}],\"times\":2}"), ""},
+    {PW(S, A ",{\"steps\":[" B("") ",{\"name\":\"C\"" ANY "}]" ANY "},{\"name\":\"D\"" ANY "}"),
+     "n^4"},
+    {PW(S, A ",{\"any_of\":[" B("") ",{\"name\":\"C\"}]" ANY "},{\"name\":\"D\"" ANY "}"), ""},
+    {PW(S, A ",{\"any_of\":[" B("") ",{\"name\":\"C\",\"times\":3" EACH "}]" ANY "}"), "n^4"},
+    {PW(S, "{\"name\":\"A\",\"times\":{\"min\":1}}," B(",\"times\":{\"min\":1}")), ""},
+    {PW(S, "{\"name\":\"A\",\"times\":{\"min\":1}}," B(",\"times\":{\"min\":1}") "," LOOP("")),
+     "steps[2].times: each combination with 'C' is a match of its own"},
+    {PW(S, "{\"name\":\"A\",\"times\":{\"min\":1}}," B(
+               ",\"times\":{\"min\":1},\"greedy\":true") "," LOOP("")),
+     ""},
+    {PW(S, "{\"name\":\"A\",\"times\":{\"min\":1}}," B(",\"times\":{\"min\":1}") "," LOOP(NEXT)),
+     ""},
+    {PW(S, A ",{\"steps\":[" B("") "," LOOP("") "],\"times\":{\"min\":1}}"),
+     "steps[1].times: each round of this group can go several ways, and each combination is a "
+     "match of its own: n events make more of them than any power of n (a `skip`"},
+    {PW(S ",\"skip\":\"skip_past_last_event\"",
+        A ",{\"steps\":[" B("") "," LOOP("") "],\"times\":{\"min\":1}}"),
+     ""},
+    {PW(S, A ",{\"steps\":[" B("") ",{\"name\":\"C\"}],\"times\":{\"min\":1}}"), ""},
     /* never match */
     {PW("\"within\":\"1s\"",
         A ",{\"not\":true,\"contiguity\":\"next\",\"where\":\"b\"}," B(",\"contiguity\":\"next\"")),
