@@ -347,7 +347,7 @@ static leat_code take_one(const feeding *f, const bundle *c, const machine_take 
     bool waits = f->pattern->skip != LEAT_SKIP_NONE && take->completes;
     uint32_t root = 0;
     if (goes_on && f->pattern->beyond == LEAT_DROP_NEWEST &&
-        (g->takes + f->work->unsealed >= f->pattern->runs_max || matcher_crowded(f->matcher))) {
+        g->takes + f->work->unsealed >= f->pattern->runs_max) {
         f->matches->dropped++;
         goes_on = false;
     }

@@ -8,11 +8,13 @@
  *
  * Takes that partial matches share by unions need few nodes mostly. Where they need very many
  * (thousands of partial matches that a condition asks one by one take the same events, again and
- * again), that is met as the limit is, so that a key's memory is bounded.
+ * again) the oldest go, or the worker stops, so that a key's memory is bounded.
  *
  * The graph counts takes that are dead, too, until it is collected, and that may happen at any
  * time: when state is written, when nodes have doubled. What comes out may not depend on it. */
 #include "cep/matcher_inside.h"
+
+#define CROWDED_SHARE 16 /* of the events: those that began with so many go at once */
 
 leat_code matcher_limit_failed(const leat_matcher *matcher, const char *what, uint32_t limit,
                                leat_err *err)
@@ -22,30 +24,73 @@ leat_code matcher_limit_failed(const leat_matcher *matcher, const char *what, ui
                         LEAT_STR_ARG(matcher->nfa->pattern->name), limit, what);
 }
 
-static leat_code keep_limit(const feeding *f)
+/* The runs that began first of all go. *some: there were any. */
+static leat_code drop_oldest(const feeding *f, bool *some)
 {
     leat_matcher *matcher = f->matcher;
     graph *g = &matcher->graph;
+    uint32_t oldest = UINT32_MAX;
+    for (size_t i = 0; i < matcher->bundles.count; i++) {
+        uint32_t root = bundle_at(f->machine, &matcher->bundles, i)->root;
+        uint32_t least = UINT32_MAX;
+        LEAT_TRY(graph_least(&f->work->walk, g, root, g->bound, oldest, &least, f->err));
+        if (least < oldest) oldest = least;
+    }
+    *some = oldest != UINT32_MAX; /* else all that is held waits to come out */
+    if (!*some) return LEAT_OK;
+    g->bound = oldest + 1;
+    f->matches->dropped++;
+    return LEAT_OK;
+}
+
+static uint32_t begun_between(const graph *g, uint32_t from, uint32_t to)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 1; i <= g->nodes_count; i++) {
+        const graph_node *n = graph_node_at(g, i);
+        uint32_t event = graph_event_of(n->right);
+        count += graph_is_take(n) && graph_before(n) == 0 && event >= from && event < to;
+    }
+    return count;
+}
+
+/* For the sake of unions: a graph that large is not searched and collected for each event. */
+static void drop_share(const feeding *f, bool *some)
+{
+    graph *g = &f->matcher->graph;
+    uint32_t from = g->bound == 0 ? 1 : g->bound;
+    uint32_t count = 0;
+    uint32_t to = from;
+    while (count == 0 && to <= g->events_count) {
+        to += 1 + (g->events_count - to) / CROWDED_SHARE;
+        count = begun_between(g, from, to);
+    }
+    *some = count > 0;
+    if (*some) g->bound = to;
+    f->matches->dropped += count;
+}
+
+static leat_code keep_limit(const feeding *f)
+{
+    leat_matcher *matcher = f->matcher;
+    const graph *g = &matcher->graph;
     uint32_t runs_max = f->pattern->runs_max;
+    bool newest = f->pattern->beyond == LEAT_DROP_NEWEST; /* more takes were not made */
+    bool some = true;
     LEAT_ASSERT(runs_max > 0);
-    if (f->pattern->beyond == LEAT_DROP_NEWEST) return LEAT_OK; /* more were not made */
+    if (newest && !matcher_crowded(matcher)) return LEAT_OK;
     LEAT_TRY(matcher_collect(matcher, f->work, f->err));
-    while (g->takes > runs_max || matcher_crowded(matcher)) {
-        uint32_t oldest = UINT32_MAX;
+    for (;;) {
+        bool many = !newest && g->takes > runs_max;
+        if (!some || (!many && !matcher_crowded(matcher))) return LEAT_OK;
         if (f->pattern->beyond == LEAT_FAIL)
             return matcher_limit_failed(matcher, "partial matches", runs_max, f->err);
-        for (size_t i = 0; i < matcher->bundles.count; i++) {
-            uint32_t root = bundle_at(f->machine, &matcher->bundles, i)->root;
-            uint32_t least = UINT32_MAX;
-            LEAT_TRY(graph_least(&f->work->walk, g, root, g->bound, oldest, &least, f->err));
-            if (least < oldest) oldest = least;
-        }
-        if (oldest == UINT32_MAX) break; /* all that is held waits to come out */
-        g->bound = oldest + 1;
-        f->matches->dropped++;
+        if (many)
+            LEAT_TRY(drop_oldest(f, &some));
+        else
+            drop_share(f, &some);
         LEAT_TRY(matcher_collect(matcher, f->work, f->err));
     }
-    return LEAT_OK;
 }
 
 leat_code matcher_limit(const feeding *f)
@@ -74,7 +119,6 @@ leat_code matcher_make_room(const feeding *f)
     const leat_matcher *matcher = f->matcher;
     uint64_t most = ((uint64_t)matcher->bundles.count + 1) * f->pattern->steps_count;
     if (f->pattern->beyond != LEAT_DROP_NEWEST) return LEAT_OK;
-    bool many = matcher->graph.takes + most > f->pattern->runs_max;
-    if (!many && !matcher_crowded(matcher) && !may_split(f)) return LEAT_OK;
+    if (matcher->graph.takes + most <= f->pattern->runs_max && !may_split(f)) return LEAT_OK;
     return matcher_collect(f->matcher, f->work, f->err);
 }
