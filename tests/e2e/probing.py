@@ -136,7 +136,7 @@ def appeared(topic):
     """Waits for records of a transaction that is open, and stays so."""
     end = time.monotonic() + 60
     while not read_topic(topic, committed=False):
-        check(time.monotonic() < end, f"{topic}: nothing was written")
+        check(time.monotonic() < end, f"{topic}: nothing was written{Copy.all_said()}")
         time.sleep(0.05)
 
 
