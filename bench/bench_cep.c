@@ -14,13 +14,15 @@
  *   any       each A with each B with each C, where C never comes; `matches`: where it does
  *   loop      A B+ C in all combinations; A is a hundredth of the events
  *   greater   any, with b.amount > a.amount; `same`: b.card == a.card
- *   fraud     three small payments and a large one per card; `differs`: and amount !=
- * last(a).amount symbols   N patterns of three steps on symbols of their own, one sequence of all:
- * of 1,000 just one is touched by each event, and all of them have something under way cards the
- * same per card: hardly anything ever follows prices    N patterns, one narrow band of prices each,
- * per card kinds     N patterns over an event kind of their own, with a field that other kinds do
- * not have silent    N patterns that never react none      the detect step with its only pattern
- * disabled: decoding, time, and nothing else
+ *   fraud     three small payments and a large one per card
+ *   differs   the same, and amount != last(a).amount
+ *   symbols   N patterns of three steps on symbols of their own, one sequence of all: of 1,000 just
+ *             one is touched by each event, and all of them have something under way
+ *   cards     the same per card: hardly anything ever follows
+ *   prices    N patterns, one narrow band of prices each, per card
+ *   kinds     N patterns over an event kind of their own, with a field that others do not have
+ *   silent    N patterns that never react
+ *   none      the detect step with its only pattern disabled: decoding, time, and nothing else
  *
  * Windows, numbers of keys and of patterns grow from line to line; what is looked for is that the
  * cost does not.

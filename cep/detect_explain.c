@@ -7,9 +7,9 @@
  *
  *   constant    no condition reads earlier events: what has begun is told apart by its state alone
  *   logarithmic conditions compare with a field of first(s) or last(s): what they hold for is
- * found; or a step has a `within` of its own, which counts from the take before: found by time per
- * value   conditions read first(s), last(s) or size(s) otherwise: one look for each per match   a
- * condition reads more of what was taken: each partial match goes alone
+ *               found by its value; or a step has a `within` of its own: found by its time
+ *   per value   conditions read first(s), last(s) or size(s) otherwise: one look for each
+ *   per match   a condition reads more of what was taken: each partial match goes alone
  *
  * The three forms say the same; dot has the automaton only. */
 #include "cep/detect_inside.h"

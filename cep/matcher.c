@@ -16,8 +16,7 @@
  *
  * A condition that reads no step is evaluated once per event. One that reads first(s) or last(s)
  * is shown just these takes, from the slots: nobody walks along a long match for them. Others are
- * shown any run of the bundle, as all of them would answer alike.
- */
+ * shown any run of the bundle, as all of them would answer alike. */
 #include "cep/matcher.h"
 
 #include "cep/bundle_index.h"
