@@ -14,6 +14,7 @@
  * The three forms say the same; dot has the automaton only. */
 #include "cep/detect_inside.h"
 #include "cep/op_detect.h"
+#include "core/time.h"
 #include "schemas/codec_json.h"
 
 typedef enum cost { COST_CONSTANT, COST_LOGARITHMIC, COST_VALUE, COST_MATCH } cost;
@@ -34,18 +35,6 @@ static leat_str condition_text(const explained *e, uint32_t condition)
     if (condition == LEAT_CONDITION_TRUE) return LEAT_STR("true");
     LEAT_ASSERT(condition < e->pattern->conditions_count);
     return e->pattern->conditions[condition].node->text;
-}
-
-static void add_duration(int64_t ms, leat_buf *out)
-{
-    static const struct {
-        int64_t ms;
-        const char *unit;
-    } units[] = {{86400000, "d"}, {3600000, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}};
-    size_t i = 0;
-    while (ms % units[i].ms != 0)
-        i++;
-    leat_buf_add_format(out, "%lld%s", (long long)(ms / units[i].ms), units[i].unit);
 }
 
 static void add_state(const explained *e, uint32_t number, leat_buf *out)
@@ -204,7 +193,7 @@ static void text_head(const explained *e)
     if (group->kind == DETECT_KEY_EXPR) leat_buf_add(out, group->text);
     leat_buf_add_text(out, "\n  within   ");
     if (p->within_ms > 0)
-        add_duration(p->within_ms, out);
+        leat_time_config_format(p->within_ms, out);
     else
         leat_buf_add_text(out, "no limit");
     leat_buf_add_format(out, "\n  skip     %s", skips[p->skip]);
@@ -245,7 +234,7 @@ static void text_edge(const explained *e, const leat_nfa_edge *edge, bool start)
     }
     if (edge->within_ms > 0) {
         leat_buf_add_text(out, "        within ");
-        add_duration(edge->within_ms, out);
+        leat_time_config_format(edge->within_ms, out);
         leat_buf_add_text(out, " of the take before\n");
     }
     if (edge->bans != 0) leat_buf_add_text(out, "        only if the greedy step cannot take it\n");
@@ -311,7 +300,7 @@ static void text_memory(const explained *e)
                         p->runs_max, beyond[p->beyond], p->takes_max);
     if (p->within_ms > 0) {
         leat_buf_add_text(out, "  nothing is kept longer than ");
-        add_duration(p->within_ms, out);
+        leat_time_config_format(p->within_ms, out);
         leat_buf_add_char(out, '\n');
     } else {
         leat_buf_add_text(out, "  without `within`, until the match or what rules it out\n");

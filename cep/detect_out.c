@@ -39,17 +39,6 @@ static leat_code find_name(detect_state *state, leat_err *err)
     return LEAT_OK;
 }
 
-/* "steps[1].any_of[0].where": where it stands in the pattern. */
-static void add_place(const leat_node *node, const leat_pattern *pattern, leat_buf *out)
-{
-    LEAT_ASSERT(node != NULL && node != pattern->node);
-    if (node->parent != pattern->node) add_place(node->parent, pattern, out);
-    if (node->key.len == 0)
-        leat_buf_add_format(out, "[%u]", node->index);
-    else
-        leat_buf_add_format(out, "%s%.*s", out->len > 0 ? "." : "", LEAT_STR_ARG(node->key));
-}
-
 leat_code detect_report(detect_state *state, leat_err *err)
 {
     const detect_sending *out = &state->out;
@@ -60,12 +49,10 @@ leat_code detect_report(detect_state *state, leat_err *err)
     const leat_err *failure = leat_testing_failure(out->testing, &condition);
     if (failure == NULL) return LEAT_OK;
     leat_err why = *failure;
-    leat_buf place;
-    leat_buf_init(&place, LEAT_ERR_TEXT_MAX);
-    add_place(pattern->conditions[condition].node, pattern, &place);
+    leat_str place = leat_node_path_below(pattern->conditions[condition].node, pattern->node,
+                                          leat_run_arena(state->run));
     (void)leat_err_prefix(&why, "pattern %.*s, %.*s", LEAT_STR_ARG(pattern->name),
-                          LEAT_STR_ARG(leat_buf_str(&place)));
-    leat_buf_release(&place);
+                          LEAT_STR_ARG(place));
     leat_str json =
         state->event_held != NULL ? leat_event_json(state->event_held) : LEAT_STR("null");
     return detect_reject(state, json, &why, err);

@@ -166,11 +166,6 @@ static size_t least(size_t a, size_t b, size_t c)
     return ab < c ? ab : c;
 }
 
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c + 'a' - 'A') : c;
-}
-
 /* Insertions, deletions, replacements and swaps of neighbours that lead from a to b. Three rows of
  * the usual matrix, capitals count as small letters; both are at most NEAREST_LEN_MAX long. */
 static size_t distance(leat_str a, leat_str b)
@@ -185,7 +180,7 @@ static size_t distance(leat_str a, leat_str b)
     for (size_t i = 1; i <= a.len; i++) {
         row[0] = i;
         for (size_t j = 1; j <= b.len; j++) {
-            bool same = lower(a.data[i - 1]) == lower(b.data[j - 1]);
+            bool same = leat_str_lower(a.data[i - 1]) == leat_str_lower(b.data[j - 1]);
             row[j] = least(above[j] + 1, row[j - 1] + 1, above[j - 1] + (same ? 0 : 1));
             bool swapped =
                 i > 1 && j > 1 && a.data[i - 1] == b.data[j - 2] && a.data[i - 2] == b.data[j - 1];

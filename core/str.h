@@ -47,6 +47,10 @@ int leat_str_compare(leat_str a, leat_str b); /* by bytes: <0, 0, >0 */
 bool leat_str_starts(leat_str str, leat_str prefix);
 bool leat_str_ends(leat_str str, leat_str suffix);
 ptrdiff_t leat_str_find(leat_str str, leat_str needle); /* byte offset, -1: not there */
+static inline char leat_str_lower(char c)               /* of ASCII; others stay */
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
 /* The value of a hexadecimal digit of either case; -1: none. */
 static inline int leat_str_hex_digit(char c)
 {

@@ -390,6 +390,16 @@ leat_code leat_time_config(leat_str text, int64_t *ms, leat_err *err)
     return LEAT_OK;
 }
 
+void leat_time_config_format(int64_t ms, leat_buf *out)
+{
+    size_t i = ms == 0 ? 1 : sizeof config_times / sizeof *config_times;
+    LEAT_ASSERT(ms >= 0);
+    while ((uint64_t)ms % config_times[--i].nanos != 0)
+        continue;
+    leat_buf_add_int(out, ms / (int64_t)config_times[i].nanos);
+    leat_buf_add(out, config_times[i].name);
+}
+
 leat_code leat_size_config(leat_str text, uint64_t *bytes, leat_err *err)
 {
     if (!read_config(text, config_sizes, sizeof config_sizes / sizeof *config_sizes, bytes))

@@ -31,6 +31,7 @@ void leat_duration_format(leat_value duration, leat_buf *out); /* "1.5s" */
 
 /* What configuration writes: "250ms", "10s", "5m", "2h", "7d" (one unit), "64KiB", "1MiB". */
 leat_code leat_time_config(leat_str text, int64_t *ms, leat_err *err) LEAT_CHECKED;
+void leat_time_config_format(int64_t ms, leat_buf *out); /* ms >= 0; in the largest unit */
 leat_code leat_size_config(leat_str text, uint64_t *bytes, leat_err *err) LEAT_CHECKED;
 
 #endif

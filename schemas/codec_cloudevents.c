@@ -100,18 +100,13 @@ static leat_code check_needed(const events_state *state, leat_err *err)
     return LEAT_OK;
 }
 
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-}
-
 /* Content types do not mind case. */
 static bool begins(leat_str text, const char *with)
 {
     size_t len = strlen(with);
     if (text.len < len) return false;
     for (size_t i = 0; i < len; i++)
-        if (lower(text.data[i]) != with[i]) return false;
+        if (leat_str_lower(text.data[i]) != with[i]) return false;
     return true;
 }
 

@@ -45,6 +45,8 @@ leat_code leat_doc_parse(leat_str text, leat_str file, leat_arena *arena, leat_n
 leat_node *leat_node_member(const leat_node *object, const char *key); /* NULL: not there */
 /* "streams.clean.steps[0].filter"; keys that need it are quoted. Of the root: "". */
 leat_str leat_node_path(const leat_node *node, leat_arena *arena);
+/* The same from a node above it on: "steps[0].filter". */
+leat_str leat_node_path_below(const leat_node *node, const leat_node *above, leat_arena *arena);
 const char *leat_node_kind_name(leat_node_kind kind); /* "a string", "an object" */
 /* `--set path=value`: makes or replaces the node at path; value is JSON if it parses, else text. An
  * index may be one behind the last. After an error the document is as it was. */

@@ -67,18 +67,23 @@ static void put_element(const leat_node *node, leat_buf *out)
     leat_buf_add_char(out, '\'');
 }
 
-static void put_path(const leat_node *node, leat_buf *out)
+static void put_path(const leat_node *node, const leat_node *above, leat_buf *out)
 {
-    if (node->parent == NULL) return;
-    put_path(node->parent, out);
+    if (node == above || node->parent == NULL) return;
+    put_path(node->parent, above, out);
     put_element(node, out);
 }
 
 leat_str leat_node_path(const leat_node *node, leat_arena *arena)
 {
+    return leat_node_path_below(node, NULL, arena);
+}
+
+leat_str leat_node_path_below(const leat_node *node, const leat_node *above, leat_arena *arena)
+{
     leat_buf out;
     leat_buf_init(&out, 1u << 20);
-    put_path(node, &out);
+    put_path(node, above, &out);
     leat_str path = leat_arena_copy(arena, out.len > 0 ? leat_buf_str(&out) : LEAT_STR(""));
     leat_buf_release(&out);
     return path;

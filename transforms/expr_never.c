@@ -245,30 +245,16 @@ static bool numbers_covered(leat_value equal, leat_value by)
 /* Values of different families are never equal, and have no order. */
 typedef enum family { UNKNOWN, NOTHING_AT_ALL, TRUTHS, NUMBERS, TEXTS, BYTES, TIMES, SPANS } family;
 
+static const family families[LEAT_TAGS_COUNT] = {
+    [LEAT_NULL] = NOTHING_AT_ALL, [LEAT_BOOL] = TRUTHS,     [LEAT_INT] = NUMBERS,
+    [LEAT_UINT] = NUMBERS,        [LEAT_DOUBLE] = NUMBERS,  [LEAT_STRING] = TEXTS,
+    [LEAT_BYTES] = BYTES,         [LEAT_TIMESTAMP] = TIMES, [LEAT_DURATION] = SPANS,
+};
+
 static family family_of(leat_value value)
 {
-    switch ((leat_tag)value.tag) {
-    case LEAT_NULL: return NOTHING_AT_ALL;
-    case LEAT_BOOL: return TRUTHS;
-    case LEAT_INT:
-    case LEAT_UINT:
-    case LEAT_DOUBLE: return NUMBERS;
-    case LEAT_STRING: return TEXTS;
-    case LEAT_BYTES: return BYTES;
-    case LEAT_TIMESTAMP: return TIMES;
-    case LEAT_DURATION: return SPANS;
-    case LEAT_MISSING:
-    case LEAT_LIST:
-    case LEAT_MAP:
-    case LEAT_TYPE:
-    case LEAT_OPTIONAL:
-    case LEAT_NUMBER:
-    case LEAT_JSON:
-    case LEAT_OBJECT:
-    case LEAT_ERROR:
-    case LEAT_TAGS_COUNT: break;
-    }
-    return UNKNOWN;
+    LEAT_ASSERT(value.tag < LEAT_TAGS_COUNT);
+    return families[value.tag];
 }
 
 static bool bounds_below(relation is)

@@ -102,28 +102,18 @@ static bool check_range(const leat_option *option, const leat_node *node, int64_
     return false;
 }
 
-/* A duration as it is written, in the largest unit that it is a multiple of. */
-static const char *put_duration(int64_t ms, char text[32])
-{
-    static const struct {
-        const char *name;
-        int64_t ms;
-    } units[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
-    size_t i = ms == 0 ? 4 : 0;
-    LEAT_ASSERT(ms >= 0);
-    while (ms % units[i].ms != 0)
-        i++;
-    (void)snprintf(text, 32, "%lld%s", (long long)(ms / units[i].ms), units[i].name);
-    return text;
-}
-
 static bool check_duration(const leat_option *option, const leat_node *node, int64_t ms,
                            leat_findings *findings)
 {
-    char min[32], max[32];
+    leat_buf text;
     if (in_range(option, ms)) return true;
-    leat_findings_add(findings, node, false, "must be between %s and %s",
-                      put_duration(option->min, min), put_duration(option->max, max));
+    leat_buf_init(&text, 64);
+    leat_time_config_format(option->min, &text);
+    leat_buf_add_text(&text, " and ");
+    leat_time_config_format(option->max, &text);
+    leat_findings_add(findings, node, false, "must be between %.*s",
+                      LEAT_STR_ARG(leat_buf_str(&text)));
+    leat_buf_release(&text);
     return false;
 }
 
