@@ -373,8 +373,9 @@ static void warn_limits(const warner *w)
                           pattern->takes_least, pattern->takes_max);
         return;
     }
-    while (head->parts_count > 0)
+    while (head->parts_count > 0 && head->kind == LEAT_PART_GROUP && !head->optional)
         head = head->parts[0];
+    if (head->kind != LEAT_PART_STEP || head->optional) return; /* there is another way */
     /* Of a row of events that fit each begins a partial match, and all of them go on. */
     uint64_t row = head->min;
     if (row * (row - 1) / 2 <= pattern->runs_max) return;
