@@ -84,7 +84,10 @@ static leat_code keep_limit(const feeding *f)
         bool many = !newest && g->takes > runs_max;
         if (!some || (!many && !matcher_crowded(matcher))) return LEAT_OK;
         if (f->pattern->beyond == LEAT_FAIL)
-            return matcher_limit_failed(matcher, "partial matches", runs_max, f->err);
+            return matcher_limit_failed(matcher,
+                                        many ? "partial matches"
+                                             : "partial matches' worth of takes that they share",
+                                        runs_max, f->err);
         if (many)
             LEAT_TRY(drop_oldest(f, &some));
         else
