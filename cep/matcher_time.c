@@ -55,7 +55,7 @@ static int64_t steps_deadline(const leat_matcher *matcher)
     for (size_t i = 0; i < matcher->bundles.count; i++) {
         const bundle *c = bundle_at(m, &matcher->bundles, i);
         const machine_config *config = machine_config_at(m, c->config);
-        if (config->within_ms == 0 || c->root == 0) continue;
+        if (config->within_ms == 0 || !graph_lives(&matcher->graph, c->root)) continue;
         uint32_t last = c->slots[m->slots_count - 1];
         int64_t at = later(graph_entry_at(&matcher->graph, last)->time_ms, config->within_ms);
         if (at < deadline_ms) deadline_ms = at;
@@ -267,18 +267,24 @@ static leat_code expire_steps(const expiry *x, bundle *c)
     return code;
 }
 
-/* Whether neither c nor any behind it of its configuration is due. */
-static bool none_due(const expiry *x, const bundle *c)
+/* Whether something comes out, or is told, of runs of that configuration that began too early. */
+static bool starts_tell(const expiry *x, const machine_config *config)
+{
+    if (x->matcher->graph.bound <= x->from)
+        return false; /* the pattern's window has passed for none */
+    return config->waits || x->matcher->nfa->timeouts;
+}
+
+/* Whether the steps' windows of c, which lives, and of those behind it stay open. */
+static bool steps_stay(const expiry *x, const bundle *c, const machine_config *config)
 {
     const machine *m = x->matcher->machine;
-    const graph *g = &x->matcher->graph;
-    const machine_config *config = machine_config_at(m, c->config);
-    if (g->bound > x->from) return false; /* windows of the pattern have passed */
     if (config->within_ms == 0) return true;
-    int64_t last_ms = graph_entry_at(g, c->slots[m->slots_count - 1])->time_ms;
+    int64_t last_ms = graph_entry_at(&x->matcher->graph, c->slots[m->slots_count - 1])->time_ms;
     return by_time(m, config) && !matcher_passed(last_ms, config->within_ms, x->now_ms);
 }
 
+/* What has died stays in the list until matcher_settle drops it. */
 static leat_code expire(const expiry *x)
 {
     leat_matcher *matcher = x->matcher;
@@ -287,16 +293,19 @@ static leat_code expire(const expiry *x)
     x->work->fresh.count = 0;
     for (size_t i = 0; i < list->count && m->exact; i++) {
         bundle *c = bundle_at(m, list, i);
-        if (c->root == 0) continue;
-        if (none_due(x, c)) {
+        const machine_config *config = machine_config_at(m, c->config);
+        bool tells = starts_tell(x, config);
+        if (c->root == 0 || (!tells && !graph_lives(&matcher->graph, c->root))) continue;
+        if (!tells && steps_stay(x, c, config)) {
             i = bundles_end(m, list, i) - 1;
             continue;
         }
-        LEAT_TRY(expire_starts(x, c));
+        if (tells) LEAT_TRY(expire_starts(x, c));
         LEAT_TRY(expire_steps(x, c));
-        if (c->root == 0) bundle_index_passed(matcher, c->config);
+        if (c->root != 0) continue;
+        bundle_index_passed(matcher, c->config);
+        matcher->gone++;
     }
-    bundles_drop_dead(matcher);
     return bundles_merge(matcher, x->work, x->err);
 }
 
