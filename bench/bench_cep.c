@@ -13,6 +13,7 @@
  *   strict    the same with nothing between them
  *   any       each A with each B with each C, where C never comes; `matches`: where it does
  *   loop      A B+ C in all combinations; A is a hundredth of the events
+ *   step      any, with B within half of the window after A
  *   greater   any, with b.amount > a.amount; `same`: b.card == a.card
  *   fraud     three small payments and a large one per card
  *   differs   the same, and amount != last(a).amount
@@ -69,6 +70,8 @@ static const cep_case cases[] = {
     {"any", CEP_ABC, CEP_ANY, CEP_OPEN, 10000, 1, 1, 0},
     {"matches", CEP_ABC, CEP_ANY, CEP_BY_SYM, 100, 1, 1, 1100},
     {"matches", CEP_ABC, CEP_ANY, CEP_BY_SYM, 10000, 1, 1, 9937986},
+    {"step", CEP_ABC, CEP_STEP, CEP_BY_SYM, 1000, 1, 1, -1},
+    {"step", CEP_ABC, CEP_STEP, CEP_OPEN, 10000, 1, 1, 0},
     {"loop", CEP_KLE, CEP_LOOP, CEP_BY_SYM, 50, 1, 1, 217},
     {"loop", CEP_KLE, CEP_LOOP, CEP_BY_SYM, 100, 1, 1, 726},
     {"greater", CEP_ABC, CEP_GREATER, CEP_BY_SYM, 1000, 1, 1, 51046},

@@ -221,6 +221,11 @@ static void pass(const cep_case *c, const cep_event *const *seen, uint32_t at, u
         if ((is & B) != 0) w->ab = 2 * w->ab + w->a;
         if ((is & A) != 0) w->a++;
         break;
+    case CEP_STEP:
+        for (uint32_t j = at;
+             j-- > 0 && (is & B) != 0 && seen[at]->at_ms - seen[j]->at_ms < c->window_ms / 2;)
+            w->ab += (letters_of(c, seen[j], 0) & A) != 0;
+        break;
     case CEP_GREATER:
     case CEP_SAME:
         for (uint32_t j = 0; j < at && (is & B) != 0; j++)
@@ -282,10 +287,10 @@ uint64_t cep_count(const cep_case *c, const cep_event *events, uint32_t count)
 static void add_step(const cep_case *c, uint32_t n, uint32_t step, leat_buf *out)
 {
     static const char *const contiguity[] = {
-        [CEP_NEXT] = "followed_by",        [CEP_STRICT] = "next",
-        [CEP_ANY] = "followed_by_any",     [CEP_LOOP] = "followed_by_any",
-        [CEP_GREATER] = "followed_by_any", [CEP_SAME] = "followed_by_any",
-        [CEP_FRAUD_3] = "followed_by",
+        [CEP_NEXT] = "followed_by",     [CEP_STRICT] = "next",
+        [CEP_ANY] = "followed_by_any",  [CEP_LOOP] = "followed_by_any",
+        [CEP_STEP] = "followed_by_any", [CEP_GREATER] = "followed_by_any",
+        [CEP_SAME] = "followed_by_any", [CEP_FRAUD_3] = "followed_by",
     };
     bool never = c->ask == CEP_NEVER || (c->ask == CEP_OPEN && step == 2);
     uint32_t number = 3 * n + step + (never ? SYMBOLS : 0);
@@ -301,6 +306,8 @@ static void add_step(const cep_case *c, uint32_t n, uint32_t step, leat_buf *out
     if (c->rule == CEP_SAME && step == 1) leat_buf_add_text(out, " && card == last(a).card");
     leat_buf_add_char(out, '"');
     if (step > 0) leat_buf_add_format(out, ",\"contiguity\":\"%s\"", contiguity[c->rule]);
+    if (c->rule == CEP_STEP && step == 1)
+        leat_buf_add_format(out, ",\"within\":\"%lldms\"", (long long)(c->window_ms / 2));
     if (c->rule == CEP_LOOP && step == 1)
         leat_buf_add_text(out, ",\"times\":{\"min\":1},\"repeat\":\"followed_by_any\"");
     leat_buf_add_char(out, '}');

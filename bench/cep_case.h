@@ -28,6 +28,7 @@ typedef enum cep_rule {
     CEP_NEXT,    /* A, the next B after it, the next C after that */
     CEP_STRICT,  /* the same with nothing between them */
     CEP_ANY,     /* each A with each B after it with each C after that */
+    CEP_STEP,    /* CEP_ANY where B comes within half of the window after A */
     CEP_LOOP,    /* A, any set of B that is not empty, C */
     CEP_GREATER, /* CEP_ANY where b.amount > a.amount */
     CEP_SAME,    /* CEP_ANY where b.card == a.card */
