@@ -210,6 +210,17 @@ Test(matcher, keeps_its_limits_of_unions)
         cr_expect_lt(leat_matcher_takes(bed.matcher), 2300);
         cep_close(&bed);
     }
+    cep_bed bed;
+    leat_err err;
+    leat_code code = LEAT_OK;
+    cep_open(&bed, P(LIMITS("2400", "9", "fail"),
+                     S("A", "a", "") "," S("B", "=A", ANY) "," S("C", "c", "")));
+    for (int64_t at_ms = 1; code == LEAT_OK && at_ms <= 1150; at_ms++)
+        code = cep_feed(&bed, 'a', at_ms, &err);
+    cr_expect_eq(leat_code_blame(code), LEAT_BLAME_FATAL);
+    cr_expect_str_eq(err.text, "pattern p: a key has more than 2400 partial matches' worth of "
+                               "takes that they share (`limits`, with `beyond: fail`)");
+    cep_close(&bed);
 }
 
 #define FEW(matches, more) ",\"within\":\"1s\",\"limits\":{\"matches\":" matches more "}"

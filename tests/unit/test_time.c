@@ -235,3 +235,21 @@ Test(time, configuration)
         if (code == LEAT_OK) cr_assert_eq((int64_t)bytes, cases[i].bytes, "%s", cases[i].text);
     }
 }
+
+/* In the largest unit that it is a multiple of. */
+Test(time, writes_durations_of_configuration)
+{
+    static const char *const texts[] = {
+        "0ms", "1ms", "250ms", "1s", "90s", "5m", "90m", "2h", "36h", "7d", "9223372036854775807ms",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        leat_err err;
+        int64_t ms = -1;
+        leat_buf out;
+        leat_buf_init(&out, 64);
+        cr_assert_eq(leat_time_config(leat_str_of(texts[i]), &ms, &err), LEAT_OK);
+        leat_time_config_format(ms, &out);
+        cr_expect(leat_str_equal(leat_buf_str(&out), leat_str_of(texts[i])), "%s", texts[i]);
+        leat_buf_release(&out);
+    }
+}
