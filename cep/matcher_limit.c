@@ -46,6 +46,7 @@ static leat_code drop_oldest(const feeding *f, bool *some)
 static uint32_t begun_between(const graph *g, uint32_t from, uint32_t to)
 {
     uint32_t count = 0;
+    LEAT_ASSERT(from < to);
     for (uint32_t i = 1; i <= g->nodes_count; i++) {
         const graph_node *n = graph_node_at(g, i);
         uint32_t event = graph_event_of(n->right);

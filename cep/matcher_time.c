@@ -279,7 +279,9 @@ static bool starts_tell(const expiry *x, const machine_config *config)
 static bool steps_stay(const expiry *x, const bundle *c, const machine_config *config)
 {
     const machine *m = x->matcher->machine;
+    LEAT_ASSERT(graph_lives(&x->matcher->graph, c->root));
     if (config->within_ms == 0) return true;
+    LEAT_ASSERT(m->steps_timed);
     int64_t last_ms = graph_entry_at(&x->matcher->graph, c->slots[m->slots_count - 1])->time_ms;
     return by_time(m, config) && !matcher_passed(last_ms, config->within_ms, x->now_ms);
 }
