@@ -15,6 +15,36 @@
 #include "cep/graph_paths_inside.h"
 #include "core/mem.h"
 
+/* --- marks: sets of what entries lead to, each as good as empty at first --- */
+
+static inline uint32_t *mark_of(graph_paths *p, uint32_t what)
+{
+    bool source = (what & GRAPH_SOURCE) != 0;
+    return &p->marks[source ? what & ~GRAPH_SOURCE : p->sources_count + what];
+}
+
+static leat_code marks_reserve(graph_paths *p, leat_err *err)
+{
+    size_t least = p->sources_count + p->g->nodes_count;
+    if (LEAT_LIKELY(least < p->marks_size)) return LEAT_OK;
+    ROOM(p->marks, p->marks_size, least, err);
+    memset(p->marks, 0, p->marks_size * sizeof *p->marks);
+    p->mark = 0;
+    return LEAT_OK;
+}
+
+static void marks_begin(graph_paths *p)
+{
+    if (++p->mark != 0) return;
+    memset(p->marks, 0, p->marks_size * sizeof *p->marks);
+    p->mark = 1;
+}
+
+static inline bool marked(graph_paths *p, uint32_t what)
+{
+    return *mark_of(p, what) == p->mark;
+}
+
 /* --- walking --- */
 
 /* From here on all is what follows the node. */
@@ -84,13 +114,14 @@ static leat_code descend(graph_paths *p, leat_err *err)
     if (descend_again(p)) return LEAT_OK;
     const graph_level l = p->levels[p->depth];
     size_t begin = p->entries_count;
+    bool many = l.at - l.group > 1;
+    if (many) LEAT_TRY(marks_reserve(p, err));
+    if (many) marks_begin(p);
     p->serial++;
     for (uint32_t i = l.group; i < l.at; i++) {
         graph_edge e = p->entries[i];
-        bool again = false;
-        for (uint32_t j = l.group; j < i && !again; j++)
-            again = p->entries[j].what == e.what;
-        if (again) continue;
+        if (many && marked(p, e.what)) continue;
+        if (many) *mark_of(p, e.what) = p->mark;
         if (e.tail == 0) {
             LEAT_TRY(follow(p, e.what, err));
             continue;
@@ -124,49 +155,37 @@ static leat_code descend(graph_paths *p, leat_err *err)
 #define GOOD   1
 #define CHOSEN 2
 
-/* Of the level, whether the entry follows that one of the level before. */
-static bool follows(const graph_paths *p, const graph_level *l, uint32_t entry, uint32_t before)
-{
-    return l->shared || p->entries[entry].link == p->entries[before].what;
-}
-
-static bool leads_on(const graph_paths *p, uint32_t depth, uint32_t entry)
-{
-    if (depth == p->depth) return true;
-    const graph_level *next = &p->levels[depth + 1];
-    for (uint32_t i = next->group; i < next->at; i++)
-        if (p->good[i] && follows(p, next, i, entry)) return true;
-    return false;
-}
-
 /* Which of the takes lead to the end of the run. */
 static leat_code mark_variants(graph_paths *p, leat_err *err)
 {
     ROOM(p->good, p->good_size, p->entries_count, err);
-    for (uint32_t depth = p->depth + 1; depth-- > 0;)
-        for (uint32_t i = p->levels[depth].group; i < p->levels[depth].at; i++)
-            p->good[i] = leads_on(p, depth, i) ? GOOD : 0;
+    LEAT_TRY(marks_reserve(p, err));
+    for (uint32_t depth = p->depth + 1; depth-- > 0;) {
+        const graph_level *l = &p->levels[depth];
+        bool all = depth == p->depth || l[1].shared;
+        for (uint32_t i = l->group; i < l->at; i++)
+            p->good[i] = all || marked(p, p->entries[i].what) ? GOOD : 0;
+        marks_begin(p);
+        for (uint32_t i = l->group; i < l->at && depth > 0 && !l->shared; i++)
+            if (p->good[i] != 0) *mark_of(p, p->entries[i].link) = p->mark;
+    }
     return LEAT_OK;
 }
 
-/* Of the level, whether a take that was chosen in the level before leads to the entry. */
-static bool led_to(const graph_paths *p, const graph_level *l, uint32_t entry)
-{
-    if (p->good[entry] == 0 || l == p->levels) return p->good[entry] != 0;
-    for (uint32_t i = l[-1].chosen; i < l[-1].chosen_end; i++)
-        if (p->good[i] == CHOSEN && follows(p, l, entry, i)) return true;
-    return false;
-}
-
-/* Chooses the next take of the level's group, from entry `at` on. Nodes of one take, which stand
- * together, are chosen together: through which of them a run goes is no matter of its order. */
+/* Chooses the next take of the level's group, from entry `at` on, that one which was chosen in the
+ * level before leads to. Nodes of one take, which stand together, are chosen together: through
+ * which of them a run goes is no matter of its order. */
 static bool choose(graph_paths *p, graph_level *l, uint32_t at)
 {
+    bool all = l == p->levels || l->shared;
     bool any = false;
+    marks_begin(p);
+    for (uint32_t i = all ? 0 : l[-1].chosen; !all && i < l[-1].chosen_end; i++)
+        if (p->good[i] == CHOSEN) *mark_of(p, p->entries[i].what) = p->mark;
     while (at < l->at && !any) {
         uint32_t right = p->entries[at].right;
         for (l->chosen = at; at < l->at && p->entries[at].right == right; at++) {
-            bool led = led_to(p, l, at);
+            bool led = p->good[at] != 0 && (all || marked(p, p->entries[at].link));
             if (p->good[at] != 0) p->good[at] = led ? CHOSEN : GOOD;
             if (led && !any) l->chosen = at;
             any = any || led;
@@ -307,6 +326,7 @@ void graph_paths_release(graph_paths *p)
     leat_mem_free(p->edges);
     leat_mem_free(p->entries);
     leat_mem_free(p->good);
+    leat_mem_free(p->marks);
     leat_mem_free(p->levels);
     leat_mem_free(p->pending);
     leat_mem_free(p->counts);

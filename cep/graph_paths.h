@@ -64,13 +64,15 @@ typedef struct graph_paths {
     uint64_t *sums;         /* by word of bits: it is not 0 */
     graph_edge *edges;      /* from 1 on */
     graph_edge *entries;
-    uint8_t *good; /* by entry: it leads to the end of the run; it is chosen */
+    uint8_t *good;   /* by entry: it leads to the end of the run; it is chosen */
+    uint32_t *marks; /* by source, then by node; `mark`: it is one of the set in hand */
+    uint32_t mark;
     graph_level *levels;
     uint32_t *pending;
     uint64_t *counts; /* by node */
     uint32_t depth;   /* the last level */
     size_t sources_count, sources_size, nodes_size, edges_count, edges_size, entries_count,
-        entries_size, good_size, levels_size, pending_size, counts_size, path_size;
+        entries_size, good_size, marks_size, levels_size, pending_size, counts_size, path_size;
     uint32_t line;   /* there is one run only: its takes; 0: no */
     bool variants;   /* of the run found, there may be others with the same events */
     uint32_t *path;  /* the run found: node.right of its takes, first to last */
