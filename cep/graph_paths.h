@@ -7,7 +7,7 @@
  * It can be left at any run and gone on with later, as long as the graph gets no shorter: it holds
  * nothing but the way to the present run and, at each take of it, what else could follow.
  * Owner: scratch of one thread; release it once. Cost: the nodes below the roots at first, then of
- * a run the takes in which it differs. */
+ * a run the takes in which it differs; of runs of the same events, the nodes at their places. */
 #ifndef LEAT_CEP_GRAPH_PATHS_H
 #define LEAT_CEP_GRAPH_PATHS_H
 
